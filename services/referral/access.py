@@ -1,0 +1,30 @@
+"""Who may call what. The rows of the machine follow from its table; see docs/referral-machine.md."""
+
+from __future__ import annotations
+
+from libs.common.access import Table, allow
+from services.referral.domain import moves
+
+PARTIES = ("doctor", "desk", "transport", "officer")
+"""Who works with referrals at either end."""
+
+STAFF = (*PARTIES, "nodal-officer", "operator")
+"""Who may look up a facility."""
+
+BOTH_ENDS = ("origin", "destination")
+
+
+def route(command: str) -> str:
+    """The route on which a command of the machine is asked for."""
+    return "POST /referrals" if command == "request" else f"POST /referrals/{{id}}/{command}"
+
+
+ACCESS: Table = {
+    **{route(move.command): allow(move.role, at=move.side) for move in moves.commands()},
+    "GET /referrals": allow(*PARTIES, at=BOTH_ENDS),
+    "GET /referrals/{id}": allow(*PARTIES, at=BOTH_ENDS, reads_person=True),
+    "GET /referrals/{id}/moves": allow(*PARTIES, at=BOTH_ENDS),
+    "GET /referrals/{id}/history": allow(*PARTIES, at=BOTH_ENDS),
+    "GET /facilities": allow(*STAFF),
+    "GET /facilities/{code}": allow(*STAFF),
+}

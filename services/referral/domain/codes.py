@@ -1,0 +1,26 @@
+"""The code lists of the referral machine. They may grow; they are never free text."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+DeclineReason = Literal[
+    "no-bed", "no-specialist", "manageable-at-origin", "wrong-service", "facility-closed", "other"
+]
+CancelReason = Literal["patient-improved", "patient-refused", "patient-died", "entered-in-error", "other"]
+DepartMode = Literal["ambulance-108", "own-vehicle", "helicopter", "army-convoy", "other"]
+HoldReason = Literal["pass-closed", "weather", "air-grounded", "vehicle", "other"]
+OutcomeCode = Literal[
+    "admitted", "treated-and-discharged", "manageable-at-origin", "referred-onward", "died", "left-against-advice"
+]
+
+URGENCIES = ("routine", "urgent", "emergency")
+DECLINE_REASONS: tuple[str, ...] = get_args(DeclineReason)
+CANCEL_REASONS: tuple[str, ...] = get_args(CancelReason)
+DEPART_MODES: tuple[str, ...] = get_args(DepartMode)
+HOLD_REASONS: tuple[str, ...] = get_args(HoldReason)
+OUTCOMES: tuple[str, ...] = get_args(OutcomeCode)
+
+LONGEST_REASON = 500
+LONGEST_TEXT = 2000
+"""Characters of a summary or of advice."""

@@ -1,0 +1,306 @@
+"""One referral: from a doctor's request to the origin's acknowledgement. The moves are in moves.py, as a table."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from libs.common.refusal import Refused
+from libs.contracts import referral as contract
+from libs.contracts.event import Event, FacilityCode, Id, Instant, personal
+from services.referral.domain import moves
+from services.referral.domain.moves import Move, Side, Status, Transport
+
+
+class Referral(BaseModel):
+    """As it stands. `requested_at` and `changed_at` are when the service recorded it (UTC), by the domain's clock."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    patient: Id
+    origin: FacilityCode
+    destination: FacilityCode
+    service: str
+    urgency: contract.Urgency
+    status: Status
+    transport: Transport = "none"
+    requested_at: Instant
+    changed_at: Instant
+    reason: str = personal("")
+    declined_for: str | None = None
+    cancelled_for: str | None = None
+    mode: str | None = None
+    held_for: str | None = None
+    outcome: str | None = None
+    summary: str = personal("")
+    advice: str = personal("")
+
+
+# Each event of the contract in our own, fuller form: `at` (the domain's clock, UTC) and the free text stay private.
+
+
+class ReferralRequested(contract.ReferralRequested):
+    at: Instant
+    reason: str = personal("")
+
+
+class ReferralAccepted(contract.ReferralAccepted):
+    at: Instant
+
+
+class ReferralDeclined(contract.ReferralDeclined):
+    at: Instant
+
+
+class ReferralCancelled(contract.ReferralCancelled):
+    at: Instant
+
+
+class PatientNoShow(contract.PatientNoShow):
+    at: Instant
+
+
+class TransportDeparted(contract.TransportDeparted):
+    at: Instant
+
+
+class TransportHeld(contract.TransportHeld):
+    at: Instant
+
+
+class PatientArrived(contract.PatientArrived):
+    at: Instant
+
+
+class OutcomeRecorded(contract.OutcomeRecorded):
+    at: Instant
+    summary: str = personal("")
+
+
+class PatientBackReferred(contract.PatientBackReferred):
+    at: Instant
+    advice: str = personal("")
+
+
+class ReferralClosed(contract.ReferralClosed):
+    at: Instant
+
+
+EVENTS: tuple[type[contract.ReferralEvent], ...] = (
+    ReferralRequested,
+    ReferralAccepted,
+    ReferralDeclined,
+    ReferralCancelled,
+    PatientNoShow,
+    TransportDeparted,
+    TransportHeld,
+    PatientArrived,
+    OutcomeRecorded,
+    PatientBackReferred,
+    ReferralClosed,
+)
+_EVENT = {event.__name__: event for event in EVENTS}
+
+
+@dataclass(frozen=True)
+class By:
+    """Who does it: the role and the facility of a verified caller."""
+
+    role: str
+    facility: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """`listed` says whether `to` stands in the directory, `withdrawn` whether the patient's record was voided or
+    erased; what is not known yet is not withdrawn."""
+
+    verb: ClassVar[str] = "request"
+    patient: str
+    to: str
+    service: str
+    urgency: contract.Urgency
+    reason: str
+    listed: bool = True
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True)
+class Accept:
+    verb: ClassVar[str] = "accept"
+
+
+@dataclass(frozen=True)
+class Decline:
+    verb: ClassVar[str] = "decline"
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    verb: ClassVar[str] = "cancel"
+    reason: str
+
+
+@dataclass(frozen=True)
+class NoShow:
+    verb: ClassVar[str] = "no-show"
+
+
+@dataclass(frozen=True)
+class Depart:
+    verb: ClassVar[str] = "depart"
+    mode: str
+
+
+@dataclass(frozen=True)
+class Hold:
+    verb: ClassVar[str] = "hold"
+    reason: str
+
+
+@dataclass(frozen=True)
+class Arrive:
+    verb: ClassVar[str] = "arrive"
+
+
+@dataclass(frozen=True)
+class RecordOutcome:
+    verb: ClassVar[str] = "outcome"
+    outcome: str
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class BackRefer:
+    verb: ClassVar[str] = "back-refer"
+    advice: str
+
+
+@dataclass(frozen=True)
+class Acknowledge:
+    verb: ClassVar[str] = "acknowledge"
+
+
+Step = (
+    Accept | Decline | Cancel | NoShow | Depart | Hold | Arrive | RecordOutcome | BackRefer | Acknowledge
+)
+Command = Request | Step
+
+
+def open_moves(state: Referral, by: By) -> tuple[Move, ...]:
+    """The moves this actor has now."""
+    sides: set[Side] = set()
+    if by.facility and by.facility == state.origin:
+        sides.add("origin")
+    if by.facility and by.facility == state.destination:
+        sides.add("destination")
+    return moves.open_to(state.status, by.role, frozenset(sides))
+
+
+def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -> list[Event]:
+    """The events that follow from this command. Returns [] for a step on a referral that does not exist.
+
+    Raises Refused: `not-yours` for a role or facility whose move it is not, `illegal-move` (with the moves this actor
+    has now) where the table has no such row, and with a field where something that must be present is not.
+    """
+    if isinstance(command, Request):
+        return _request(state, command, by, now)
+    if state is None:
+        return []
+    allowed = open_moves(state, by)
+    rule = next(move for move in moves.commands() if move.command == command.verb)
+    if by.role != rule.role or by.facility != getattr(state, rule.side):
+        raise Refused("not-yours", f"{command.verb} is for the {rule.role} at the {rule.side}", allowed=_names(allowed))
+    move = moves.find(state.status, command.verb)
+    if move is None:
+        raise Refused(
+            "illegal-move", f"a referral that is {state.status} cannot {command.verb}", allowed=_names(allowed)
+        )
+    said = dataclasses.asdict(command)
+    _check(move, said)
+    return [_EVENT[move.event](**_public(state), **said, at=now)]  # type: ignore[call-arg]
+
+
+def _request(state: Referral | None, command: Request, by: By, now: dt.datetime) -> list[Event]:
+    if state is not None:
+        raise Refused("illegal-move", "this referral exists already", allowed=_names(open_moves(state, by)))
+    move = moves.find(None, command.verb)
+    assert move is not None
+    if by.role != move.role or not by.facility:
+        raise Refused("not-yours", f"{command.verb} is for the {move.role} at the {move.side}")
+    _check(move, dataclasses.asdict(command))
+    if command.to == by.facility:
+        raise Refused("same-facility", "a referral leads to another facility", field="to")
+    if not command.listed:
+        raise Refused("unknown-facility", "there is no such facility in the directory", field="to")
+    if command.withdrawn:
+        raise Refused("record-withdrawn", "this patient's record was withdrawn", field="patient")
+    return [
+        ReferralRequested(
+            patient=command.patient,
+            origin=by.facility,
+            destination=command.to,
+            service=command.service,
+            urgency=command.urgency,
+            reason=command.reason.strip(),
+            at=now,
+        )
+    ]
+
+
+def evolve(state: Referral | None, event: Event) -> Referral:
+    """The state after this event. Reasons, outcome and texts are kept beside the status they led to."""
+    if isinstance(event, ReferralRequested):
+        return Referral(
+            **_public(event), status="requested", reason=event.reason, requested_at=event.at, changed_at=event.at
+        )
+    assert state is not None, f"{event.TYPE} before ReferralRequested"
+    move = moves.of_event(type(event).__name__)
+    changes: dict[str, Any] = {"status": move.to, "changed_at": getattr(event, "at")}
+    if move.transport is not None:
+        changes["transport"] = move.transport
+    match event:
+        case ReferralDeclined(reason=reason):
+            changes["declined_for"] = reason
+        case ReferralCancelled(reason=reason):
+            changes["cancelled_for"] = reason
+        case TransportDeparted(mode=mode):
+            changes |= {"mode": mode, "held_for": None}
+        case TransportHeld(reason=reason):
+            changes["held_for"] = reason
+        case OutcomeRecorded(outcome=outcome, summary=summary):
+            changes |= {"outcome": outcome, "summary": summary}
+        case PatientBackReferred(advice=advice):
+            changes["advice"] = advice
+        case _:
+            pass
+    return state.model_copy(update=changes)
+
+
+def _public(source: Referral | contract.ReferralEvent) -> dict[str, Any]:
+    """What every referral event carries."""
+    return {name: getattr(source, name) for name in contract.ReferralEvent.model_fields}
+
+
+def _check(move: Move, said: dict[str, Any]) -> None:
+    for need in move.needs:
+        value = str(said.get(need.field) or "").strip()
+        if not value:
+            if need.required:
+                raise Refused("missing", "must be given", field=need.field)
+        elif need.codes and value not in need.codes:
+            raise Refused("unknown-code", f"must be one of {', '.join(need.codes)}", field=need.field)
+        elif need.longest is not None and len(value) > need.longest:
+            raise Refused("too-long", f"at most {need.longest} characters", field=need.field)
+
+
+def _names(allowed: Sequence[Move]) -> tuple[str, ...]:
+    return tuple(move.command for move in allowed)
+
+
