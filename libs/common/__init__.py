@@ -1,0 +1,1 @@
+"""Plumbing that every service stands on. Knows no service and no clinical word."""

@@ -1,0 +1,46 @@
+"""Aadhaar numbers are never kept: twelve digits whose Verhoeff check digit holds (UIDAI numbering)."""
+
+from __future__ import annotations
+
+import re
+
+_TWELVE = re.compile(r"(?<!\d)(?:\d[ \-\u00a0]?){11}\d(?!\d)")
+_MULTIPLY = [
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+    [1, 2, 3, 4, 0, 6, 7, 8, 9, 5],
+    [2, 3, 4, 0, 1, 7, 8, 9, 5, 6],
+    [3, 4, 0, 1, 2, 8, 9, 5, 6, 7],
+    [4, 0, 1, 2, 3, 9, 5, 6, 7, 8],
+    [5, 9, 8, 7, 6, 0, 4, 3, 2, 1],
+    [6, 5, 9, 8, 7, 1, 0, 4, 3, 2],
+    [7, 6, 5, 9, 8, 2, 1, 0, 4, 3],
+    [8, 7, 6, 5, 9, 3, 2, 1, 0, 4],
+    [9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+]
+_FIRST = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4]
+
+
+def _permutations() -> list[list[int]]:
+    rows = [list(range(10))]
+    for _ in range(7):
+        rows.append([_FIRST[digit] for digit in rows[-1]])
+    return rows
+
+
+_PERMUTE = _permutations()
+
+
+def passes_verhoeff(digits: str) -> bool:
+    """Whether the last digit is the Verhoeff check digit of the others (J. Verhoeff, 1969)."""
+    check = 0
+    for position, digit in enumerate(reversed(digits)):
+        check = _MULTIPLY[check][_PERMUTE[position % 8][int(digit)]]
+    return check == 0
+
+
+def contains_aadhaar(text: str) -> bool:
+    """Whether twelve digits that pass Verhoeff stand in the text, in any script's digits, plain or in groups."""
+    plain = "".join(str(int(char)) if char.isdecimal() else char for char in text)
+    return any(passes_verhoeff(re.sub(r"\D", "", found.group())) for found in _TWELVE.finditer(plain))
+
+

@@ -1,0 +1,71 @@
+"""What the journal needs to know of a kind of aggregate."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from libs.contracts.event import Event, Topic
+
+S = TypeVar("S", bound=BaseModel)
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def _nothing(state: Any) -> None:
+    return None
+
+
+def _no_claims(state: Any) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class AggregateType(Generic[S]):
+    """One kind of aggregate: one collection, one topic, one fold.
+
+    `claims` are identifiers that must be unique over the collection (`abha-number:00…`).
+    `due` is when the domain's clock asks for the next timer step; `retry_at` the same on the machine's clock.
+    `indexes` are paths into the document worth an index (`state.origin`, or several for a compound one).
+    `upcasters` bring journal entries of older shapes to today's, by event type.
+    """
+
+    name: str
+    collection: str
+    state: type[S]
+    events: tuple[type[Event], ...]
+    evolve: Callable[[S | None, Any], S]
+    topic: Topic | None = None
+    claims: Callable[[S], Sequence[str]] = _no_claims
+    due: Callable[[S], dt.datetime | None] = _nothing
+    retry_at: Callable[[S], dt.datetime | None] = _nothing
+    indexes: tuple[tuple[str, ...], ...] = ()
+    upcasters: Mapping[str, Upcaster] | None = None
+
+    def __post_init__(self) -> None:
+        for event in self.events:
+            if event.TOPIC is not None and event.TOPIC != self.topic:
+                raise TypeError(f"{event.__name__} goes to {event.TOPIC.name}, {self.name} does not")
+        if len({event.TYPE for event in self.events}) != len(self.events):
+            raise TypeError(f"{self.name} lists an event type twice")
+
+    def event_class(self, type_: str) -> type[Event]:
+        for event in self.events:
+            if event.TYPE == type_:
+                return event
+        raise KeyError(f"{self.name} knows no event of type {type_}")
+
+    def read(self, entry: Mapping[str, Any]) -> Event:
+        """The event of a journal entry, through the upcaster of its type if there is one."""
+        data = dict(entry["data"])
+        upcast = (self.upcasters or {}).get(entry["type"])
+        return self.event_class(entry["type"]).model_validate(upcast(data) if upcast else data)
+
+    def fold(self, entries: Iterable[Mapping[str, Any]], state: S | None = None) -> S | None:
+        for entry in entries:
+            state = self.evolve(state, self.read(entry))
+        return state

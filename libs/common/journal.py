@@ -1,0 +1,467 @@
+"""The only writer of aggregates: a fact is written with the state it describes, and a cause acts once.
+
+One aggregate is one document:
+
+    _id            the aggregate's id, and the key of its records on Kafka
+    version        counts writes; every write is guarded by it
+    state          what the domain folds its events into
+    journal        entries {id, type, data, sequence?, occurred_at, recorded_at, cause, fingerprint?, key?, actor, traceparent?}
+    sequence       of the newest public entry, gapless from 1; private entries have none
+    published      how far the journal has reached Kafka
+    pending_since  there is something to publish (absent otherwise; a partial index finds it)
+    due, retry_at  when a timer is to look at it, by the domain's clock and by the machine's (absent otherwise)
+    claims         identifiers unique over the collection (absent when empty)
+    archived       how many of its oldest entries stand in `<collection>_archive`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from libs.common.access import Access
+from libs.common.aggregate import AggregateType
+from libs.common.cause import Cause
+from libs.common.clock import Clock, machine_now
+from libs.common.ids import derive
+from libs.common.metrics import Metrics
+from libs.common.mongo import Database, Document, DuplicateKey
+from libs.common.insertion import Insertions
+from libs.contracts.event import Event, is_personal
+
+S = TypeVar("S", bound=BaseModel)
+
+ARCHIVE_ABOVE = 200
+"""Entries kept in a document before its published past moves to the archive."""
+
+CONFLICTS_BEFORE_GIVING_UP = 50
+
+
+class NotFound(Exception):
+    """There is no such aggregate."""
+
+
+class KeyReused(Exception):
+    """The same idempotency key came with another target or body (IETF draft httpapi-idempotency-key-header: 422)."""
+
+
+class ClaimTaken(Exception):
+    """An identifier that must be unique belongs to another aggregate: `holder` is its id."""
+
+    def __init__(self, claim: str, holder: str) -> None:
+        super().__init__(claim.split(":", 1)[0])
+        self.claim = claim
+        self.holder = holder
+
+    @property
+    def kind(self) -> str:
+        return self.claim.split(":", 1)[0]
+
+
+class Contended(Exception):
+    """The guarded write lost to others too often; try again later."""
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[S]):
+    """What a cause did: `events` are its own, `state` is as it stood right after them, also when `repeated`."""
+
+    id: str
+    state: S
+    events: tuple[Event, ...]
+    version: int
+    repeated: bool
+
+
+Decide = Callable[[Any], Sequence[Event]]
+
+
+@dataclass
+class _Command:
+    decide: Decide
+    cause: Cause
+    access: Access
+    create: bool
+    done: asyncio.Future[Outcome[Any]]
+
+    def answer(self, outcome: Outcome[Any]) -> None:
+        if not self.done.done():
+            self.done.set_result(outcome)
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+@dataclass
+class _Draft:
+    """What one turn is about to write."""
+
+    state: Any
+    version: int
+    sequence: int
+    entries: list[Document] = field(default_factory=list)
+    decided: list[tuple[_Command, Outcome[Any]]] = field(default_factory=list)
+
+
+class Journal:
+    """Loads, lets the domain decide, and writes.
+
+    Commands that wait for the same aggregate in this process are decided in turn and written together.
+    New aggregates that wait at the same time are inserted in one bulk write.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        metrics: Metrics,
+        wake: Callable[[], None] = lambda: None,
+        wake_timers: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._metrics = metrics
+        self._wake = wake
+        self._wake_timers = wake_timers
+        self._waiting: dict[tuple[str, str], list[_Command]] = {}
+        self._turns: set[asyncio.Task[None]] = set()
+        self._insertions = Insertions(database)
+
+    async def append(
+        self,
+        kind: AggregateType[S],
+        id: str,
+        decide: Callable[[S | None], Sequence[Event]],
+        cause: Cause,
+        access: Access,
+    ) -> Outcome[S]:
+        """Lets `decide(state)` act once for `cause` on this aggregate (state None: it does not exist yet).
+
+        `decide` may run several times and must be pure; what it raises is raised here, and nothing is written.
+        No events, no write. Raises KeyReused, ClaimTaken, Forbidden, Contended, and NotFound if nothing was decided
+        on an aggregate that does not exist.
+        """
+        return await self._submit(kind, id, decide, cause, access, create=False)
+
+    async def create(
+        self,
+        kind: AggregateType[S],
+        id: str,
+        decide: Callable[[S | None], Sequence[Event]],
+        cause: Cause,
+        access: Access,
+    ) -> Outcome[S]:
+        """The same where it most likely does not exist yet: written without a look first, which saves a round trip."""
+        return await self._submit(kind, id, decide, cause, access, create=True)
+
+    async def _submit(
+        self, kind: AggregateType[S], id: str, decide: Decide, cause: Cause, access: Access, create: bool
+    ) -> Outcome[S]:
+        done: asyncio.Future[Outcome[S]] = asyncio.get_running_loop().create_future()
+        slot = (kind.collection, id)
+        waiting = self._waiting.get(slot)
+        if waiting is None:
+            waiting = self._waiting[slot] = []
+            # A task of its own: a caller who goes away must not take the others' turn with it.
+            turns = asyncio.create_task(self._take_turns(kind, id, slot))
+            self._turns.add(turns)
+            turns.add_done_callback(self._turns.discard)
+        waiting.append(_Command(decide, cause, access, create, done))
+        return await done
+
+    async def _take_turns(self, kind: AggregateType[Any], id: str, slot: tuple[str, str]) -> None:
+        try:
+            while turn := self._waiting[slot]:
+                self._waiting[slot] = []
+                try:
+                    await self._write_turn(kind, id, turn)
+                except Exception as error:
+                    for command in turn:
+                        command.fail(error)
+        finally:
+            for command in self._waiting.pop(slot):
+                command.done.cancel()
+
+    async def _write_turn(self, kind: AggregateType[Any], id: str, turn: list[_Command]) -> None:
+        look_first = not all(command.create for command in turn)
+        for _ in range(CONFLICTS_BEFORE_GIVING_UP):
+            document = await self.load(kind, id) if look_first else None
+            look_first = True
+            draft = await self._decide(kind, id, document, [c for c in turn if not c.done.done()])
+            if not draft.entries:
+                return
+            if await self._write(kind, id, document, draft):
+                for command, outcome in draft.decided:
+                    command.answer(outcome)
+                self._metrics.appends.labels(kind.name).inc(len(draft.entries))
+                if any("sequence" in entry for entry in draft.entries):
+                    self._wake()
+                if kind.retry_at(draft.state) is not None or kind.due(draft.state) is not None:
+                    self._wake_timers()
+                return
+            self._metrics.conflicts.labels(kind.name).inc()
+        raise Contended(f"{kind.name} is written by too many at once")
+
+    async def _decide(
+        self, kind: AggregateType[Any], id: str, document: Document | None, turn: list[_Command]
+    ) -> _Draft:
+        """Answers at once what needs no write; the rest becomes a draft."""
+        draft = _Draft(
+            state=kind.state.model_validate(document["state"]) if document else None,
+            version=document["version"] + 1 if document else 1,
+            sequence=document["sequence"] if document else 0,
+        )
+        for command in turn:
+            try:
+                await self._decide_one(kind, id, document, command, draft)
+            except Exception as error:
+                command.fail(error)
+        return draft
+
+    async def _decide_one(
+        self, kind: AggregateType[Any], id: str, document: Document | None, command: _Command, draft: _Draft
+    ) -> None:
+        cause = command.cause
+        if document:
+            command.access.check(document["state"])
+            if repeated := await self._answered_before(kind, document, cause):
+                if cause.fingerprint is None:
+                    self._metrics.duplicates.labels(kind.name).inc()
+                command.answer(repeated)
+                return
+        if any(cause.id == entry["cause"] for entry in draft.entries):
+            # The same request twice at one instant: it finds itself in the journal at the next turn.
+            self._waiting[(kind.collection, id)].append(command)
+            return
+        if not command.create and cause.fingerprint and await self._used_elsewhere(kind, id, cause):
+            raise KeyReused
+        events = tuple(command.decide(draft.state))
+        if not events:
+            if draft.state is None:
+                raise NotFound
+            command.answer(Outcome(id, draft.state, (), draft.version - 1, False))
+            return
+        after = draft.state
+        for event in events:
+            after = kind.evolve(after, event)
+        if document is None:
+            command.access.check(after.model_dump(mode="json"))
+        now = self._clock.now()
+        for index, event in enumerate(events):
+            entry = _entry(id, cause, event, index, now)
+            if event.TOPIC is not None:
+                draft.sequence += 1
+                entry["sequence"] = draft.sequence
+            draft.entries.append(entry)
+        draft.state = after
+        draft.decided.append((command, Outcome(id, after, events, draft.version, False)))
+
+    async def _write(
+        self, kind: AggregateType[Any], id: str, document: Document | None, draft: _Draft
+    ) -> bool:
+        """True if written, False if somebody else wrote first. Raises ClaimTaken."""
+        publishes = any("sequence" in entry for entry in draft.entries)
+        fields, absent = _operational(kind, draft.state)
+        fields |= {
+            "version": draft.version,
+            "state": draft.state.model_dump(mode="json"),
+            "sequence": draft.sequence,
+        }
+        try:
+            if document is None:
+                fields |= {"_id": id, "journal": draft.entries, "published": 0}
+                if publishes:
+                    fields["pending_since"] = machine_now()
+                await self._insertions.insert(kind.collection, fields)
+                return True
+            update: Document = {"$set": fields, "$push": {"journal": {"$each": draft.entries}}}
+            if absent:
+                update["$unset"] = dict.fromkeys(absent, "")
+            if publishes:
+                update["$min"] = {"pending_since": machine_now()}
+            written = await self._database[kind.collection].update_one(
+                {"_id": id, "version": document["version"]}, update
+            )
+        except DuplicateKey:
+            if document is None and await self.load(kind, id) is not None:
+                return False
+            raise await self._claim_taken(kind, id, fields.get("claims", ())) from None
+        if written.matched_count and len(document["journal"]) + len(draft.entries) > ARCHIVE_ABOVE:
+            await self._archive(kind, id)
+        return bool(written.matched_count)
+
+    async def _claim_taken(self, kind: AggregateType[Any], id: str, claims: Sequence[str]) -> Exception:
+        for claim in claims:
+            holder = await self._database[kind.collection].find_one({"claims": claim}, {"_id": 1})
+            if holder and holder["_id"] != id:
+                return ClaimTaken(claim, holder["_id"])
+        return Contended("a claim was released while it was asked for")
+
+    async def _answered_before(
+        self, kind: AggregateType[S], document: Document, cause: Cause
+    ) -> Outcome[S] | None:
+        """The cause is looked for in the document first, then in the archive."""
+        entries: list[Document] = document["journal"]
+        own = [entry for entry in entries if entry["cause"] == cause.id]
+        if not own and document.get("archived"):
+            archive = self._database[f"{kind.collection}_archive"]
+            if await archive.find_one({"aggregate": document["_id"], "cause": cause.id}, {"_id": 1}):
+                entries = await self._archived(kind, document["_id"]) + entries
+                own = [entry for entry in entries if entry["cause"] == cause.id]
+        if not own:
+            return None
+        if cause.fingerprint is not None and own[0].get("fingerprint") != cause.fingerprint:
+            raise KeyReused
+        last = next(i for i in range(len(entries) - 1, -1, -1) if entries[i]["cause"] == cause.id)
+        if last == len(entries) - 1:
+            state = kind.state.model_validate(document["state"])
+        else:
+            if document.get("archived") and entries is document["journal"]:
+                past = await self._archived(kind, document["_id"])
+                entries, last = past + entries, last + len(past)
+            folded = kind.fold(entries[: last + 1])
+            assert folded is not None
+            state = folded
+        return Outcome(
+            document["_id"], state, tuple(kind.read(entry) for entry in own), document["version"], True
+        )
+
+    async def _used_elsewhere(self, kind: AggregateType[Any], id: str, cause: Cause) -> bool:
+        other = await self._database[kind.collection].find_one({"journal.cause": cause.id}, {"_id": 1})
+        return other is not None and other["_id"] != id
+
+    async def _archived(self, kind: AggregateType[Any], id: str) -> list[Document]:
+        past = await self._database[f"{kind.collection}_archive"].find({"aggregate": id}).to_list(None)
+        return [entry["entry"] for entry in sorted(past, key=lambda entry: entry["position"])]
+
+    async def _archive(self, kind: AggregateType[Any], id: str) -> None:
+        """Moves the published past out of the document: copied first, trimmed after, guarded by version."""
+        document = await self.load(kind, id)
+        if document is None:
+            return
+        journal = document["journal"]
+        keep_from = 0
+        while keep_from < len(journal) - ARCHIVE_ABOVE // 4:
+            if journal[keep_from].get("sequence", 0) > document["published"]:
+                break
+            keep_from += 1
+        if keep_from == 0:
+            return
+        already = document.get("archived", 0)
+        for position, entry in enumerate(journal[:keep_from], already):
+            copy = {"_id": entry["id"], "aggregate": id, "position": position, "cause": entry["cause"], "entry": entry}
+            await self._database[f"{kind.collection}_archive"].replace_one({"_id": entry["id"]}, copy, upsert=True)
+        await self._database[kind.collection].update_one(
+            {"_id": id, "version": document["version"]},
+            {"$set": {"journal": journal[keep_from:], "archived": already + keep_from, "version": document["version"] + 1}},
+        )
+
+    async def load(self, kind: AggregateType[Any], id: str) -> Document | None:
+        """The document as it stands; for reading only."""
+        found: Document | None = await self._database[kind.collection].find_one({"_id": id})
+        return found
+
+    async def read(self, kind: AggregateType[S], id: str, access: Access) -> S:
+        """The state as it stands. Raises NotFound and Forbidden."""
+        document = await self.load(kind, id)
+        if document is None:
+            raise NotFound
+        access.check(document["state"])
+        return kind.state.model_validate(document["state"])
+
+    async def history(self, kind: AggregateType[Any], id: str) -> list[Document]:
+        """Every entry, archived ones first, oldest first."""
+        document = await self.load(kind, id)
+        if document is None:
+            raise NotFound
+        past = await self._archived(kind, id) if document.get("archived") else []
+        return past + list(document["journal"])
+
+    async def erase(
+        self, kind: AggregateType[S], id: str, event: Event, cause: Cause, access: Access
+    ) -> Outcome[S]:
+        """The erasing form of append: redacts personal fields in state, journal and archive, keeps ids, sequences and
+        causes, and journals `event` (a tombstone for a compacted topic). Claims are given up."""
+        for _ in range(CONFLICTS_BEFORE_GIVING_UP):
+            document = await self.load(kind, id)
+            if document is None:
+                raise NotFound
+            access.check(document["state"])
+            if repeated := await self._answered_before(kind, document, cause):
+                return repeated
+            past = [redact(kind, entry) for entry in await self._archived(kind, id)]
+            journal = [redact(kind, entry) for entry in document["journal"]]
+            entry = _entry(id, cause, event, 0, self._clock.now())
+            entry["sequence"] = document["sequence"] + 1
+            state = kind.fold([*past, *journal, entry])
+            assert state is not None
+            fields, absent = _operational(kind, state)
+            fields |= {
+                "version": document["version"] + 1,
+                "state": state.model_dump(mode="json"),
+                "journal": [*journal, entry],
+                "sequence": document["sequence"] + 1,
+            }
+            absent = {*absent, "claims"} - {"pending_since"}
+            fields.pop("claims", None)
+            for old in past:
+                await self._database[f"{kind.collection}_archive"].update_one(
+                    {"_id": old["id"]}, {"$set": {"entry": old}}
+                )
+            written = await self._database[kind.collection].update_one(
+                {"_id": id, "version": document["version"]},
+                {"$set": fields, "$unset": dict.fromkeys(absent, ""), "$min": {"pending_since": machine_now()}},
+            )
+            if written.matched_count:
+                self._wake()
+                return Outcome(id, state, (event,), document["version"] + 1, False)
+        raise Contended(f"{kind.name} is written by too many at once")
+
+
+def _operational(kind: AggregateType[Any], state: Any) -> tuple[Document, set[str]]:
+    """The indexed fields that follow from the state, and those that must be absent."""
+    values: Document = {
+        "due": kind.due(state),
+        "retry_at": kind.retry_at(state),
+        "claims": list(kind.claims(state)) or None,
+    }
+    present = {name: value for name, value in values.items() if value is not None}
+    return present, set(values) - set(present)
+
+
+def _entry(id: str, cause: Cause, event: Event, index: int, now: dt.datetime) -> Document:
+    """A journal entry; its id follows from (aggregate, cause, index), never from its sequence."""
+    entry: Document = {
+        "id": derive(id, cause.id, index),
+        "type": event.TYPE,
+        "data": event.model_dump(mode="json"),
+        "occurred_at": cause.occurred_at,
+        "recorded_at": now,
+        "cause": cause.id,
+        "actor": cause.actor,
+    }
+    optional = {"fingerprint": cause.fingerprint, "key": cause.key, "traceparent": cause.traceparent}
+    return entry | {name: value for name, value in optional.items() if value is not None}
+
+
+def redact(kind: AggregateType[Any], entry: Document) -> Document:
+    """The entry without what says who somebody is; ids, codes and causes stay."""
+    return entry | {"data": _redacted(kind.event_class(entry["type"]), entry["data"])}
+
+
+def _redacted(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
+    clean = dict(data)
+    for name, field in model.model_fields.items():
+        if name not in clean:
+            continue
+        if is_personal(field):
+            clean[name] = field.get_default(call_default_factory=True)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel) and clean[name] is not None:
+            clean[name] = _redacted(field.annotation, clean[name])
+    return clean

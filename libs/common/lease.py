@@ -1,0 +1,61 @@
+"""One leaseholder per work and service; many may ask. Runs on the machine's clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import time
+
+from libs.common.clock import machine_now
+from libs.common.mongo import Database, DuplicateKey
+
+COLLECTION = "leases"
+
+
+class Lease:
+    """Held until `seconds` after the last renewal that the store acknowledged, counted from before it was asked."""
+
+    def __init__(self, database: Database, work: str, seconds: float) -> None:
+        self._collection = database[COLLECTION]
+        self._work = work
+        self._seconds = seconds
+        self._owner = secrets.token_hex(8)
+        self._held_until = 0.0
+
+    @property
+    def held(self) -> bool:
+        return time.monotonic() < self._held_until
+
+    @property
+    def wants_renewal(self) -> bool:
+        return time.monotonic() > self._held_until - self._seconds * 0.66
+
+    async def acquire(self) -> bool:
+        """Takes or renews it. A holder's own clock decides when it stops believing."""
+        asked = time.monotonic()
+        now = machine_now()
+        until = now + dt.timedelta(seconds=self._seconds)
+        mine = await self._collection.update_one(
+            {"_id": self._work, "owner": self._owner, "until": {"$gt": now}}, {"$set": {"until": until}}
+        )
+        if not mine.matched_count:
+            taken = await self._collection.update_one(
+                {"_id": self._work, "until": {"$lte": now}}, {"$set": {"owner": self._owner, "until": until}}
+            )
+            if not taken.matched_count:
+                try:
+                    await self._collection.insert_one({"_id": self._work, "owner": self._owner, "until": until})
+                except DuplicateKey:
+                    self._held_until = 0.0
+                    return False
+        self._held_until = asked + self._seconds * 0.9
+        return True
+
+    async def still_ours(self) -> bool:
+        """Asked of the store, not believed: a process that was frozen may have lost it."""
+        found = await self._collection.find_one({"_id": self._work})
+        return bool(found and found["owner"] == self._owner and found["until"] > machine_now())
+
+    async def release(self) -> None:
+        self._held_until = 0.0
+        await self._collection.delete_one({"_id": self._work, "owner": self._owner})

@@ -1,0 +1,73 @@
+"""Pages by cursor: a page goes on after the last document of the one before, whatever was written meanwhile."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from libs.common.mongo import ASCENDING, DESCENDING, Collection, Document
+from libs.common.refusal import Refused
+
+MOST = 200
+"""Documents on a page at most."""
+
+
+def _value(document: Mapping[str, Any], path: str) -> Any:
+    value: Any = document
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _decode(cursor: str) -> tuple[str, str]:
+    try:
+        after, id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        if not isinstance(after, str) or not isinstance(id, str):
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise Refused("cursor-invalid", "must be a cursor that an earlier page gave", field="cursor") from None
+    return after, id
+
+
+async def page(
+    collection: Collection,
+    filter: Mapping[str, Any],
+    *,
+    sort: str,
+    descending: bool = False,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> tuple[list[Document], str | None]:
+    """Documents by a text field (Instants and names sort as text) and the next cursor, None at the end.
+
+    Raises Refused naming `cursor` or `limit`.
+    """
+    if not 1 <= limit <= MOST:
+        raise Refused("limit-out-of-range", f"must be between 1 and {MOST}", field="limit")
+    order, beyond = (DESCENDING, "$lte") if descending else (ASCENDING, "$gte")
+    conditions = dict(filter)
+    skip_id: str | None = None
+    if cursor is not None:
+        after, skip_id = _decode(cursor)
+        conditions[sort] = {beyond: after}
+    found: list[Document] = []
+    passed = skip_id is None
+    async for document in collection.find(conditions).sort([(sort, order), ("_id", order)]):
+        if not passed:
+            # Documents of the cursor's own instant come again up to the one where the last page ended.
+            here = (_value(document, sort), document["_id"])
+            after_it = here < (after, skip_id) if descending else here > (after, skip_id)
+            if not after_it:
+                continue
+            passed = True
+        found.append(document)
+        if len(found) > limit:
+            break
+    if len(found) <= limit:
+        return found, None
+    last = found[limit - 1]
+    text = json.dumps([_value(last, sort), last["_id"]]).encode()
+    return found[:limit], base64.urlsafe_b64encode(text).decode()

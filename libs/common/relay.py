@@ -1,0 +1,281 @@
+"""Journal to Kafka: leased, ordered per aggregate, batched, woken in process, swept every second.
+
+What is pending is found by a partial index on `pending_since`, never by an id or a time. A mark is set only after
+Kafka's acknowledgement (acks=all, idempotent).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
+
+from libs.common.aggregate import AggregateType
+from libs.common.clock import machine_now
+from libs.common.kafka import security
+from libs.common.lease import Lease
+from libs.common.logs import logger
+from libs.common.metrics import Metrics
+from libs.common.mongo import ASCENDING, STORE_AWAY, Database, Document, UpdateOne
+from libs.common.records import Record, encode
+from libs.common.settings import ServiceSettings
+from libs.contracts.event import Topic
+
+log = logger("relay")
+
+BATCH = 500
+"""Aggregates in one round of one collection at most."""
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Outgoing:
+    """What one aggregate has to say, in order, and how far that brings it."""
+
+    id: str
+    records: tuple[Record, ...]
+    first: int
+    last: int
+    written: tuple[float, ...]
+
+
+class Relay:
+    """One per process; works while it holds the service's lease."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        database: Database,
+        kinds: Sequence[AggregateType],  # type: ignore[type-arg]
+        metrics: Metrics,
+        told: Told = lambda type_: None,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._kinds = [kind for kind in kinds if kind.topic is not None]
+        self._metrics = metrics
+        self._told = told
+        self._lease = Lease(database, "relay", settings.lease_seconds)
+        self._wake = asyncio.Event()
+        self._producer: AIOKafkaProducer | None = None
+        self._partitions: dict[str, list[int]] = {}
+        self._partitioner = DefaultPartitioner()
+        self._task: asyncio.Task[None] | None = None
+        self.moving = False
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._close_producer()
+        with contextlib.suppress(*STORE_AWAY):
+            await self._lease.release()
+
+    async def _run(self) -> None:
+        while True:
+            busy = False
+            try:
+                if self._lease.wants_renewal and not await self._lease.acquire():
+                    self._metrics.relay_leader.set(0)
+                    self.moving = True
+                elif self._lease.held:
+                    self._metrics.relay_leader.set(1)
+                    busy = await self.round()
+                    self.moving = True
+            except (*STORE_AWAY, KafkaError, OSError) as error:
+                self.moving = False
+                self._metrics.relay_failures.inc()
+                log.warning("relay round failed", extra={"error": type(error).__name__})
+                await asyncio.sleep(0.2)
+            except Exception:
+                self.moving = False
+                self._metrics.relay_failures.inc()
+                log.error("relay round failed", exc_info=True)
+                await asyncio.sleep(0.5)
+            if not busy:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._settings.sweep_seconds)
+            self._wake.clear()
+
+    async def round(self) -> bool:
+        """Publishes up to one batch of each collection; True if there may be more."""
+        more = await asyncio.gather(*(self._round_of(kind) for kind in self._kinds))
+        return any(more)
+
+    async def _round_of(self, kind: AggregateType) -> bool:  # type: ignore[type-arg]
+        found = (
+            await self._database[kind.collection]
+            .find({"pending_since": {"$exists": True}})
+            .sort("pending_since", ASCENDING)
+            .limit(BATCH)
+            .to_list(BATCH)
+        )
+        if found:
+            await self._publish(kind, found)
+        return len(found) == BATCH
+
+    async def _publish(self, kind: AggregateType, found: Sequence[Document]) -> None:  # type: ignore[type-arg]
+        assert kind.topic is not None
+        outgoing = [self._outgoing(document) for document in found]
+        acknowledged = await self._send(kind.topic, outgoing)
+        lost = not self._lease.held and not await self._lease.still_ours()
+        if acknowledged:
+            await self._mark(kind, acknowledged, again=lost)
+        if lost:
+            log.warning("lease lost after a send; marked pending again", extra={"aggregates": len(acknowledged)})
+
+    def _outgoing(self, document: Mapping[str, Document]) -> _Outgoing:
+        published: int = document["published"]  # type: ignore[assignment]
+        entries = [entry for entry in document["journal"] if entry.get("sequence", 0) > published]  # type: ignore[attr-defined]
+        key = str(document["_id"])
+        return _Outgoing(
+            id=key,
+            records=tuple(encode(entry, key, self._settings.ce_epoch) for entry in entries),
+            first=entries[0]["sequence"] if entries else published + 1,
+            last=entries[-1]["sequence"] if entries else published,
+            written=tuple(entry["recorded_at"].timestamp() for entry in entries),
+        )
+
+    async def _send(self, topic: Topic, outgoing: Sequence[_Outgoing]) -> list[_Outgoing]:
+        """Those of which Kafka acknowledged everything.
+
+        Each partition's records go out in one batch at a time: nothing later of an aggregate is handed over before
+        what is earlier is acknowledged, whatever the producer does about a failure.
+        """
+        producer = await self._ready_producer()
+        if topic.name not in self._partitions:
+            self._partitions[topic.name] = sorted(await producer.partitions_for(topic.name))
+        partitions = self._partitions[topic.name]
+        by_partition: dict[int, list[_Outgoing]] = defaultdict(list)
+        for aggregate in outgoing:
+            by_partition[self._partitioner(aggregate.id.encode(), partitions, partitions)].append(aggregate)
+        results = await asyncio.gather(
+            *(self._send_partition(producer, topic, partition, of) for partition, of in by_partition.items()),
+            return_exceptions=True,
+        )
+        acknowledged = [aggregate for result in results if isinstance(result, list) for aggregate in result]
+        failure = next((result for result in results if isinstance(result, BaseException)), None)
+        if failure is not None:
+            # A sender that met OutOfOrderSequence or ProducerFenced never sends again: build a new one.
+            await self._close_producer()
+            self._metrics.relay_failures.inc()
+            log.warning("send failed, producer is rebuilt", extra={"error": type(failure).__name__})
+            if not acknowledged:
+                raise failure
+        return acknowledged
+
+    async def _send_partition(
+        self, producer: AIOKafkaProducer, topic: Topic, partition: int, outgoing: Sequence[_Outgoing]
+    ) -> list[_Outgoing]:
+        batch = producer.create_batch()
+        records = [record for aggregate in outgoing for record in aggregate.records]
+        for record in records:
+            arguments = {"key": record.key, "value": record.value, "timestamp": None, "headers": record.headers}
+            if batch.append(**arguments) is None:
+                await self._acknowledged(producer, batch, topic, partition)
+                batch = producer.create_batch()
+                if batch.append(**arguments) is None:
+                    raise ValueError("an event larger than the producer's largest request")
+        if batch.record_count():
+            await self._acknowledged(producer, batch, topic, partition)
+        now = machine_now().timestamp()
+        self._metrics.relayed.labels(topic.name).inc(len(records))
+        for aggregate in outgoing:
+            for written in aggregate.written:
+                self._metrics.relay_seconds.observe(max(0.0, now - written))
+            for record in aggregate.records:
+                self._told(next(value for name, value in record.headers if name == "ce_type").decode())
+        return list(outgoing)
+
+    async def _acknowledged(self, producer: AIOKafkaProducer, batch: object, topic: Topic, partition: int) -> None:
+        await (await producer.send_batch(batch, topic.name, partition=partition))
+
+    async def _mark(self, kind: AggregateType, sent: Sequence[_Outgoing], *, again: bool) -> None:  # type: ignore[type-arg]
+        """Raises `published`, and clears the mark only where nothing newer was appended.
+
+        `again`: the lease was lost meanwhile, so another relay may have overtaken these sends; they go out once more.
+        """
+        collection = self._database[kind.collection]
+        if again:
+            await collection.bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": aggregate.id},
+                        {"$min": {"published": aggregate.first - 1, "pending_since": machine_now()}},
+                    )
+                    for aggregate in sent
+                ],
+                ordered=False,
+            )
+            return
+        written = await collection.bulk_write(
+            [
+                UpdateOne(
+                    {"_id": aggregate.id, "sequence": aggregate.last},
+                    {"$max": {"published": aggregate.last}, "$unset": {"pending_since": ""}},
+                )
+                for aggregate in sent
+            ],
+            ordered=False,
+        )
+        if written.matched_count < len(sent):
+            await collection.bulk_write(
+                [UpdateOne({"_id": aggregate.id}, {"$max": {"published": aggregate.last}}) for aggregate in sent],
+                ordered=False,
+            )
+            self.wake()
+
+    async def _ready_producer(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._settings.kafka_bootstrap,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+                max_batch_size=1 << 20,
+                request_timeout_ms=10_000,
+                **security(self._settings),
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    await producer.stop()
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def _close_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(5):
+                    await producer.stop()
+
+    async def measure(self) -> None:
+        """Pending aggregates and the age of the oldest, for the gauges."""
+        pending, oldest = 0, 0.0
+        for kind in self._kinds:
+            collection = self._database[kind.collection]
+            pending += await collection.count_documents({"pending_since": {"$exists": True}})
+            first = await collection.find({"pending_since": {"$exists": True}}, {"pending_since": 1}).sort(
+                "pending_since", ASCENDING
+            ).limit(1).to_list(1)
+            if first:
+                oldest = max(oldest, (machine_now() - first[0]["pending_since"]).total_seconds())
+        self._metrics.pending.set(pending)
+        self._metrics.oldest_pending.set(oldest)

@@ -1,0 +1,135 @@
+"""A copy of another service's cards: the newest per key, guarded by (epoch, sequence); a grave outranks everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from libs.common.clock import machine_now
+from libs.common.listen import Subscription, reason_of
+from libs.common.mongo import (
+    ASCENDING,
+    DUPLICATE_KEY,
+    BulkWriteError,
+    Collection,
+    Database,
+    Document,
+    IndexModel,
+    UpdateOne,
+)
+from libs.common.records import Received, Undecodable
+
+Changed = Callable[[list[str]], Awaitable[None]]
+
+
+async def _nobody(keys: list[str]) -> None:
+    return None
+
+
+class Replica:
+    """Documents {_id: key, epoch, sequence, card}, or {_id, epoch, sequence, grave: true} for who was erased."""
+
+    def __init__(self, database: Database, collection: str, indexes: Sequence[tuple[str, ...]] = ()) -> None:
+        self.collection: Collection = database[collection]
+        self._indexes = indexes
+
+    async def ensure_indexes(self) -> None:
+        for paths in self._indexes:
+            await self.collection.create_indexes([IndexModel([(path, ASCENDING) for path in paths])])
+
+    async def get(self, key: str) -> dict[str, Any] | None:
+        """The card; None while it is not yet known, or when it was erased."""
+        found = await self.collection.find_one({"_id": key})
+        return found.get("card") if found else None
+
+    async def erased(self, key: str) -> bool:
+        found = await self.collection.find_one({"_id": key}, {"grave": 1})
+        return bool(found and found.get("grave"))
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Cards by key, of those that are known. Meant for a page's worth of keys."""
+        cards = await asyncio.gather(*(self.get(key) for key in dict.fromkeys(keys)))
+        return {key: card for key, card in zip(dict.fromkeys(keys), cards, strict=True) if card is not None}
+
+    async def any(self) -> bool:
+        return await self.collection.find_one({}, {"_id": 1}) is not None
+
+    async def apply(self, received: Sequence[Received]) -> tuple[list[str], int]:
+        """Keeps the newest of each key in one bulk write. Returns the keys written and how many were stale."""
+        newest: dict[str, Received] = {}
+        for event in received:
+            held = newest.get(event.key)
+            if held is None or _outranks(event, held):
+                newest[event.key] = event
+        if not newest:
+            return [], 0
+        keys = list(newest)
+        stale: set[int] = set()
+        try:
+            await self.collection.bulk_write([_upsert(newest[key]) for key in keys], ordered=False)
+        except BulkWriteError as error:
+            failures = (error.details or {}).get("writeErrors", [])
+            # The upsert of a card that is not newer finds no match and meets the _id that is there.
+            if any(failure["code"] != DUPLICATE_KEY for failure in failures):
+                raise
+            stale = {failure["index"] for failure in failures}
+        return [key for index, key in enumerate(keys) if index not in stale], len(stale)
+
+
+def _outranks(event: Received, held: Received) -> bool:
+    if held.event.TOMBSTONE or event.event.TOMBSTONE:
+        return event.event.TOMBSTONE and not held.event.TOMBSTONE
+    return (event.envelope.epoch, event.sequence) > (held.envelope.epoch, held.sequence)
+
+
+def _upsert(received: Received) -> UpdateOne:
+    epoch, sequence = received.envelope.epoch, received.sequence
+    fields: Document = {"epoch": epoch, "sequence": sequence, "seen_at": machine_now()}
+    if received.event.TOMBSTONE:
+        return UpdateOne(
+            {"_id": received.key, "grave": {"$ne": True}},
+            {"$set": fields | {"grave": True}, "$unset": {"card": ""}},
+            upsert=True,
+        )
+    card = received.event.model_dump(mode="json")["card"]
+    older = [{"epoch": {"$lt": epoch}}, {"epoch": epoch, "sequence": {"$lt": sequence}}]
+    return UpdateOne(
+        {"_id": received.key, "grave": {"$ne": True}, "$or": older}, {"$set": fields | {"card": card}}, upsert=True
+    )
+
+
+class ReplicaSubscription(Subscription):
+    """A batch becomes one unordered bulk write; only a duplicate `_id` is forgiven."""
+
+    shape = "replica"
+
+    def __init__(self, *args: Any, replica: Replica, changed: Changed = _nobody) -> None:
+        super().__init__(*args)
+        self._replica = replica
+        self._changed = changed
+
+    async def handle(self, records: Sequence[Any]) -> None:
+        received: list[Received] = []
+        for record in records:
+            try:
+                event = self._read(record)
+            except (Undecodable, ValidationError) as error:
+                await self._put_aside(record, reason_of(error), None)
+                continue
+            if event is not None:
+                received.append(event)
+        written, stale = await self._replica.apply(received)
+        self._metrics.duplicates.labels(self.name).inc(stale)
+        if written:
+            await self._changed(written)
+        for event in received:
+            self._effect(event)
+
+    async def redrive(self, record: Any) -> None:
+        event = self._read(record)
+        if event is not None:
+            written, _ = await self._replica.apply([event])
+            await self._changed(written)

@@ -1,0 +1,176 @@
+"""What a route is given: a verified caller under the route's rule, and for writes the request as a cause."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ConfigDict
+
+from libs.common import tracing
+from libs.common.access import ANONYMOUS, Access, Caller, Forbidden
+from libs.common.cause import Cause, request_cause
+from libs.common.clock import machine_now
+from libs.common.read_log import PURPOSES
+from libs.common.refusal import Refused
+from libs.common.tokens import Unauthenticated
+from libs.contracts.event import Instant
+
+if TYPE_CHECKING:
+    from libs.common.service import Service
+
+AHEAD = dt.timedelta(minutes=5)
+"""How far after its own time of sending a request may claim that something happened."""
+
+LONGEST_KEY = 255
+
+
+class Body(BaseModel):
+    """A request's body. `occurred_at` is when it happened at the desk, if that was earlier than the sending."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    occurred_at: Instant | None = None
+
+
+@dataclass(frozen=True)
+class Request_:
+    """A write: why (`cause`), and who under which rule (`access`). `sent` is the request's own time of sending."""
+
+    cause: Cause
+    access: Access
+    sent: dt.datetime
+
+    @property
+    def caller(self) -> Caller:
+        return self.access.caller
+
+
+def service_of(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def route_of(request: Request) -> str:
+    """`POST /referrals/{id}/accept`: the key of the access table and the label of the metrics."""
+    route = request.scope.get("route")
+    return f"{request.method} {getattr(route, 'path', '')}"
+
+
+def bearer_of(request: Request) -> str | None:
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Authorization must be a bearer token")
+    return token.strip()
+
+
+async def authorise(request: Request) -> None:
+    """Runs before every route of every service: deny by default. Raises Unauthenticated, Forbidden."""
+    service = service_of(request)
+    route = route_of(request)
+    rule = service.access.get(route)
+    if rule is None:
+        raise Forbidden("no rule allows this")
+    purpose = request.headers.get("x-purpose", "CAREMGT")
+    if purpose not in PURPOSES:
+        raise Refused("purpose-unknown", f"must be one of {', '.join(sorted(PURPOSES))}", field="X-Purpose")
+    caller = ANONYMOUS
+    if not rule.public:
+        token = bearer_of(request)
+        if token is not None:
+            caller = await service.caller(token)
+        elif "anonymous" not in rule.roles:
+            raise Unauthenticated("a bearer token is needed")
+        if caller.role not in rule.roles:
+            raise Forbidden(f"needs the role {' or '.join(sorted(rule.roles - {'anonymous'}))}")
+        if rule.at and caller.role != "citizen" and not caller.facility:
+            raise Forbidden("your token names no facility")
+    service.rates.check(caller, request.client.host if request.client else "")
+    request.state.access = Access(caller, rule, route, purpose)
+
+
+def reading(request: Request) -> Access:
+    access: Access = request.state.access
+    return access
+
+
+def time_of_sending(request: Request) -> dt.datetime:
+    """The Date header (RFC 9110); the machine's clock where there is none. Raises Refused naming it."""
+    header = request.headers.get("date")
+    if header is None:
+        return machine_now()
+    try:
+        sent = parsedate_to_datetime(header)
+    except ValueError:
+        raise Refused("date-invalid", "must be an RFC 9110 date", field="Date") from None
+    return sent if sent.tzinfo else sent.replace(tzinfo=dt.UTC)
+
+
+def check_occurred(occurred: dt.datetime, sent: dt.datetime) -> None:
+    if occurred > sent + AHEAD:
+        raise Refused(
+            "occurred-after-sending", "must not be more than 5 minutes after the time of sending", field="occurred_at"
+        )
+
+
+def _key(request: Request) -> str:
+    key = request.headers.get("idempotency-key", "").strip()
+    if len(key) >= 2 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not key:
+        raise Refused("idempotency-key-missing", "every write needs one", field="Idempotency-Key")
+    if len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
+        raise Refused("idempotency-key-invalid", "must be up to 255 printable ASCII characters", field="Idempotency-Key")
+    return key
+
+
+def fingerprint_of(verb: str, target: str, body: Any) -> str:
+    """Of verb, target and body without `occurred_at` (the first one stands)."""
+    if isinstance(body, dict):
+        body = {name: value for name, value in body.items() if name != "occurred_at"}
+    text = json.dumps([verb, target, body], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def requested(request: Request) -> Request_:
+    """A write as a cause. Raises Refused naming Idempotency-Key, Date or occurred_at."""
+    access = reading(request)
+    key, sent = _key(request), time_of_sending(request)
+    body: Any = None
+    occurred = sent
+    if raw := await request.body():
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            body = hashlib.sha256(raw).hexdigest()
+        if isinstance(body, dict) and isinstance(stated := body.get("occurred_at"), str):
+            try:
+                occurred = dt.datetime.fromisoformat(stated)
+            except ValueError:
+                raise Refused("occurred-at-invalid", "must be an ISO 8601 time with offset", field="occurred_at") from None
+            if occurred.tzinfo is None:
+                raise Refused("occurred-at-invalid", "must be an ISO 8601 time with offset", field="occurred_at")
+            check_occurred(occurred, sent)
+    service_of(request).clock.saw(sent)
+    cause = request_cause(
+        f"{access.caller.role}:{access.caller.subject}",
+        access.route,
+        key,
+        fingerprint=fingerprint_of(access.route, request.url.path, body),
+        actor=access.caller.actor,
+        occurred_at=occurred.astimezone(dt.UTC),
+        traceparent=tracing.current(),
+    )
+    return Request_(cause, access, sent)
+
+
+Reading = Annotated[Access, Depends(reading)]
+Requested = Annotated[Request_, Depends(requested)]

@@ -1,0 +1,71 @@
+"""What the registration service publishes: patient cards (restricted, compacted) and visits (thin)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from libs.contracts.event import Event, FacilityCode, Id, Instant, Topic, personal
+
+PATIENT = Topic("registration.patient.v1", compacted=True, restricted=True)
+VISIT = Topic("registration.visit.v1")
+
+Sex = Literal["male", "female", "other", "unknown"]
+"""FHIR R4 AdministrativeGender."""
+
+
+class PatientCard(BaseModel):
+    """Everything a subscriber may need to recognise and reach one person. Phones are E.164; LGD codes are integers."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: Id
+    name: str = personal("")
+    sex: Sex = "unknown"
+    birth_date: dt.date | None = personal()
+    birth_year: int | None = personal()
+    phone: str | None = personal()
+    guardian: str | None = personal()
+    village: str | None = personal()
+    district_lgd: int | None = None
+    state_lgd: int | None = None
+    language: str = "en"
+    abha_number: str | None = personal()
+    abha_address: str | None = personal()
+    registered_at: FacilityCode
+    status: Literal["active", "entered-in-error"] = "active"
+
+
+class PatientRegistered(Event, topic=PATIENT):
+    card: PatientCard
+
+
+class PatientCorrected(Event, topic=PATIENT):
+    card: PatientCard
+    changed: tuple[str, ...] = ()
+
+
+class PatientVoided(Event, topic=PATIENT):
+    """The record was entered in error: nobody is this person."""
+
+    card: PatientCard
+
+
+class PatientErased(Event, topic=PATIENT):
+    """Published as a tombstone: the key and no value."""
+
+    TOMBSTONE: ClassVar[bool] = True
+
+
+class TokenIssued(Event, topic=VISIT):
+    """A place in an OPD queue; `number` counts from 1 per counter and day (Asia/Kolkata), without gaps."""
+
+    patient: Id
+    facility: FacilityCode
+    counter: str
+    date: dt.date
+    number: int
+    expires_at: Instant
+    door: Literal["walk-in", "scan-and-share"]

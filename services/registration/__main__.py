@@ -1,0 +1,5 @@
+"""`python -m services.registration`: serve it, or operate on its store (--help)."""
+
+from libs.common.operate import main
+
+raise SystemExit(main("registration"))
