@@ -1,0 +1,145 @@
+"""Names, phones and identifiers as people write them, made into what is stored.
+
+Every function raises ValueError with a fixed sentence that never repeats its input.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from libs.common.aadhaar import contains_aadhaar
+
+NAME_AT_MOST = 120
+PLACE_AT_MOST = 120
+
+_ABHA_ADDRESS = re.compile(r"^[a-z0-9][a-z0-9_.\-!]{0,200}@[a-z][a-z0-9.\-]{0,40}$")
+_E164 = re.compile(r"^\+[1-9]\d{7,14}$")
+_SEPARATORS = re.compile(r"[\s\-().\u00a0]")
+
+
+def _refuse_aadhaar(text: str) -> None:
+    if contains_aadhaar(text):
+        raise ValueError("looks like an Aadhaar number, which is never kept here")
+
+
+def plain_text(text: str, at_most: int) -> str:
+    """Trimmed, inner spaces made one, NFC. No control characters, no Aadhaar number, and a letter somewhere."""
+    if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\t\r\n" for char in text):
+        raise ValueError("must not contain control characters")
+    text = unicodedata.normalize("NFC", " ".join(text.split()))
+    if not any(unicodedata.category(char).startswith("L") for char in text):
+        raise ValueError("must not be blank, and must contain a letter")
+    if len(text) > at_most:
+        raise ValueError(f"must be at most {at_most} characters")
+    _refuse_aadhaar(text)
+    return text
+
+
+def person_name(text: str) -> str:
+    return plain_text(text, NAME_AT_MOST)
+
+
+def place_name(text: str) -> str:
+    return plain_text(text, PLACE_AT_MOST)
+
+
+def phone(text: str) -> str:
+    """E.164; ten bare digits are an Indian number. `+91` and ten digits are exempt from the Aadhaar rule."""
+    digits = _SEPARATORS.sub("", text.strip())
+    if not digits.isascii():
+        digits = "".join(str(int(char)) if char.isdecimal() else char for char in digits)
+    if re.fullmatch(r"\d{10}", digits):
+        return f"+91{digits}"
+    if not digits.startswith("+"):
+        _refuse_aadhaar(digits)
+        raise ValueError("must be ten digits, or + and the country's code")
+    if digits.startswith("+91") and not re.fullmatch(r"\+91\d{10}", digits):
+        raise ValueError("must have ten digits after +91")
+    if not _E164.fullmatch(digits):
+        raise ValueError("must be + and 8 to 15 digits (E.164)")
+    if not digits.startswith("+91"):
+        _refuse_aadhaar(digits[1:])
+    return digits
+
+
+def abha_number(text: str) -> str:
+    """Fourteen digits, dashes and spaces dropped. Its check digit is only a warning (see `luhn_holds`)."""
+    digits = re.sub(r"[\s\-]", "", text)
+    if not (digits.isascii() and re.fullmatch(r"\d{14}", digits)):
+        _refuse_aadhaar(text)
+        raise ValueError("must be 14 digits")
+    return digits
+
+
+def abha_address(text: str) -> str:
+    """Folded for matching, and lenient: addresses older than today's creation policy are in use (ABDM on-share)."""
+    address = unicodedata.normalize("NFC", text).strip().casefold()
+    _refuse_aadhaar(address)
+    if not _ABHA_ADDRESS.fullmatch(address):
+        raise ValueError("must be like name@abdm")
+    return address
+
+
+def luhn_holds(digits: str) -> bool:
+    """Whether the mod-10 check digit of an ABHA number holds. NHA publishes no algorithm: never refuse on it."""
+    total = 0
+    for position, digit in enumerate(reversed(digits)):
+        value = int(digit) * (2 if position % 2 else 1)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def fold(text: str) -> str:
+    """For searching: compatibility forms, case and Latin accents folded, everything but letters and digits a space."""
+    folded: list[str] = []
+    latin = False
+    for char in unicodedata.normalize("NFKD", text).casefold():
+        category = unicodedata.category(char)
+        if category[0] == "M":
+            if not latin:
+                folded.append(char)
+        elif category[0] in "LN":
+            latin = "LATIN" in unicodedata.name(char, "")
+            folded.append(char)
+        elif category != "Cf":
+            latin = False
+            folded.append(" ")
+    return unicodedata.normalize("NFC", " ".join("".join(folded).split()))
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The folded words of a name, each once, in order."""
+    return tuple(dict.fromkeys(fold(text).split()))
+
+
+def _only_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    if len(value) > 1000:
+        raise ValueError("is too long")
+    return value
+
+
+def _iso_date(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        raise ValueError("must be a date like 1987-04-30")
+    if isinstance(value, (int, float)):
+        raise ValueError("must be a date like 1987-04-30")
+    return value
+
+
+Text = BeforeValidator(_only_text)
+PersonName = Annotated[str, Text, AfterValidator(person_name)]
+PlaceName = Annotated[str, Text, AfterValidator(place_name)]
+Phone = Annotated[str, Text, AfterValidator(phone)]
+AbhaNumber = Annotated[str, Text, AfterValidator(abha_number)]
+AbhaAddress = Annotated[str, Text, AfterValidator(abha_address)]
+IsoDate = BeforeValidator(_iso_date)
+Age = Annotated[int, Field(strict=True, ge=0, le=130)]
+LgdCode = Annotated[int, Field(strict=True, ge=1, le=999_999)]
+Counter = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}$"), AfterValidator(lambda text: (_refuse_aadhaar(text), text)[1])]
+"""An OPD counter's id as printed in its QR code: 1 to 20 letters and digits (NHA Scan & Share)."""

@@ -1,0 +1,287 @@
+"""One person: registered, corrected, voided, erased; where known, and by which identifiers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from libs.common.refusal import Refused
+from libs.contracts.event import Event, FacilityCode, personal
+from libs.contracts.registration import (
+    PatientCard,
+    PatientCorrected,
+    PatientErased,
+    PatientRegistered,
+    PatientVoided,
+    Sex,
+)
+from services.registration.domain.identifiers import (
+    AbhaAddress,
+    AbhaNumber,
+    Age,
+    IsoDate,
+    LgdCode,
+    PersonName,
+    Phone,
+    PlaceName,
+    fold,
+    luhn_holds,
+    words,
+)
+from services.registration.domain.places import Places
+
+Language = Literal["en", "hi", "ur", "bo", "lbj", "doi", "ks"]
+VoidReason = Literal["duplicate", "wrong-person", "test-entry", "not-a-person"]
+OLDEST = 130
+"""Years that somebody may be old."""
+
+
+class Details(BaseModel):
+    """What is said of a person at registration."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: PersonName
+    sex: Sex
+    birth_date: Annotated[dt.date | None, IsoDate] = None
+    age_years: Age | None = Field(None, description="Where the date is not known; an estimate will do")
+    phone: Phone | None = Field(None, description="E.164, or ten digits")
+    guardian: PersonName | None = Field(None, description="Father, husband, mother or guardian")
+    village: PlaceName | None = None
+    district_lgd: LgdCode | None = None
+    state_lgd: LgdCode | None = None
+    language: Language = "en"
+    abha_number: AbhaNumber | None = None
+    abha_address: AbhaAddress | None = None
+
+
+class Changes(BaseModel):
+    """What is to be put right; a field left out stays as it is, null clears it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: PersonName | None = None
+    sex: Sex | None = None
+    birth_date: Annotated[dt.date | None, IsoDate] = None
+    age_years: Age | None = None
+    phone: Phone | None = None
+    guardian: PersonName | None = None
+    village: PlaceName | None = None
+    district_lgd: LgdCode | None = None
+    state_lgd: LgdCode | None = None
+    language: Language | None = None
+    abha_number: AbhaNumber | None = None
+    abha_address: AbhaAddress | None = None
+
+    def given(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.model_fields_set if name in Changes.model_fields}
+
+
+class SearchKeys(BaseModel):
+    """What searches ask by: the folded name, and its words."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = ""
+    words: tuple[str, ...] = ()
+
+
+class Patient(BaseModel):
+    """`facilities` are where the person was registered or got a token; their staff may read. `addresses` are further
+    ABHA addresses, proven by the gateway."""
+
+    model_config = ConfigDict(frozen=True)
+
+    card: PatientCard
+    status: Literal["active", "entered-in-error", "erased"] = "active"
+    facilities: tuple[FacilityCode, ...] = ()
+    addresses: tuple[str, ...] = ()
+    search: SearchKeys = SearchKeys()
+
+
+class SeenAtFacility(Event):
+    """The person came to a facility that did not know them."""
+
+    facility: FacilityCode
+
+
+class AbhaAddressAdded(Event):
+    """The gateway vouched for one more ABHA address of the same person."""
+
+    address: str = personal("")
+
+
+@dataclass(frozen=True)
+class Register:
+    """`on` is the day at the desk, Asia/Kolkata: ages and birth dates are counted from it. A desk must ask the age;
+    a profile shared by phone may lack it (`ageless`)."""
+
+    id: str
+    details: Details
+    facility: str
+    on: dt.date
+    ageless: bool = False
+
+
+@dataclass(frozen=True)
+class Correct:
+    changes: Changes
+    on: dt.date
+
+
+@dataclass(frozen=True)
+class Void:
+    reason: VoidReason
+
+
+@dataclass(frozen=True)
+class SeeAt:
+    facility: str
+
+
+@dataclass(frozen=True)
+class Prove:
+    """The gateway vouches for these identifiers of the person."""
+
+    abha_address: str
+    abha_number: str | None
+
+
+Command = Register | Correct | Void | SeeAt | Prove
+
+
+def decide(state: Patient | None, command: Command, places: Places) -> Sequence[Event]:
+    """Raises Refused: the field at fault, or the moves that are left."""
+    if isinstance(command, Register):
+        if state is not None:
+            raise Refused("already-registered", "this record exists", allowed=_moves(state))
+        return [PatientRegistered(card=_new_card(command, places))]
+    if state is None:
+        return []
+    if state.status != "active":
+        raise Refused("not-active", f"this record is {state.status}", allowed=_moves(state))
+    match command:
+        case Correct():
+            return _correct(state, command, places)
+        case Void():
+            return [PatientVoided(card=state.card.model_copy(update={"status": "entered-in-error"}))]
+        case SeeAt():
+            return [] if command.facility in state.facilities else [SeenAtFacility(facility=command.facility)]
+        case Prove():
+            return _prove(state, command)
+
+
+def _moves(state: Patient) -> tuple[str, ...]:
+    return {"active": ("correct", "void", "erase"), "entered-in-error": ("erase",), "erased": ()}[state.status]
+
+
+def _new_card(command: Register, places: Places) -> PatientCard:
+    said = command.details
+    if said.birth_date is None and said.age_years is None and not command.ageless:
+        raise Refused("age-needed", "give a birth date or an age; an estimate will do", field="age_years")
+    state_lgd, district_lgd = places.resolve(said.state_lgd, said.district_lgd)
+    birth_date, birth_year = born(said.birth_date, said.age_years, command.on)
+    return PatientCard(
+        id=command.id,
+        **said.model_dump(exclude={"age_years", "birth_date", "state_lgd", "district_lgd"}),
+        birth_date=birth_date,
+        birth_year=birth_year,
+        state_lgd=state_lgd,
+        district_lgd=district_lgd,
+        registered_at=command.facility,
+    )
+
+
+def born(birth_date: dt.date | None, age_years: int | None, on: dt.date) -> tuple[dt.date | None, int | None]:
+    """Birth date and year, of which an age gives only the year. Raises Refused naming the field."""
+    if birth_date is not None and age_years is not None:
+        raise Refused("age-twice", "give the birth date or the age, not both", field="age_years")
+    if birth_date is not None:
+        if birth_date > on:
+            raise Refused("born-later", "must not be after the day of the entry", field="birth_date")
+        if birth_date.year < on.year - OLDEST:
+            raise Refused("too-old", f"must be within {OLDEST} years", field="birth_date")
+        return birth_date, birth_date.year
+    return None, None if age_years is None else on.year - age_years
+
+
+def _correct(state: Patient, command: Correct, places: Places) -> Sequence[Event]:
+    given = command.changes.given()
+    if not given:
+        raise Refused("nothing-to-correct", "name at least one field", field="changes")
+    for needed in ("name", "sex", "language"):
+        if needed in given and given[needed] is None:
+            raise Refused("needed", "must not be empty", field=needed)
+    new: dict[str, Any] = {k: v for k, v in given.items() if k not in ("birth_date", "age_years")}
+    if given.get("birth_date") or given.get("age_years") is not None:
+        new["birth_date"], new["birth_year"] = born(given.get("birth_date"), given.get("age_years"), command.on)
+    elif "birth_date" in given or "age_years" in given:
+        raise Refused("age-needed", "must not be empty", field="birth_date" if "birth_date" in given else "age_years")
+    if "state_lgd" in given or "district_lgd" in given:
+        # A new district brings its state along, and a new state does not keep a district of the old one.
+        state_lgd = given.get("state_lgd", None if given.get("district_lgd") else state.card.state_lgd)
+        district_lgd = given.get("district_lgd", state.card.district_lgd if "state_lgd" not in given else None)
+        new["state_lgd"], new["district_lgd"] = places.resolve(state_lgd, district_lgd)
+    changed = tuple(sorted(name for name, value in new.items() if getattr(state.card, name) != value))
+    if not changed:
+        raise Refused("nothing-changed", "the record says so already", allowed=_moves(state))
+    return [PatientCorrected(card=state.card.model_copy(update=new), changed=changed)]
+
+
+def _prove(state: Patient, command: Prove) -> Sequence[Event]:
+    new: dict[str, Any] = {}
+    if command.abha_number and state.card.abha_number is None:
+        new["abha_number"] = command.abha_number
+    if state.card.abha_address is None:
+        new["abha_address"] = command.abha_address
+    events: list[Event] = []
+    if new:
+        events.append(PatientCorrected(card=state.card.model_copy(update=new), changed=tuple(sorted(new))))
+    if command.abha_address not in (new.get("abha_address", state.card.abha_address), *state.addresses):
+        events.append(AbhaAddressAdded(address=command.abha_address))
+    return events
+
+
+def evolve(state: Patient | None, event: Event) -> Patient:
+    match event:
+        case PatientRegistered():
+            return Patient(card=event.card, facilities=(event.card.registered_at,), search=_keys(event.card))
+        case PatientCorrected() if state:
+            return state.model_copy(update={"card": event.card, "search": _keys(event.card)})
+        case PatientVoided() if state:
+            return state.model_copy(update={"card": event.card, "status": "entered-in-error"})
+        case SeenAtFacility() if state:
+            return state.model_copy(update={"facilities": (*state.facilities, event.facility)})
+        case AbhaAddressAdded() if state:
+            return state.model_copy(update={"addresses": (*state.addresses, event.address)})
+        case PatientErased() if state:
+            return Patient(
+                card=PatientCard(id=state.card.id, registered_at=state.card.registered_at),
+                status="erased",
+                facilities=state.facilities,
+            )
+    raise ValueError(f"no patient can have {event.TYPE}")
+
+
+def _keys(card: PatientCard) -> SearchKeys:
+    return SearchKeys(name=fold(card.name), words=words(card.name))
+
+
+def claims(state: Patient) -> list[str]:
+    """Identifiers nobody else may hold; a record entered in error gives them up."""
+    if state.status != "active":
+        return []
+    addresses = {state.card.abha_address, *state.addresses} - {None, ""}
+    numbers = [f"abha-number:{state.card.abha_number}"] if state.card.abha_number else []
+    return numbers + [f"abha-address:{address}" for address in sorted(filter(None, addresses))]
+
+
+def warnings(card: PatientCard) -> list[Mapping[str, str]]:
+    """What the desk should look at again; never a reason to refuse."""
+    if card.abha_number and not luhn_holds(card.abha_number):
+        return [{"field": "abha_number", "detail": "the check digit does not fit: please read it again"}]
+    return []
