@@ -1,14 +1,12 @@
-"""Around every request: size bound, trace, rate and duration by route template."""
+"""Around every request: trace context, rate and duration by route template."""
 
 from __future__ import annotations
 
 import time
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common import tracing
 from libs.common.metrics import Metrics
-from libs.common.problem import problem
 
 UNKNOWN_ROUTE = "unknown"
 
@@ -46,35 +44,3 @@ class Measured:
 
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-
-
-class Bounded:
-    """Refuses a body above `most` bytes with 413, whether it says its length or not."""
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app = app
-        self._most = most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self._most:
-            await problem(413, "body-too-large", self._detail)(scope, receive, send)
-            return
-        taken = 0
-
-        async def counted() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._most:
-                raise HTTPException(413, self._detail)
-            return message
-
-        await self._app(scope, counted, send)
-
-    @property
-    def _detail(self) -> str:
-        return f"A body may have up to {self._most} bytes."

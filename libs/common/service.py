@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import iter_route_contexts
 from fastapi_offline import FastAPIOffline
-from starlette.routing import Mount, Route
 
 from libs.common import pages, problem
 from libs.common.access import Caller, Rule, Table
@@ -21,7 +21,7 @@ from libs.common.journal import Journal, NotFound
 from libs.common.listen import Listener, React, Reaction, Subscription, reason_of
 from libs.common.logs import logger
 from libs.common.metrics import Metrics
-from libs.common.middleware import Bounded, Measured
+from libs.common.middleware import Measured
 from libs.common.mongo import ASCENDING, STORE_AWAY, Database, IndexModel, connect, open_database
 from libs.common.rates import Rates
 from libs.common.read_log import ReadLog
@@ -135,11 +135,11 @@ class Service:
             version="1",
             lifespan=self._lifespan,
             dependencies=[Depends(authorise)],
+            max_body_size=self.settings.max_request_bytes,
         )
         app.state.service = self
         problem.install(app)
         app.include_router(pages.router(self))
-        app.add_middleware(Bounded, most=self.settings.max_request_bytes)
         app.add_middleware(Measured, metrics=self.metrics)
         return app
 
@@ -283,10 +283,9 @@ class Service:
 
 def routes_of(app: FastAPI) -> list[tuple[str, str]]:
     """Method and path of every route; static assets of the documentation page aside."""
-    found = []
-    for route in app.routes:
-        if isinstance(route, Mount):
-            continue
-        assert isinstance(route, Route), f"what kind of route is {route}?"
-        found += [(method, route.path) for method in sorted(route.methods or ()) if method != "HEAD"]
-    return found
+    return [
+        (method, route.path)
+        for route in iter_route_contexts(app.routes)
+        for method in sorted(route.methods or ())
+        if method != "HEAD"
+    ]

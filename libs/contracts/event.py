@@ -73,7 +73,7 @@ class Event(BaseModel):
     which only the public fields leave the journal. Any other event is private to its journal.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     TYPE: ClassVar[str] = "Event"
     TOPIC: ClassVar[Topic | None] = None

@@ -15,7 +15,7 @@ CONTACT = Topic("grievance.contact.v1", compacted=True, restricted=True)
 class ContactCard(BaseModel):
     """How to reach a reporter who is not a patient. Phones are E.164."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     id: Id
     name: str | None = personal()
@@ -37,7 +37,7 @@ class ContactErased(Event, topic=CONTACT):
 class Reporter(BaseModel):
     """Who is to be told: a patient, a contact, or nobody (anonymous)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     kind: Literal["patient", "contact", "anonymous"]
     id: Id | None = None

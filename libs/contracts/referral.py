@@ -17,7 +17,7 @@ Urgency = Literal["routine", "urgent", "emergency"]
 class FacilityCard(BaseModel):
     """One facility: role mailboxes and what it offers, no persons. `road_hours` to `refers_to` in the dry season."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     code: FacilityCode
     hip_id: str

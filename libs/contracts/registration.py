@@ -19,7 +19,7 @@ Sex = Literal["male", "female", "other", "unknown"]
 class PatientCard(BaseModel):
     """Everything a subscriber may need to recognise and reach one person. Phones are E.164; LGD codes are integers."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     id: Id
     name: str = personal("")
