@@ -1,0 +1,55 @@
+# `make help` says what each of these does.
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint fmt token contracts lock setup clean distclean
+
+DAY ?= data/day.jsonl
+ROLE ?= desk
+FACILITY ?=
+SUBJECT ?=
+PATIENT ?=
+PY := .venv/bin/python
+TESTS ?=
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup ## Start everything, play a day (DAY=data/day.jsonl), serve until Ctrl-C
+	@exec $(PY) -m deploy.local run --day "$(DAY)"
+
+demo: setup ## Start everything, play a day, check it, stop; the last line is one JSON object
+	@exec $(PY) -m deploy.local demo --day "$(DAY)"
+
+test: setup ## Every test (TESTS=tests/unit for some)
+	@$(PY) -m deploy.local fetch
+	@exec $(PY) -m pytest -q $(TESTS)
+
+lint: setup ## ruff, mypy strict, import-linter
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+
+fmt: setup ## Format, and fix what can be fixed
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+token: setup ## A development token: ROLE=doctor FACILITY=LA-LEH-CHC-KHALTSI (SUBJECT=, PATIENT=)
+	@$(PY) -m deploy.local token --role "$(ROLE)" --facility "$(FACILITY)" --subject "$(SUBJECT)" --patient "$(PATIENT)"
+
+contracts: setup ## Write the JSON Schemas and AsyncAPI anew from libs/contracts
+	$(PY) -m libs.contracts.generate
+
+lock: ## Write locks/ anew from pyproject.toml (needs uv)
+	@command -v uv >/dev/null || { echo "uv is missing: pipx install uv" >&2; exit 1; }
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o locks/run.txt pyproject.toml
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev -o locks/dev.txt pyproject.toml
+
+setup:
+	@deploy/local/setup.sh
+
+clean: ## Stop what was left running and remove the state (.local; in your own store only our four databases)
+	@if [ -x $(PY) ]; then $(PY) -m deploy.local clean; else rm -rf .local; fi
+
+distclean: clean ## clean, and remove the virtual environment and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,124 @@
+"""The local stack as tests use it: on free ports, and services in the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from aiokafka.admin import AIOKafkaAdminClient
+from fastapi import FastAPI
+
+from deploy.local.layout import Layout
+from deploy.local.ports import free_port
+from deploy.local.stack import Stack
+from libs.common.settings import ServiceSettings
+from libs.common.topics import create_topics
+
+
+class TestStack(Stack):
+    """A stack that also makes settings for services in process."""
+
+    __test__ = False
+
+    @classmethod
+    def make(cls, state: Path) -> TestStack:
+        return cls(Layout(state), usual_ports=False, say=lambda what: None)
+
+    @property
+    def inbox(self) -> Path:
+        return self.layout.inbox
+
+    @property
+    def smtp(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port["smtp_inbox"]
+
+    def settings(self, service: str, **overrides: Any) -> ServiceSettings:
+        """`services.<service>.settings.Settings` for this stack; names as in the environment, in capitals."""
+        kind: type[ServiceSettings] = importlib.import_module(f"services.{service}.settings").Settings
+        told = {**self.environment(service), "PORT": str(free_port()), **overrides}
+        return kind(**{name.lower(): value for name, value in told.items() if name.lower() in kind.model_fields})
+
+
+@dataclass
+class Served:
+    """A running service. `client` has its base URL set, and no token."""
+
+    app: FastAPI
+    url: str
+    client: httpx.AsyncClient
+
+    @property
+    def service(self) -> Any:
+        """Its libs.common.service.Service: store, journal, relay, listener."""
+        return self.app.state.service
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: ServiceSettings, service: str, seconds: float = 30.0) -> AsyncIterator[Served]:
+    """Runs the service in this loop on its port until the block ends.
+
+    Raises TimeoutError, saying what is not ready, after `seconds`.
+    """
+    app: FastAPI = importlib.import_module(f"services.{service}.main").create_app(settings)
+    server = _Server(
+        uvicorn.Config(app, host=settings.host, port=settings.port, log_config=None, timeout_graceful_shutdown=2)
+    )
+    running = asyncio.create_task(server.serve())
+    url = f"http://{settings.host}:{settings.port}"
+    try:
+        async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+            await _ready(client, running, seconds)
+            yield Served(app, url, client)
+    finally:
+        server.should_exit = True
+        await running
+
+
+async def _ready(client: httpx.AsyncClient, running: asyncio.Task[None], seconds: float) -> None:
+    said = "nothing"
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                if running.done():
+                    running.result()
+                    raise RuntimeError("the service ended while starting")
+                with contextlib.suppress(httpx.TransportError):
+                    answer = await client.get("/readyz")
+                    if answer.status_code == 200:
+                        return
+                    said = answer.text
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise TimeoutError(f"not ready after {seconds:.0f} s: {said}") from None
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to pytest."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def empty_topics(bootstrap: str) -> list[str]:
+    """Deletes and makes anew every public topic, forgets the services' offsets; returns the topics' names."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        settings = ServiceSettings(kafka_bootstrap=bootstrap)
+        groups = [name for name, *_ in await admin.list_consumer_groups() if name.startswith("hillhealth.")]
+        if groups:
+            await admin.delete_consumer_groups(groups)
+        present = [name for name in await admin.list_topics() if not name.startswith("__")]
+        if present:
+            await admin.delete_topics(present)
+        return await create_topics(settings)
+    finally:
+        await admin.close()
