@@ -1,4 +1,4 @@
-"""Check a played day against stores, topics and inboxes: `python -m tools.check_day --day data/day.jsonl --result FILE`.
+"""Check a played day in stores, topics and inboxes: `python -m tools.check_day --day data/day.jsonl --result FILE`.
 
 Imports nothing of `libs` or `services`. Waits until every event is handled, reads everything back itself, prints every
 difference on stderr (ids and codes only) and, as the last line of stdout, one JSON object. Exits 0 only if the day's

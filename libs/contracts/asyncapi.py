@@ -117,12 +117,6 @@ def _operations(by_topic: Mapping[Topic, list[type[Event]]], readers: Mapping[st
             found[f"{reader}.reads.{topic.name}"] = {
                 "action": "receive",
                 "channel": channel,
-                "bindings": {
-                    "kafka": {
-                        "groupId": {"type": "string", "const": f"hillhealth.{reader}.{topic.name}"},
-                        "bindingVersion": "0.5.0",
-                    }
-                },
                 "messages": messages,
             }
     return found

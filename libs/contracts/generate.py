@@ -1,7 +1,7 @@
 """`python -m libs.contracts.generate`: write JSON Schemas, AsyncAPI and the event catalogue from the event classes.
 
-    --check     write nothing; exit 1 and name what is out of date
-    --release   besides, copy the schemas to released/v1, if they break nothing that was released before
+--check     write nothing; exit 1 and name what is out of date
+--release   besides, copy the schemas to released/v1, if they break nothing that was released before
 """
 
 from __future__ import annotations

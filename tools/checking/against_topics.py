@@ -1,4 +1,4 @@
-"""Journals against topics: what is lost on the way to Kafka, what is there without a journal, what came out of order."""
+"""Journals against topics: what is lost on the way, there without a journal, or out of order."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _newest_missing(topic: str, aggregate: Aggregate, last: Record | None) -> It
     newest = max(aggregate.public, key=lambda entry: entry.sequence or 0)
     if last is None:
         # A tombstone may have been compacted away with everything before it.
-        if not newest.name in ERASURES:
+        if newest.name not in ERASURES:
             yield Difference("lost", "no card on the topic", topic, newest.id)
     elif last.id != newest.id:
         yield Difference("lost", "the last card on the topic is not the newest", topic, newest.id)
@@ -105,7 +105,7 @@ def same(journaled: object, published: object) -> bool:
 
 
 def _unknown(topic: str, documents: dict[str, Aggregate], records: list[Record]) -> Iterator[Difference]:
-    """Events that no journal knows. Where the journal has a gap at that sequence, the gap is the fault, counted there."""
+    """Events that no journal knows. Where the journal has a gap at that sequence, the gap is the fault."""
     known = {entry.id for aggregate in documents.values() for entry in aggregate.entries}
     sequences = {aggregate.id: {entry.sequence for entry in aggregate.public} for aggregate in documents.values()}
     for id, record in {record.id: record for record in records}.items():

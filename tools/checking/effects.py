@@ -1,4 +1,4 @@
-"""Events against their effects: cards in replicas, messages to whom it concerns, on-shares, and what was really sent."""
+"""Events against their effects: cards in replicas, messages to whom it concerns, on-shares, what was really sent."""
 
 from __future__ import annotations
 

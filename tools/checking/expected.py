@@ -1,4 +1,4 @@
-"""What must be where, written down independently of the services: collections, topics, replicas, and who is told of what."""
+"""What must be where, by the checker's own account: collections, topics, replicas, and who is told of what."""
 
 from __future__ import annotations
 
