@@ -42,5 +42,3 @@ def contains_aadhaar(text: str) -> bool:
     """Whether twelve digits that pass Verhoeff stand in the text, in any script's digits, plain or in groups."""
     plain = "".join(str(int(char)) if char.isdecimal() else char for char in text)
     return any(passes_verhoeff(re.sub(r"\D", "", found.group())) for found in _TWELVE.finditer(plain))
-
-

@@ -92,9 +92,7 @@ class Access:
             return
         for path in rule.at:
             value = _field(state, path)
-            if caller.facility and (
-                value == caller.facility or isinstance(value, list) and caller.facility in value
-            ):
+            if caller.facility and (value == caller.facility or (isinstance(value, list) and caller.facility in value)):
                 return
         raise Forbidden(f"your facility must be its {' or '.join(p.replace('_', ' ') for p in rule.at)}")
 

@@ -48,14 +48,14 @@ class AggregateType(Generic[S]):
 
     def __post_init__(self) -> None:
         for event in self.events:
-            if event.TOPIC is not None and event.TOPIC != self.topic:
+            if event.TOPIC is not None and self.topic != event.TOPIC:
                 raise TypeError(f"{event.__name__} goes to {event.TOPIC.name}, {self.name} does not")
         if len({event.TYPE for event in self.events}) != len(self.events):
             raise TypeError(f"{self.name} lists an event type twice")
 
     def event_class(self, type_: str) -> type[Event]:
         for event in self.events:
-            if event.TYPE == type_:
+            if type_ == event.TYPE:
                 return event
         raise KeyError(f"{self.name} knows no event of type {type_}")
 

@@ -30,7 +30,7 @@ class CannotOpen(Exception):
 
 
 class DeadLetters:
-    """Reasons: undecodable, schema:<fields>, refused:<code>, failing:<error class>, behind (an earlier one of its key)."""
+    """Reasons: undecodable:<why>, schema:<fields>, refused:<code>, failing:<error class>, behind (one of its key)."""
 
     def __init__(self, database: Database, seal_key: bytes) -> None:
         self.collection = database[COLLECTION]
@@ -106,9 +106,9 @@ class DeadLetters:
 
     async def of_key(self, subscription: str, key: str) -> list[Document]:
         """The waiting letters of a key in the order of the topic."""
-        letters = await self.collection.find(
-            {"subscription": subscription, "status": WAITING, "key": key}
-        ).to_list(None)
+        letters = await self.collection.find({"subscription": subscription, "status": WAITING, "key": key}).to_list(
+            None
+        )
         return sorted(letters, key=lambda letter: (letter["topic"], letter["partition"], letter["offset"]))
 
     def open(self, letter: Document) -> SealedRecord:
@@ -123,7 +123,10 @@ class DeadLetters:
         """Records who did what; only a waiting letter can be settled."""
         settled = await self.collection.update_one(
             {"_id": id, "status": WAITING},
-            {"$set": {"status": status}, "$push": {"history": {"at": machine_now(), "by": by, "did": status, "note": note}}},
+            {
+                "$set": {"status": status},
+                "$push": {"history": {"at": machine_now(), "by": by, "did": status, "note": note}},
+            },
         )
         return bool(settled.matched_count)
 

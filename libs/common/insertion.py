@@ -35,14 +35,10 @@ class Insertions:
         finally:
             del self._writers[collection]
 
-    async def _write_together(
-        self, collection: str, waiting: list[tuple[Document, asyncio.Future[None]]]
-    ) -> None:
+    async def _write_together(self, collection: str, waiting: list[tuple[Document, asyncio.Future[None]]]) -> None:
         errors: dict[int, Exception] = {}
         try:
-            await self._database[collection].bulk_write(
-                [InsertOne(document) for document, _ in waiting], ordered=False
-            )
+            await self._database[collection].bulk_write([InsertOne(document) for document, _ in waiting], ordered=False)
         except BulkWriteError as error:
             for failed in (error.details or {}).get("writeErrors", ()):
                 duplicate = failed["code"] == DUPLICATE_KEY

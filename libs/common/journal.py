@@ -5,7 +5,8 @@ One aggregate is one document:
     _id            the aggregate's id, and the key of its records on Kafka
     version        counts writes; every write is guarded by it
     state          what the domain folds its events into
-    journal        entries {id, type, data, sequence?, occurred_at, recorded_at, cause, fingerprint?, key?, actor, traceparent?}
+    journal        entries {id, type, data, sequence?, occurred_at, recorded_at, cause, actor,
+                   fingerprint?, key?, traceparent?}
     sequence       of the newest public entry, gapless from 1; private entries have none
     published      how far the journal has reached Kafka
     pending_since  there is something to publish (absent otherwise; a partial index finds it)
@@ -29,9 +30,9 @@ from libs.common.aggregate import AggregateType
 from libs.common.cause import Cause
 from libs.common.clock import Clock, machine_now
 from libs.common.ids import derive
+from libs.common.insertion import Insertions
 from libs.common.metrics import Metrics
 from libs.common.mongo import Database, Document, DuplicateKey
-from libs.common.insertion import Insertions
 from libs.contracts.event import Event, is_personal
 
 S = TypeVar("S", bound=BaseModel)
@@ -262,9 +263,7 @@ class Journal:
         draft.state = after
         draft.decided.append((command, Outcome(id, after, events, draft.version, False)))
 
-    async def _write(
-        self, kind: AggregateType[Any], id: str, document: Document | None, draft: _Draft
-    ) -> bool:
+    async def _write(self, kind: AggregateType[Any], id: str, document: Document | None, draft: _Draft) -> bool:
         """True if written, False if somebody else wrote first. Raises ClaimTaken."""
         publishes = any("sequence" in entry for entry in draft.entries)
         fields, absent = _operational(kind, draft.state)
@@ -303,9 +302,7 @@ class Journal:
                 return ClaimTaken(claim, holder["_id"])
         return Contended("a claim was released while it was asked for")
 
-    async def _answered_before(
-        self, kind: AggregateType[S], document: Document, cause: Cause
-    ) -> Outcome[S] | None:
+    async def _answered_before(self, kind: AggregateType[S], document: Document, cause: Cause) -> Outcome[S] | None:
         """The cause is looked for in the document first, then in the archive."""
         entries: list[Document] = document["journal"]
         own = [entry for entry in entries if entry["cause"] == cause.id]
@@ -328,9 +325,7 @@ class Journal:
             folded = kind.fold(entries[: last + 1])
             assert folded is not None
             state = folded
-        return Outcome(
-            document["_id"], state, tuple(kind.read(entry) for entry in own), document["version"], True
-        )
+        return Outcome(document["_id"], state, tuple(kind.read(entry) for entry in own), document["version"], True)
 
     async def _used_elsewhere(self, kind: AggregateType[Any], id: str, cause: Cause) -> bool:
         other = await self._database[kind.collection].find_one({"journal.cause": cause.id}, {"_id": 1})
@@ -359,7 +354,13 @@ class Journal:
             await self._database[f"{kind.collection}_archive"].replace_one({"_id": entry["id"]}, copy, upsert=True)
         await self._database[kind.collection].update_one(
             {"_id": id, "version": document["version"]},
-            {"$set": {"journal": journal[keep_from:], "archived": already + keep_from, "version": document["version"] + 1}},
+            {
+                "$set": {
+                    "journal": journal[keep_from:],
+                    "archived": already + keep_from,
+                    "version": document["version"] + 1,
+                }
+            },
         )
 
     async def load(self, kind: AggregateType[Any], id: str) -> Document | None:
@@ -383,9 +384,7 @@ class Journal:
         past = await self._archived(kind, id) if document.get("archived") else []
         return past + list(document["journal"])
 
-    async def erase(
-        self, kind: AggregateType[S], id: str, event: Event, cause: Cause, access: Access
-    ) -> Outcome[S]:
+    async def erase(self, kind: AggregateType[S], id: str, event: Event, cause: Cause, access: Access) -> Outcome[S]:
         """The erasing form of append: redacts personal fields in state, journal and archive, keeps ids, sequences and
         causes, and journals `event` (a tombstone for a compacted topic). Claims are given up."""
         for _ in range(CONFLICTS_BEFORE_GIVING_UP):
@@ -457,11 +456,15 @@ def redact(kind: AggregateType[Any], entry: Document) -> Document:
 
 def _redacted(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
     clean = dict(data)
-    for name, field in model.model_fields.items():
+    for name, declared in model.model_fields.items():
         if name not in clean:
             continue
-        if is_personal(field):
-            clean[name] = field.get_default(call_default_factory=True)
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel) and clean[name] is not None:
-            clean[name] = _redacted(field.annotation, clean[name])
+        if is_personal(declared):
+            clean[name] = declared.get_default(call_default_factory=True)
+        elif (
+            isinstance(declared.annotation, type)
+            and issubclass(declared.annotation, BaseModel)
+            and clean[name] is not None
+        ):
+            clean[name] = _redacted(declared.annotation, clean[name])
     return clean

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -47,7 +46,7 @@ React = Callable[[Received], Awaitable[object]]
 UNKNOWN_VALUE = frozenset({"literal_error", "enum"})
 
 
-class _PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+class _PatientConsumer(AIOKafkaConsumer):
     """Waits for records: FastStream sleeps after an empty poll, during which an event would lie about."""
 
     async def getmany(self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None) -> Any:
@@ -129,9 +128,11 @@ class Subscription:
         if not self.assigned or self.consumer is None:
             return False
         for partition, target in list(self._targets.items()):
-            if target == 0 or partition not in self.consumer.assignment():
-                self._targets.pop(partition, None)
-            elif (await self.consumer.committed(partition) or 0) >= target:
+            if (
+                target == 0
+                or partition not in self.consumer.assignment()
+                or (await self.consumer.committed(partition) or 0) >= target
+            ):
                 self._targets.pop(partition, None)
         return not self._targets
 
@@ -162,7 +163,7 @@ class Subscription:
         envelope = envelope_of(record)
         self._clock.saw(envelope.recorded_at)
         contract = PUBLIC.get(envelope.type)
-        if contract is None or contract.TOPIC != self.topic:
+        if contract is None or self.topic != contract.TOPIC:
             self._metrics.skipped.labels(self.name, "unknown-type").inc()
             return None
         if envelope.value is None:
@@ -188,8 +189,10 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, Undecodable):
         return f"undecodable:{error}"
     if isinstance(error, ValidationError):
-        fields = {".".join(str(part) for part in found["loc"] if isinstance(part, int) or part.isidentifier())
-                  for found in error.errors(include_input=False, include_url=False)}
+        fields = {
+            ".".join(str(part) for part in found["loc"] if isinstance(part, int) or part.isidentifier())
+            for found in error.errors(include_input=False, include_url=False)
+        }
         if any(found["type"].startswith("json_") for found in error.errors(include_input=False, include_url=False)):
             return "undecodable:not JSON"
         return "schema:" + ",".join(sorted(fields))[:200]
@@ -268,7 +271,7 @@ class Reaction(Subscription):
                 await self._react(received)
 
 
-class _Drain(ConsumerRebalanceListener):  # type: ignore[misc]
+class _Drain(ConsumerRebalanceListener):
     """A revoked partition's batch is finished before somebody else gets it."""
 
     def __init__(self, subscription: Subscription, broker: Callable[[], AIOKafkaConsumer | None]) -> None:
@@ -389,4 +392,5 @@ def _subscribe(broker: KafkaBroker, subscription: Subscription) -> None:
 def _wait_for_records(broker: KafkaBroker) -> None:
     configuration = broker.config.broker_config
     build = configuration.builder
+    assert isinstance(build, partial)
     configuration.builder = partial(_PatientConsumer, *build.args, **build.keywords)

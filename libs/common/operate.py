@@ -1,12 +1,12 @@
 """`python -m services.<name>`: serve, or operate on the service's own store.
 
-    serve                                    run the service (default)
-    dead-letters show [--status S]           list what was put aside, without content
-    dead-letters redrive ID --by WHO         handle it, and what waits behind it, again
-    dead-letters discard ID --by WHO --note WHY
-    republish [--topic T] [--aggregate ID] [--since TIME] [--until TIME]
-                                             re-send journaled events with the same ids
-    reconcile [--repair]                     compare journals with topics; --repair re-sends what is missing
+serve                                    run the service (default)
+dead-letters show [--status S]           list what was put aside, without content
+dead-letters redrive ID --by WHO         handle it, and what waits behind it, again
+dead-letters discard ID --by WHO --note WHY
+republish [--topic T] [--aggregate ID] [--since TIME] [--until TIME]
+                                         re-send journaled events with the same ids
+reconcile [--repair]                     compare journals with topics; --repair re-sends what is missing
 """
 
 from __future__ import annotations

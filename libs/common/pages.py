@@ -1,4 +1,4 @@
-"""What every service shows besides its own API: its page, health, metrics, schemas, and the settling of dead letters."""
+"""What every service shows besides its own API: its page, health, metrics, schemas, dead letters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sse_starlette.sse import EventSourceResponse
 
 from libs.common.access import PUBLIC, Table, allow
 from libs.common.journal import NotFound
-from libs.common.web import Body, Reading, Requested
+from libs.common.web import Body, Requested
 from libs.contracts.event import PUBLIC as PUBLIC_EVENTS
 
 if TYPE_CHECKING:
@@ -99,7 +99,9 @@ def router(service: Service) -> APIRouter:
         return contract.model_json_schema()
 
     @routes.get("/dead-letters", tags=["operation"], summary="Events put aside, without their content")
-    async def show(status: Annotated[str | None, Query(pattern="^(waiting|redriven|discarded)$")] = "waiting") -> list[dict[str, Any]]:
+    async def show(
+        status: Annotated[str | None, Query(pattern="^(waiting|redriven|discarded)$")] = "waiting",
+    ) -> list[dict[str, Any]]:
         letters = await service.letters.show(status)
         return [json.loads(json.dumps(letter, default=_plain)) for letter in letters]
 
@@ -125,7 +127,9 @@ def _page(service: Service) -> str:
     return Template((HERE / "page.html").read_text()).substitute(
         name=html.escape(service.name),
         about=html.escape(service.about),
-        owns="".join(f"<li><code>{topic.name}</code>{' (restricted)' if topic.restricted else ''}</li>" for topic in own),
+        owns="".join(
+            f"<li><code>{topic.name}</code>{' (restricted)' if topic.restricted else ''}</li>" for topic in own
+        ),
         listens="".join(f"<li><code>{name}</code></li>" for name in heard) or "<li>nothing</li>",
         schemas="".join(f'<li><a href="/schemas/{type_}">{type_}</a></li>' for type_ in types),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from libs.common.mongo import ASCENDING, DESCENDING, Collection, Document
@@ -27,7 +27,7 @@ def _decode(cursor: str) -> tuple[str, str]:
         after, id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         if not isinstance(after, str) or not isinstance(id, str):
             raise ValueError
-    except (ValueError, binascii.Error):
+    except (ValueError, TypeError, binascii.Error):
         raise Refused("cursor-invalid", "must be a cursor that an earlier page gave", field="cursor") from None
     return after, id
 
@@ -40,8 +40,11 @@ async def page(
     descending: bool = False,
     limit: int = 50,
     cursor: str | None = None,
+    fields: Sequence[str] | None = None,
 ) -> tuple[list[Document], str | None]:
     """Documents by a text field (Instants and names sort as text) and the next cursor, None at the end.
+
+    `fields` are the paths worth reading besides the sort's own; by default the state, not the journal.
 
     Raises Refused naming `cursor` or `limit`.
     """
@@ -55,7 +58,11 @@ async def page(
         conditions[sort] = {beyond: after}
     found: list[Document] = []
     passed = skip_id is None
-    async for document in collection.find(conditions).sort([(sort, order), ("_id", order)]):
+    projection = dict.fromkeys([*(fields or ("state",))], 1)
+    if not any(sort == path or sort.startswith(f"{path}.") for path in projection):
+        projection[sort] = 1
+    cursor_ = collection.find(conditions, projection).sort([(sort, order), ("_id", order)]).batch_size(limit + 2)
+    async for document in cursor_:
         if not passed:
             # Documents of the cursor's own instant come again up to the one where the last page ended.
             here = (_value(document, sort), document["_id"])

@@ -127,7 +127,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         codes = {404: "not-found", 405: "method-not-allowed"}
-        return problem(error.status_code, codes.get(error.status_code, "http-error"), str(error.detail), headers=dict(error.headers or {}))
+        return problem(
+            error.status_code,
+            codes.get(error.status_code, "http-error"),
+            str(error.detail),
+            headers=dict(error.headers or {}),
+        )
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from libs.common.service import Service
 
 
-async def _entries(service: Service, kind: AggregateType[Any], id: str | None = None) -> AsyncIterator[tuple[str, list[Document]]]:
+async def _entries(
+    service: Service, kind: AggregateType[Any], id: str | None = None
+) -> AsyncIterator[tuple[str, list[Document]]]:
     """Each aggregate's published public entries, archived ones first."""
     collection = service.database[kind.collection]
     async for document in collection.find({"_id": id} if id else {}):
-        entries = await service.journal.history(kind, document["_id"]) if document.get("archived") else document["journal"]
+        entries = (
+            await service.journal.history(kind, document["_id"]) if document.get("archived") else document["journal"]
+        )
         yield document["_id"], [entry for entry in entries if 0 < entry.get("sequence", 0) <= document["published"]]
 
 
@@ -38,7 +42,10 @@ def _kinds(service: Service, topic: str | None) -> list[AggregateType[Any]]:
 
 async def _producer(service: Service) -> AIOKafkaProducer:
     producer = AIOKafkaProducer(
-        bootstrap_servers=service.settings.kafka_bootstrap, acks="all", enable_idempotence=True, **security(service.settings)
+        bootstrap_servers=service.settings.kafka_bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        **security(service.settings),
     )
     await producer.start()
     return producer
@@ -74,7 +81,9 @@ async def republish(
 
 async def _on_topic(service: Service, topic: Topic) -> tuple[set[str], dict[str, str]]:
     """Every event id on the topic, and the id of the last record of each key."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=service.settings.kafka_bootstrap, enable_auto_commit=False, **security(service.settings))
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=service.settings.kafka_bootstrap, enable_auto_commit=False, **security(service.settings)
+    )
     await consumer.start()
     ids: set[str] = set()
     last: dict[str, str] = {}
@@ -123,7 +132,9 @@ async def reconcile(service: Service, *, repair: bool = False) -> dict[str, Any]
                         missing.append((id, entries[-1]))
                 else:
                     missing += [(id, entry) for entry in entries if entry["id"] not in ids]
-            for id, entry in missing if producer else ():
+            for id, entry in missing:
+                if producer is None:
+                    break
                 record = encode(entry, id, service.settings.ce_epoch)
                 await producer.send_and_wait(record.topic, record.value, record.key, headers=record.headers)
             report[kind.topic.name] = {

@@ -1,4 +1,4 @@
-"""Events as Kafka records: CloudEvents 1.0, Kafka binary binding. Attributes in headers, the data alone in the value."""
+"""Events as Kafka records: CloudEvents 1.0, Kafka binary binding. Attributes in headers, data alone in the value."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ class Received:
 
     def cause(self) -> Cause:
         """The event as the cause of what follows from it."""
-        return Cause(
-            self.id, self.envelope.actor, self.envelope.occurred_at, traceparent=self.envelope.traceparent
-        )
+        return Cause(self.id, self.envelope.actor, self.envelope.occurred_at, traceparent=self.envelope.traceparent)
 
 
 def iso(moment: dt.datetime) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -53,7 +54,7 @@ class Relay:
         self,
         settings: ServiceSettings,
         database: Database,
-        kinds: Sequence[AggregateType],  # type: ignore[type-arg]
+        kinds: Sequence[AggregateType[Any]],
         metrics: Metrics,
         told: Told = lambda type_: None,
     ) -> None:
@@ -116,7 +117,7 @@ class Relay:
         more = await asyncio.gather(*(self._round_of(kind) for kind in self._kinds))
         return any(more)
 
-    async def _round_of(self, kind: AggregateType) -> bool:  # type: ignore[type-arg]
+    async def _round_of(self, kind: AggregateType[Any]) -> bool:
         found = (
             await self._database[kind.collection]
             .find({"pending_since": {"$exists": True}})
@@ -128,7 +129,7 @@ class Relay:
             await self._publish(kind, found)
         return len(found) == BATCH
 
-    async def _publish(self, kind: AggregateType, found: Sequence[Document]) -> None:  # type: ignore[type-arg]
+    async def _publish(self, kind: AggregateType[Any], found: Sequence[Document]) -> None:
         assert kind.topic is not None
         outgoing = [self._outgoing(document) for document in found]
         acknowledged = await self._send(kind.topic, outgoing)
@@ -138,9 +139,9 @@ class Relay:
         if lost:
             log.warning("lease lost after a send; marked pending again", extra={"aggregates": len(acknowledged)})
 
-    def _outgoing(self, document: Mapping[str, Document]) -> _Outgoing:
-        published: int = document["published"]  # type: ignore[assignment]
-        entries = [entry for entry in document["journal"] if entry.get("sequence", 0) > published]  # type: ignore[attr-defined]
+    def _outgoing(self, document: Document) -> _Outgoing:
+        published: int = document["published"]
+        entries: list[Document] = [entry for entry in document["journal"] if entry.get("sequence", 0) > published]
         key = str(document["_id"])
         return _Outgoing(
             id=key,
@@ -204,7 +205,7 @@ class Relay:
     async def _acknowledged(self, producer: AIOKafkaProducer, batch: object, topic: Topic, partition: int) -> None:
         await (await producer.send_batch(batch, topic.name, partition=partition))
 
-    async def _mark(self, kind: AggregateType, sent: Sequence[_Outgoing], *, again: bool) -> None:  # type: ignore[type-arg]
+    async def _mark(self, kind: AggregateType[Any], sent: Sequence[_Outgoing], *, again: bool) -> None:
         """Raises `published`, and clears the mark only where nothing newer was appended.
 
         `again`: the lease was lost meanwhile, so another relay may have overtaken these sends; they go out once more.
@@ -272,9 +273,12 @@ class Relay:
         for kind in self._kinds:
             collection = self._database[kind.collection]
             pending += await collection.count_documents({"pending_since": {"$exists": True}})
-            first = await collection.find({"pending_since": {"$exists": True}}, {"pending_since": 1}).sort(
-                "pending_since", ASCENDING
-            ).limit(1).to_list(1)
+            first = (
+                await collection.find({"pending_since": {"$exists": True}}, {"pending_since": 1})
+                .sort("pending_since", ASCENDING)
+                .limit(1)
+                .to_list(1)
+            )
             if first:
                 oldest = max(oldest, (machine_now() - first[0]["pending_since"]).total_seconds())
         self._metrics.pending.set(pending)

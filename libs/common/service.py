@@ -65,7 +65,9 @@ class Service:
         self.activity = Activity()
         self._client = connect(settings.mongodb_uri)
         self.database: Database = open_database(self._client, f"{settings.database_prefix}{name}")
-        self.relay = Relay(settings, self.database, self.kinds, self.metrics, lambda type_: self.activity.tell("published", type_))
+        self.relay = Relay(
+            settings, self.database, self.kinds, self.metrics, lambda type_: self.activity.tell("published", type_)
+        )
         self.timers = Timers(settings, self.database, self.clock, self.metrics)
         self.journal = Journal(self.database, self.clock, self.metrics, self.relay.wake, self.timers.wake)
         self.letters = DeadLetters(self.database, settings.secret("seal_key"))
@@ -123,9 +125,7 @@ class Service:
 
     async def caller(self, token: str) -> Caller:
         """Raises Unauthenticated."""
-        claims = await self._keys.verify(
-            token, issuer=self.settings.oidc_issuer, audience=self.settings.oidc_audience
-        )
+        claims = await self._keys.verify(token, issuer=self.settings.oidc_issuer, audience=self.settings.oidc_audience)
         return caller_of(claims)
 
     def _build(self) -> FastAPI:
@@ -257,7 +257,7 @@ class Service:
         subscription = next((s for s in self.listener.subscriptions if s.name == letter["subscription"]), None)
         if subscription is None:
             raise Refused("subscription-gone", "nothing listens to this any more")
-        done = []
+        done: list[str] = []
         for waiting in await self.letters.of_key(letter["subscription"], letter["key"]):
             try:
                 await subscription.redrive(self.letters.open(waiting))
@@ -284,7 +284,7 @@ class Service:
 def routes_of(app: FastAPI) -> list[tuple[str, str]]:
     """Method and path of every route; static assets of the documentation page aside."""
     return [
-        (method, route.path)
+        (method, route.path or "")
         for route in iter_route_contexts(app.routes)
         for method in sorted(route.methods or ())
         if method != "HEAD"

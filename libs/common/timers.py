@@ -66,7 +66,11 @@ class Timers:
         while True:
             taken = 0
             try:
-                if self._lease is None or self._lease.held and not self._lease.wants_renewal or await self._lease.acquire():
+                if (
+                    self._lease is None
+                    or (self._lease.held and not self._lease.wants_renewal)
+                    or await self._lease.acquire()
+                ):
                     taken = await self.sweep()
             except STORE_AWAY:
                 log.warning("store away")
@@ -124,7 +128,12 @@ class Timers:
             for field, before in (("due", self._clock.due_before()), ("retry_at", machine_now())):
                 collection = self._database[kind.collection]
                 due += await collection.count_documents({field: {"$lte": before}})
-                first = await collection.find({field: {"$lte": before}}, {field: 1}).sort(field, ASCENDING).limit(1).to_list(1)
+                first = (
+                    await collection.find({field: {"$lte": before}}, {field: 1})
+                    .sort(field, ASCENDING)
+                    .limit(1)
+                    .to_list(1)
+                )
                 if first:
                     oldest = max(oldest, (before - first[0][field]).total_seconds())
             self._metrics.timers_due.labels(kind.name).set(due)

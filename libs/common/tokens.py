@@ -45,7 +45,7 @@ class KeySet:
         audience: str | None = None,
         algorithms: tuple[str, ...] = ALGORITHMS,
     ) -> dict[str, Any]:
-        """The claims. Raises Unauthenticated: malformed, unknown key, bad signature, expired, wrong issuer or audience."""
+        """The claims. Raises Unauthenticated: malformed, unknown key, bad signature, expired, wrong audience."""
         try:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError:
@@ -114,6 +114,6 @@ def caller_of(claims: dict[str, Any]) -> Caller:
     if role in ("anonymous", "system"):
         raise Unauthenticated("that role is not given by tokens")
     facility, patient = claims.get("facility") or "", claims.get("patient")
-    if not isinstance(facility, str) or patient is not None and not isinstance(patient, str):
+    if not isinstance(facility, str) or (patient is not None and not isinstance(patient, str)):
         raise Unauthenticated("facility and patient must be text")
     return Caller(subject, role, facility, patient)

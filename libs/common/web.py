@@ -39,7 +39,7 @@ class Body(BaseModel):
 
 
 @dataclass(frozen=True)
-class Request_:
+class Write:
     """A write: why (`cause`), and who under which rule (`access`). `sent` is the request's own time of sending."""
 
     cause: Cause
@@ -109,9 +109,9 @@ def time_of_sending(request: Request) -> dt.datetime:
         return machine_now()
     try:
         sent = parsedate_to_datetime(header)
-    except ValueError:
+        return (sent if sent.tzinfo else sent.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         raise Refused("date-invalid", "must be an RFC 9110 date", field="Date") from None
-    return sent if sent.tzinfo else sent.replace(tzinfo=dt.UTC)
 
 
 def check_occurred(occurred: dt.datetime, sent: dt.datetime) -> None:
@@ -121,6 +121,16 @@ def check_occurred(occurred: dt.datetime, sent: dt.datetime) -> None:
         )
 
 
+def _instant(stated: str) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(stated)
+        if moment.tzinfo is not None:
+            return moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Refused("occurred-at-invalid", "must be an ISO 8601 time with offset", field="occurred_at")
+
+
 def _key(request: Request) -> str:
     key = request.headers.get("idempotency-key", "").strip()
     if len(key) >= 2 and key[0] == key[-1] == '"':
@@ -128,7 +138,9 @@ def _key(request: Request) -> str:
     if not key:
         raise Refused("idempotency-key-missing", "every write needs one", field="Idempotency-Key")
     if len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
-        raise Refused("idempotency-key-invalid", "must be up to 255 printable ASCII characters", field="Idempotency-Key")
+        raise Refused(
+            "idempotency-key-invalid", "must be up to 255 printable ASCII characters", field="Idempotency-Key"
+        )
     return key
 
 
@@ -137,10 +149,10 @@ def fingerprint_of(verb: str, target: str, body: Any) -> str:
     if isinstance(body, dict):
         body = {name: value for name, value in body.items() if name != "occurred_at"}
     text = json.dumps([verb, target, body], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-async def requested(request: Request) -> Request_:
+async def requested(request: Request) -> Write:
     """A write as a cause. Raises Refused naming Idempotency-Key, Date or occurred_at."""
     access = reading(request)
     key, sent = _key(request), time_of_sending(request)
@@ -149,15 +161,10 @@ async def requested(request: Request) -> Request_:
     if raw := await request.body():
         try:
             body = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = hashlib.sha256(raw).hexdigest()
         if isinstance(body, dict) and isinstance(stated := body.get("occurred_at"), str):
-            try:
-                occurred = dt.datetime.fromisoformat(stated)
-            except ValueError:
-                raise Refused("occurred-at-invalid", "must be an ISO 8601 time with offset", field="occurred_at") from None
-            if occurred.tzinfo is None:
-                raise Refused("occurred-at-invalid", "must be an ISO 8601 time with offset", field="occurred_at")
+            occurred = _instant(stated)
             check_occurred(occurred, sent)
     service_of(request).clock.saw(sent)
     cause = request_cause(
@@ -166,11 +173,11 @@ async def requested(request: Request) -> Request_:
         key,
         fingerprint=fingerprint_of(access.route, request.url.path, body),
         actor=access.caller.actor,
-        occurred_at=occurred.astimezone(dt.UTC),
+        occurred_at=occurred,
         traceparent=tracing.current(),
     )
-    return Request_(cause, access, sent)
+    return Write(cause, access, sent)
 
 
 Reading = Annotated[Access, Depends(reading)]
-Requested = Annotated[Request_, Depends(requested)]
+Requested = Annotated[Write, Depends(requested)]
