@@ -1,0 +1,12 @@
+"""Who may call what. Texts are shown only to the person they are for."""
+
+from __future__ import annotations
+
+from libs.common.access import Table, allow
+
+ACCESS: Table = {
+    "GET /feed": allow("citizen", reads_person=True),
+    "GET /messages": allow("operator"),
+    "GET /messages/{id}": allow("operator"),
+    "POST /messages/{id}/resolve": allow("operator"),
+}

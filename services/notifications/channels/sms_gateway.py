@@ -1,0 +1,77 @@
+"""SMS through an HTTP gateway: POST /sms, and GET /sms/{reference} to resolve an answer that was lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from libs.contracts.notifications import Channel
+from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Standing, Taken, Unsure
+
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 8.0
+
+OUR_FAULT = frozenset({401, 403, 404, 405, 407})
+"""The gateway does not let us in, or is not where we look: a fault of configuration, not of the message."""
+LATER = frozenset({408, 425, 429})
+
+
+class SmsGateway:
+    """`url` is the gateway's base address, without a slash at the end."""
+
+    channel: Channel = "sms"
+    seconds = CONNECT_SECONDS + ANSWER_SECONDS
+    can_be_asked = True
+
+    def __init__(self, url: str, *, at_once: int = 32, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=at_once * 2, max_keepalive_connections=at_once),
+            transport=transport,
+            trust_env=False,
+        )
+
+    async def send(self, message: Outgoing) -> Answer:
+        body = {
+            "to": message.to,
+            "text": message.text,
+            "reference": message.id,
+            "template": message.template,
+            "language": message.language,
+        }
+        try:
+            async with asyncio.timeout(self.seconds):
+                answer = await self._client.post("/sms", json=body)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            return NotTaken("gateway-away")
+        except (httpx.HTTPError, TimeoutError):
+            return Unsure("answer-lost")
+        return _read(answer.status_code)
+
+    async def standing(self, reference: str) -> Standing:
+        try:
+            async with asyncio.timeout(self.seconds):
+                answer = await self._client.get(f"/sms/{reference}")
+        except (httpx.HTTPError, TimeoutError):
+            return "no-answer"
+        if answer.is_success:
+            return "accepted"
+        return "not-known" if answer.status_code == httpx.codes.NOT_FOUND else "no-answer"
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def _read(status: int) -> Answer:
+    if 200 <= status < 300 or status == httpx.codes.CONFLICT:
+        return Taken()  # 409: it has this reference already
+    if status in LATER:
+        return NotTaken(f"gateway-{status}")
+    if status in OUR_FAULT:
+        return NotTaken(f"gateway-refuses-us-{status}")
+    if 400 <= status < 500:
+        return Never(f"gateway-{status}")
+    # A proxy's 502 and 504 say nothing of what became of it behind; a 500 or 503 may come after it was taken.
+    return Unsure(f"gateway-{status}", over=status not in (502, 504))

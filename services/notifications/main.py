@@ -1,0 +1,74 @@
+"""The composition root of the notifications service. Nothing opens at import."""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+
+from fastapi import FastAPI
+
+from libs.common.service import Service
+from libs.contracts import grievance, referral, registration
+from libs.contracts.notifications import Channel
+from services.notifications import api, catalogue, stream, usecases
+from services.notifications.access import ACCESS
+from services.notifications.channels import Provider
+from services.notifications.channels.in_app import InApp
+from services.notifications.channels.sms_gateway import SmsGateway
+from services.notifications.channels.smtp import Smtp
+from services.notifications.metrics import MessageMetrics
+from services.notifications.sending import Sending
+from services.notifications.settings import Settings
+from services.notifications.store import MESSAGE, Recipients
+from services.notifications.usecases import Post
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Raises CatalogueInvalid, with every fault, if the routing and the templates do not fit the contracts."""
+    settings = settings or Settings()
+    routing, wording = catalogue.read(settings.routing_file, settings.templates_dir)
+    service = Service(
+        "notifications",
+        settings,
+        kinds=(MESSAGE,),
+        access=ACCESS,
+        about="Tells people and desks of each step, in their language, once.",
+    )
+    patients = service.replica(registration.PATIENT, "patients", changed=stream.cards_changed("patient", lambda: post))
+    contacts = service.replica(grievance.CONTACT, "contacts", changed=stream.cards_changed("contact", lambda: post))
+    facilities = service.replica(
+        referral.FACILITY, "facilities", changed=stream.cards_changed("facility", lambda: post)
+    )
+
+    metrics = MessageMetrics(service.metrics)
+    providers: dict[Channel, Provider] = {
+        "in-app": InApp(),
+        "sms": SmsGateway(settings.sms_gateway_url, at_once=settings.sends_at_once),
+        "email": Smtp(settings.smtp_host, settings.smtp_port, settings.mail_from),
+    }
+    chance = random.SystemRandom().random
+    sending = Sending(service.journal, service.clock, settings, providers, metrics, chance)
+    post = Post(
+        journal=service.journal,
+        database=service.database,
+        clock=service.clock,
+        settings=settings,
+        routing=routing,
+        wording=wording,
+        recipients=Recipients(patients, contacts, facilities, routing.mailbox_language),
+        sending=sending,
+        metrics=metrics,
+        chance=chance,
+    )
+
+    told = stream.reaction(post)
+    erasures = stream.Erasures(post)
+    service.react(registration.PATIENT, erasures.reaction("patient", patients, told))
+    service.react(grievance.CONTACT, erasures.reaction("contact", contacts, told))
+    for topic in (registration.VISIT, referral.REFERRAL, grievance.GRIEVANCE):
+        service.react(topic, told)
+    service.timer(MESSAGE, partial(usecases.step, post))
+    service.include(api.router(post, service.read_log))
+    service.on_stop(erasures.stop)
+    service.on_stop(sending.stop)
+    return service.app

@@ -1,0 +1,37 @@
+"""What Prometheus sees of messages, beside what it sees of every service. No recipient, text or number in a label."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from libs.common.metrics import Metrics
+
+
+class MessageMetrics:
+    def __init__(self, metrics: Metrics) -> None:
+        registry = metrics.registry
+        self.settled = Counter(
+            "hillhealth_messages_settled_total",
+            "Messages by what became of them",
+            ["channel", "status"],
+            registry=registry,
+        )
+        self.segments = Counter(
+            "hillhealth_sms_segments_total",
+            "SMS segments in rendered messages",
+            ["encoding", "language"],
+            registry=registry,
+        )
+        self.answers = Counter(
+            "hillhealth_provider_answers_total", "What providers answered", ["channel", "answer"], registry=registry
+        )
+        self.provider_seconds = Histogram(
+            "hillhealth_provider_call_seconds",
+            "One call to a provider",
+            ["channel"],
+            buckets=(0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 20),
+            registry=registry,
+        )
+        self.under_way = Gauge(
+            "hillhealth_provider_calls", "Calls to providers under way or next in line", registry=registry
+        )

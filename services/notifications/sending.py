@@ -1,0 +1,161 @@
+"""Calls to providers: bounded, never without a claimed attempt, and what was answered written down."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Callable, Mapping
+
+from libs.common.access import SYSTEM
+from libs.common.cause import timer_cause
+from libs.common.clock import Clock, machine_now
+from libs.common.journal import Journal
+from libs.common.logs import logger
+from libs.common.mongo import STORE_AWAY
+from libs.contracts.notifications import Channel
+from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Provider, Taken, Unsure
+from services.notifications.domain.message import (
+    Accepted,
+    Command,
+    Message,
+    Rejected,
+    Troubled,
+    Unanswered,
+    back_off,
+    decide,
+)
+from services.notifications.metrics import MessageMetrics
+from services.notifications.settings import Settings
+from services.notifications.store import MESSAGE
+
+log = logger("sending")
+
+WAITING_PER_CALL = 4
+"""Claimed attempts that may wait for each call under way; more are left to the timer."""
+
+WRITES_BEFORE_LEAVING = 6
+"""Tries to write an answer down while the store is away; then the lease runs out and the provider is asked."""
+
+
+LONGEST_REST = 900.0
+"""Seconds between two questions about one lost answer, at most."""
+
+
+class Sending:
+    """Every claimed attempt is sent once, or not at all if its turn comes too late in its lease."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        settings: Settings,
+        providers: Mapping[Channel, Provider],
+        metrics: MessageMetrics,
+        chance: Callable[[], float],
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._settings = settings
+        self._providers = providers
+        self._metrics = metrics
+        self._chance = chance
+        self._gate = asyncio.Semaphore(settings.sends_at_once)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def has_room(self) -> bool:
+        """Whether an attempt claimed now would have its turn soon."""
+        return len(self._tasks) < self._settings.sends_at_once * WAITING_PER_CALL
+
+    def start(self, id: str, state: Message, to: str) -> None:
+        """Sends in the background the attempt that was just claimed."""
+        task = asyncio.create_task(self._send_safely(id, state, to))
+        self._tasks.add(task)
+        self._metrics.under_way.set(len(self._tasks))
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._metrics.under_way.set(len(self._tasks))
+
+    async def stop(self) -> None:
+        """Waits for the calls under way; each is bounded."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=15)
+        for provider in self._providers.values():
+            await provider.close()
+
+    async def _send_safely(self, id: str, state: Message, to: str) -> None:
+        try:
+            await self.send(id, state, to)
+        except Exception:
+            # Its lease runs out, and the timer finds out what became of it.
+            log.error("sending failed", exc_info=True, extra={"id": id, "channel": state.channel})
+
+    async def send(self, id: str, state: Message, to: str) -> None:
+        """Calls the provider for the attempt that `state` claims, and writes down what it answered."""
+        provider = self._providers[state.channel]
+        async with self._gate:
+            lease_until = state.retry_at
+            if lease_until is None or machine_now() + dt.timedelta(seconds=provider.seconds) > lease_until:
+                return
+            outgoing = Outgoing(id, to, state.text, state.subject, state.template, state.language)
+            started = time.monotonic()
+            answer = await provider.send(outgoing)
+            self._metrics.provider_seconds.labels(state.channel).observe(time.monotonic() - started)
+        self._metrics.answers.labels(state.channel, type(answer).__name__.lower()).inc()
+        await self._note(id, state, provider, answer)
+
+    async def _note(self, id: str, state: Message, provider: Provider, answer: Answer) -> None:
+        match answer:
+            case Taken():
+                await self._write(id, state, Accepted(state.attempt), "accepted")
+            case Never():
+                await self._write(id, state, Rejected(state.attempt, answer.reason), "rejected")
+            case NotTaken():
+                await self._again(id, state, answer.reason)
+            case Unsure(over=True) if provider.can_be_asked:
+                await self.inquire(id, state)
+            case Unsure():
+                await self._unanswered(id, state, provider)
+
+    async def inquire(self, id: str, state: Message) -> None:
+        """Finds out what became of an attempt whose answer nobody has: by asking the provider, never by sending."""
+        provider = self._providers[state.channel]
+        standing = await provider.standing(id) if provider.can_be_asked else "no-answer"
+        if standing == "accepted":
+            await self._write(id, state, Accepted(state.attempt), "accepted")
+        elif standing == "not-known":
+            await self._again(id, state, "not-taken")
+        else:
+            await self._unanswered(id, state, provider)
+
+    async def _again(self, id: str, state: Message, reason: str) -> None:
+        settings = self._settings
+        rest = back_off(state.attempt, self._chance(), base=settings.retry_base_seconds, cap=settings.retry_cap_seconds)
+        await self._write(id, state, Troubled(state.attempt, reason, machine_now() + rest), "trouble")
+
+    async def _unanswered(self, id: str, state: Message, provider: Provider) -> None:
+        asks = state.asks + 1
+        ask_at = None
+        if provider.can_be_asked:
+            rest = min(self._settings.ask_after_seconds * 2 ** min(asks - 1, 20), LONGEST_REST)
+            ask_at = machine_now() + dt.timedelta(seconds=rest)
+        await self._write(id, state, Unanswered(state.attempt, asks, ask_at), "unanswered", asks)
+
+    async def _write(self, id: str, state: Message, command: Command, what: str, cycle: int = 0) -> None:
+        for tries in range(1, WRITES_BEFORE_LEAVING + 1):
+            now = self._clock.now()
+            cause = timer_cause(what, state.attempt, cycle, aggregate=id, service="notifications", now=now)
+            try:
+                outcome = await self._journal.append(
+                    MESSAGE, id, lambda found: decide(found, command, self._clock.due_before()), cause, SYSTEM
+                )
+            except STORE_AWAY:
+                if tries == WRITES_BEFORE_LEAVING:
+                    raise
+                await asyncio.sleep(0.2 * 2**tries)
+                continue
+            if not outcome.repeated and outcome.events and outcome.state.retry_at is None:
+                self._metrics.settled.labels(state.channel, outcome.state.status).inc()
+            return

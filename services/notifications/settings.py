@@ -1,0 +1,25 @@
+"""What notifications is told from outside, beside what every service is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from libs.common.settings import ServiceSettings
+
+HERE = Path(__file__).parent
+
+
+class Settings(ServiceSettings):
+    sms_gateway_url: str = Field("", description="Base address of the HTTP gateway that takes SMS")
+    smtp_host: str = Field("", description="Host that takes our e-mail")
+    smtp_port: int = Field(25, ge=1, le=65535)
+    mail_from: str = Field("no-reply@hillhealth.example", description="Envelope sender and From of every e-mail")
+    routing_file: Path = Field(HERE / "routing.yaml", description="Whom to tell of which event, and how")
+    templates_dir: Path = Field(HERE / "templates", description="One file per language")
+    sends_at_once: int = Field(32, ge=1, description="Calls to providers under way at the same time")
+    lease_attempt_seconds: float = Field(30.0, gt=0, description="How long an attempt is its claimant's alone")
+    ask_after_seconds: float = Field(5.0, ge=0, description="Rest before a provider is asked what became of a send")
+    retry_base_seconds: float = Field(1.0, gt=0, description="First back-off; doubles, with full jitter")
+    retry_cap_seconds: float = Field(900.0, gt=0)

@@ -1,0 +1,186 @@
+"""Collections, indexes, queries, and what is known of recipients from other services' cards."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from libs.common.access import Access
+from libs.common.aggregate import AggregateType
+from libs.common.ids import derive
+from libs.common.mongo import Database, Document
+from libs.common.paging import page
+from libs.contracts import notifications as contract
+from libs.contracts.notifications import Channel
+from services.notifications.domain import message
+from services.notifications.domain.message import ENTERED_IN_ERROR, RECIPIENT_ERASED, Plan
+from services.notifications.domain.template import FALLBACK
+
+MESSAGE = AggregateType(
+    name="message",
+    collection="messages",
+    state=message.Message,
+    events=message.EVENTS,
+    evolve=message.evolve,
+    topic=contract.MESSAGE,
+    due=message.next_due,
+    retry_at=lambda state: state.retry_at,
+    indexes=(
+        ("state.recipient", "state.occurred_at", "_id"),
+        ("state.recipient", "state.channel", "state.occurred_at", "_id"),
+        ("state.status", "state.occurred_at", "_id"),
+        ("state.awaiting",),
+    ),
+)
+
+NAME_KEPT_SECONDS = 60.0
+"""How long a facility's name is believed before its card is read again."""
+
+AT_A_TIME = 500
+"""Messages taken in one go by what goes through many."""
+
+
+def message_id(event: str, recipient: str, channel: Channel) -> str:
+    """One message per event, recipient and channel."""
+    return derive(event, recipient, channel)
+
+
+class Cards(Protocol):
+    """A replica of another service's cards."""
+
+    async def get(self, key: str) -> dict[str, Any] | None: ...
+
+    async def erased(self, key: str) -> bool: ...
+
+
+@dataclass(frozen=True)
+class NotYet:
+    """A card has not come: `patient:<id>`, `contact:<id>` or `facility:<code>`."""
+
+    card: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is needed to tell a recipient. `gone` says why nobody is to be told any more."""
+
+    language: str
+    addresses: Mapping[Channel, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    gone: str | None = None
+
+
+class Recipients:
+    """Who is behind a recipient, from the cards that other services publish."""
+
+    def __init__(self, patients: Cards, contacts: Cards, facilities: Cards, mailbox_language: str = FALLBACK) -> None:
+        self._people = {"patient": patients, "contact": contacts}
+        self._facilities = facilities
+        self._mailbox_language = mailbox_language
+        self._kept: dict[str, tuple[dict[str, Any], float]] = {}
+
+    async def look(self, plan: Plan, card: Mapping[str, Any] | None = None) -> Known | NotYet:
+        """`card` is the person's card where the event itself carries it."""
+        kind, _, key = plan.recipient.partition(":")
+        if kind in self._people:
+            known = await self._person(kind, key, card)
+        else:
+            known = await self._mailbox(plan.recipient)
+        if isinstance(known, NotYet) or known.gone:
+            return known
+        values = {}
+        for variable in plan.variables:
+            value = variable.value
+            if variable.form == "facility":
+                facility = await self._facility(value)
+                if facility is None:
+                    return NotYet(f"facility:{value}")
+                value = facility["name"]
+            values[variable.name] = value
+        return Known(known.language, known.addresses, values)
+
+    async def _person(self, kind: str, key: str, card: Mapping[str, Any] | None) -> Known | NotYet:
+        people = self._people[kind]
+        card = card or await people.get(key)
+        if card is None:
+            gone = await people.erased(key)
+            return Known(FALLBACK, gone=RECIPIENT_ERASED) if gone else NotYet(f"{kind}:{key}")
+        if card.get("status") == "entered-in-error":
+            return Known(FALLBACK, gone=ENTERED_IN_ERROR)
+        addresses: dict[Channel, str] = {"in-app": key}
+        if card.get("phone"):
+            addresses["sms"] = card["phone"]
+        if card.get("email"):
+            addresses["email"] = card["email"]
+        return Known(card.get("language") or FALLBACK, addresses)
+
+    async def _mailbox(self, recipient: str) -> Known | NotYet:
+        role, _, code = recipient.partition("@")
+        card = await self._facility(code)
+        if card is None:
+            return NotYet(f"facility:{code}")
+        address = card.get(f"{role}_email")
+        return Known(self._mailbox_language, {"email": address} if address else {})
+
+    async def _facility(self, code: str) -> dict[str, Any] | None:
+        card, until = self._kept.get(code, (None, 0.0))
+        if card is None or until < time.monotonic():
+            card = await self._facilities.get(code)
+            if card is not None:
+                self._kept[code] = (card, time.monotonic() + NAME_KEPT_SECONDS)
+        return card
+
+
+async def any_waiting(database: Database) -> bool:
+    return await database[MESSAGE.collection].find_one({"state.status": "waiting"}, {"_id": 1}) is not None
+
+
+async def waiting_for(database: Database, card: str) -> list[str]:
+    """Ids of messages that wait for this card; what is beyond `AT_A_TIME` the sweep finds."""
+    found = database[MESSAGE.collection].find({"state.awaiting": card}, {"_id": 1}).limit(AT_A_TIME)
+    return [document["_id"] async for document in found]
+
+
+async def told(database: Database, recipient: str) -> AsyncIterator[Document]:
+    """Every message to a recipient."""
+    async for document in database[MESSAGE.collection].find({"state.recipient": recipient}):
+        yield document
+
+
+async def feed(
+    database: Database, access: Access, patient: str, cursor: str | None, limit: int
+) -> tuple[list[Document], str | None]:
+    """What stands in a patient's feed, newest first."""
+    mine = {"state.recipient": f"patient:{patient}", "state.channel": "in-app", "state.status": "sent"}
+    wanted = access.filter() | mine
+    return await page(
+        database[MESSAGE.collection], wanted, sort="state.occurred_at", descending=True, limit=limit, cursor=cursor
+    )
+
+
+async def listed(
+    database: Database, access: Access, where: Mapping[str, str], cursor: str | None, limit: int
+) -> tuple[list[Document], str | None]:
+    """Messages by recipient or status, newest first."""
+    wanted = access.filter() | {f"state.{name}": value for name, value in where.items()}
+    return await page(
+        database[MESSAGE.collection], wanted, sort="state.occurred_at", descending=True, limit=limit, cursor=cursor
+    )
+
+
+async def gathered(*jobs: Any, at_once: int = 32) -> list[Any]:
+    """Awaits all, so many at the same time; the first error is raised when all are done."""
+    gate = asyncio.Semaphore(at_once)
+
+    async def one(job: Any) -> Any:
+        async with gate:
+            return await job
+
+    results = await asyncio.gather(*(one(job) for job in jobs), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results

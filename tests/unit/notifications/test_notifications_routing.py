@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from libs.contracts import grievance, referral, registration
+from libs.contracts.event import PUBLIC, Event
+from services.notifications import catalogue
+from services.notifications.domain.routing import Routing
+from services.notifications.settings import Settings
+from services.notifications.usecases import plans
+
+FILE: Path = Settings.model_fields["routing_file"].default
+TEMPLATES: Path = Settings.model_fields["templates_dir"].default
+ROUTING, WORDING = catalogue.read(FILE, TEMPLATES)
+NOW = dt.datetime(2026, 11, 20, 5, 0, tzinfo=dt.UTC)
+
+REFERRAL = dict(patient="p1", origin="LA-KGL-CHC-SANKOO", destination="LA-KGL-DH", service="surgery", urgency="urgent")
+COMPLAINT: dict[str, Any] = dict(
+    ticket="T-1", category="long-wait", about_facility="A-B", handled_by="C-D", reporter={"kind": "patient", "id": "p1"}
+)
+
+
+def told(event: Event) -> set[tuple[str, str, str]]:
+    """(recipient, channel, template) of everything this event makes us tell."""
+    found = plans(ROUTING, "e1", event, NOW)
+    return {(plan.recipient, channel, plan.template) for plan in found for channel in plan.channels}
+
+
+def test_every_public_event_we_hear_is_named() -> None:
+    heard = {type_ for type_, event in PUBLIC.items() if event.TOPIC in catalogue.HEARD}
+    assert heard == set(ROUTING.events)
+    assert len(heard) >= 20
+
+
+def test_the_table() -> None:
+    """Who is told of what, written down once more by hand."""
+    by_patient = {
+        "registration.PatientRegistered.v1",
+        "registration.TokenIssued.v1",
+        *(
+            f"referral.{name}.v1"
+            for name in (
+                "ReferralRequested",
+                "ReferralAccepted",
+                "ReferralDeclined",
+                "ReferralCancelled",
+                "PatientNoShow",
+                "TransportHeld",
+                "PatientArrived",
+                "PatientBackReferred",
+                "ReferralClosed",
+            )
+        ),
+    }
+    by_reporter = {
+        f"grievance.Grievance{n}.v1" for n in ("Acknowledged", "Resolved", "Confirmed", "Reopened", "Escalated")
+    }
+    by_officers = {"grievance.GrievanceFiled.v1", "grievance.GrievanceEscalated.v1"}
+    for type_, tells in ROUTING.events.items():
+        audiences = {tell.audience for tell in tells}
+        assert ("patient" in audiences) == (type_ in by_patient), type_
+        assert ("reporter" in audiences) == (type_ in by_reporter), type_
+        assert ("officers" in audiences) == (type_ in by_officers), type_
+        assert ("desk-of-destination" in audiences) == (type_ == "referral.ReferralRequested.v1"), type_
+
+
+def test_a_request_tells_the_patient_and_the_desk_of_the_destination() -> None:
+    assert told(referral.ReferralRequested(**REFERRAL)) == {
+        ("patient:p1", "in-app", "referral-requested"),
+        ("patient:p1", "sms", "referral-requested"),
+        ("desk@LA-KGL-DH", "email", "desk-referral-requested"),
+    }
+    assert told(referral.TransportDeparted(**REFERRAL, mode="ambulance-108")) == set()
+
+
+def test_a_token_says_number_counter_and_place() -> None:
+    token = registration.TokenIssued(
+        patient="p1",
+        facility="LA-KGL-CHC-SANKOO",
+        counter="OPD1",
+        date="2026-11-20",
+        number=7,
+        expires_at=NOW,
+        door="walk-in",
+    )
+    (plan,) = plans(ROUTING, "e1", token, NOW)
+    assert [(v.name, v.form, v.value) for v in plan.variables] == [
+        ("number", "text", "7"),
+        ("counter", "text", "OPD1"),
+        ("facility", "facility", "LA-KGL-CHC-SANKOO"),
+    ]
+    assert plan.useful_until == NOW + dt.timedelta(hours=12)
+
+
+def test_reporters_by_kind() -> None:
+    confirmed = grievance.GrievanceConfirmed
+    assert {who for who, _, _ in told(confirmed(**COMPLAINT, rating=5))} == {"patient:p1"}
+    contact = COMPLAINT | {"reporter": {"kind": "contact", "id": "c1"}}
+    assert {(who, channel) for who, channel, _ in told(confirmed(**contact, rating=5))} == {
+        ("contact:c1", "in-app"),
+        ("contact:c1", "sms"),
+        ("contact:c1", "email"),
+    }
+    assert told(confirmed(**COMPLAINT | {"reporter": {"kind": "anonymous"}}, rating=5)) == set()
+
+
+def test_an_anonymous_complaint_still_reaches_the_officers_of_who_handles_it() -> None:
+    filed = grievance.GrievanceFiled(**COMPLAINT | {"reporter": {"kind": "anonymous"}})
+    assert told(filed) == {("officer@C-D", "email", "officers-grievance-filed")}
+
+
+def test_a_due_date_is_an_indian_day() -> None:
+    late = dt.datetime(2026, 11, 26, 20, 0, tzinfo=dt.UTC)  # half past one in the morning of the 27th
+    (plan,) = plans(ROUTING, "e1", grievance.GrievanceAcknowledged(**COMPLAINT, due_at=late), NOW)
+    assert ("due", "27-11-2026") in [(v.name, v.value) for v in plan.variables]
+
+
+def faults(**changed: Any) -> str:
+    raw = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    raw["events"] |= changed
+    return "; ".join(Routing.model_validate(raw).faults(catalogue.heard_events(), WORDING))
+
+
+TELL = {"audience": "patient", "channels": ["in-app", "sms"], "template": "registered", "useful_hours": 1}
+
+
+@pytest.mark.parametrize(
+    ("type_", "tell", "fault"),
+    [
+        ("referral.PatientArrived.v1", TELL | {"template": "nonsense"}, "no template nonsense"),
+        ("referral.PatientArrived.v1", TELL, r"has placeholders \['facility'\], given are \[\]"),
+        ("referral.PatientArrived.v1", TELL | {"variables": {"facility": {"from": "hospital"}}}, "no field hospital"),
+        ("referral.PatientArrived.v1", TELL | {"audience": "reporter"}, "reporter needs reporter"),
+        ("grievance.GrievanceFiled.v1", TELL, "patient needs patient or card"),
+        ("referral.PatientVanished.v1", TELL, "there is no such event"),
+    ],
+)
+def test_a_bad_file_is_refused_with_what_is_wrong(type_: str, tell: dict[str, Any], fault: str) -> None:
+    assert re.search(f"{type_}: .*{fault}", faults(**{type_: [tell]}))
+
+
+def test_an_event_nobody_decided_about_is_a_fault() -> None:
+    raw = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    del raw["events"]["referral.OutcomeRecorded.v1"]
+    found = Routing.model_validate(raw).faults(catalogue.heard_events(), WORDING)
+    assert found == ["referral.OutcomeRecorded.v1: not named (say [] for nobody)"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"channels": ["sms", "in-app"]},
+        {"channels": ["in-app", "in-app"]},
+        {"channels": []},
+        {"audience": "officers"},
+        {"useful_hours": 0},
+        {"surprise": 1},
+    ],
+)
+def test_a_tell_that_makes_no_sense_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        Routing.model_validate({"events": {"x": [TELL | changed]}})
+
+
+def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
+    twice = tmp_path / "routing.yaml"
+    twice.write_text("events:\n  a: []\n  a: []\n", encoding="utf-8")
+    with pytest.raises(yaml.YAMLError, match="written twice"):
+        catalogue.read(twice, TEMPLATES)
