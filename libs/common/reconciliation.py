@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from libs.common.aggregate import AggregateType
 from libs.common.kafka import security
@@ -81,6 +82,7 @@ async def republish(
 
 async def _on_topic(service: Service, topic: Topic) -> tuple[set[str], dict[str, str]]:
     """Every event id on the topic, and the id of the last record of each key."""
+    partitions = await _partitions(service, topic)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=service.settings.kafka_bootstrap, enable_auto_commit=False, **security(service.settings)
     )
@@ -88,10 +90,6 @@ async def _on_topic(service: Service, topic: Topic) -> tuple[set[str], dict[str,
     ids: set[str] = set()
     last: dict[str, str] = {}
     try:
-        partitions = [TopicPartition(topic.name, number) for number in consumer.partitions_for_topic(topic.name) or ()]
-        if not partitions:
-            await consumer._client.force_metadata_update()
-            partitions = [TopicPartition(topic.name, n) for n in await _partitions(consumer, topic.name)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
@@ -107,9 +105,14 @@ async def _on_topic(service: Service, topic: Topic) -> tuple[set[str], dict[str,
     return ids, last
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    metadata = await consumer._client.fetch_all_metadata()
-    return set(metadata.partitions_for_topic(topic) or ())
+async def _partitions(service: Service, topic: Topic) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=service.settings.kafka_bootstrap, **security(service.settings))
+    await admin.start()
+    try:
+        (described,) = await admin.describe_topics([topic.name])
+        return [TopicPartition(topic.name, found["partition"]) for found in described["partitions"]]
+    finally:
+        await admin.close()
 
 
 async def reconcile(service: Service, *, repair: bool = False) -> dict[str, Any]:
