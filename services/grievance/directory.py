@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 from libs.contracts.referral import FacilityCard
 
 TOO_HIGH = 10
 """Levels to climb at most, should a directory refer in circles."""
+
+FRESH_SECONDS = 10.0
+"""How long a card is used again before it is looked up anew. One that is not yet known is looked up every time."""
 
 
 class Cards(Protocol):
@@ -23,10 +27,19 @@ class Directory:
 
     def __init__(self, cards: Cards) -> None:
         self._cards = cards
+        self._held: dict[str, tuple[float, FacilityCard]] = {}
 
     async def facility(self, code: str) -> FacilityCard | None:
+        """The card, at most `FRESH_SECONDS` old; None while it is not known."""
+        looked_up, held = self._held.get(code, (0.0, None))
+        if held is not None and time.monotonic() - looked_up < FRESH_SECONDS:
+            return held
         card = await self._cards.get(code)
-        return FacilityCard.model_validate(card) if card else None
+        if card is None:
+            return None
+        found = FacilityCard.model_validate(card)
+        self._held[code] = time.monotonic(), found
+        return found
 
     async def above(self, code: str) -> list[str]:
         """The facilities to which this one refers, directly and through others, nearest first."""

@@ -1,0 +1,188 @@
+"""Missed dates on the real store: one step each, oldest first, whoever else looks at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from grievance_desk import ABOUT, ABOVE, OFFICE, seed_directory
+
+from deploy.local.testing import TestStack
+from libs.common.access import SYSTEM
+from libs.common.cause import Cause, request_cause
+from libs.common.clock import DayClock
+from libs.common.mongo import Document, connect, open_database
+from libs.common.timers import Timers
+from services.grievance import usecases
+from services.grievance.catalogue import read_catalogue
+from services.grievance.main import create_app
+from services.grievance.store import GRIEVANCE
+from services.grievance.usecases import Cells, Complaint
+
+START = dt.datetime(2026, 11, 1, 4, 0, tzinfo=dt.UTC)
+CELLS = Cells({37: "LA-STATE-CELL"}, "IN-NATIONAL-CELL")
+CATEGORIES = read_catalogue()
+
+
+class Process:
+    """What one process of the service has of its own: a client, a day's clock, a scheduler; no lease, so they race."""
+
+    def __init__(self, stack: TestStack, prefix: str) -> None:
+        settings = stack.settings("grievance", DATABASE_PREFIX=prefix)
+        service: Any = create_app(settings).state.service
+        self.journal, self.clock = service.journal, DayClock()
+        service.journal._clock = self.clock
+        self.service = service
+        self.client = connect(stack.mongodb_uri)
+        self.database = open_database(self.client, f"{prefix}grievance")
+        self.directory = usecases.Directory(service._replicas[0])
+        self.timers = Timers(settings, self.database, self.clock, service.metrics, leased=False)
+        self.looked_at: list[str] = []
+        self.working = asyncio.Event()
+        self.timers.add(GRIEVANCE, self.escalate)
+
+    async def escalate(self, id: str, document: Document) -> None:
+        self.looked_at.append(id)
+        self.working.set()
+        await usecases.escalate(self.journal, self.clock, self.directory, id, document)
+
+    def cause(self, verb: str, key: str) -> Cause:
+        return request_cause("citizen:p1", verb, key, fingerprint=key, actor="citizen", occurred_at=self.clock.now())
+
+    async def file(self, number: int, category: str = "medicine-not-available") -> str:
+        complaint = Complaint(
+            CATEGORIES[category], "None in the pharmacy", ABOUT, None, "bo", "citizen:p1", "patient-1"
+        )
+        outcome = await usecases.file(
+            self.journal, self.clock, self.directory, CELLS, complaint, self.cause("file", str(number)), SYSTEM
+        )
+        return outcome.id
+
+    async def sweep_until_nothing_is_due(self) -> None:
+        while await self.timers.sweep():
+            pass
+
+    async def steps(self, id: str) -> list[Document]:
+        journal = (await self.database["grievances"].find_one({"_id": id}))["journal"]
+        return [entry for entry in journal if entry["type"] == "grievance.GrievanceEscalated.v1"]
+
+
+@pytest.fixture
+async def two(stack: TestStack, prefix: str) -> AsyncIterator[tuple[Process, Process]]:
+    seed_directory(stack.mongodb_uri, prefix)
+    first, second = Process(stack, prefix), Process(stack, prefix)
+    await first.service.ensure_indexes()
+    for process in (first, second):
+        process.clock.saw(START)
+    yield first, second
+    for process in (first, second):
+        process.client.close()
+        process.service._client.close()
+
+
+async def test_two_schedulers_make_one_step_per_breach(two: tuple[Process, Process]) -> None:
+    first, second = two
+    ids = await asyncio.gather(*(first.file(number) for number in range(150)))
+    for process in two:
+        process.clock.saw(START + dt.timedelta(days=7))
+    await asyncio.gather(first.sweep_until_nothing_is_due(), second.sweep_until_nothing_is_due())
+    assert len(first.looked_at) + len(second.looked_at) >= len(ids)
+    for id in ids:
+        steps = await first.steps(id)
+        assert [(step["data"]["step"], step["data"]["handled_by"]) for step in steps] == [(1, ABOVE)]
+    for process in two:
+        process.clock.saw(START + dt.timedelta(days=14))
+    await asyncio.gather(first.sweep_until_nothing_is_due(), second.sweep_until_nothing_is_due())
+    for id in ids:
+        steps = await first.steps(id)
+        assert [(step["data"]["step"], step["data"]["handled_by"]) for step in steps] == [
+            (1, ABOVE),
+            (2, "JK-SXR-MC-SMHS"),
+        ]
+
+
+async def test_one_scheduler_killed_half_way_changes_nothing(two: tuple[Process, Process]) -> None:
+    first, second = two
+    ids = await asyncio.gather(*(first.file(number) for number in range(100)))
+    for process in two:
+        process.clock.saw(START + dt.timedelta(days=30))
+    doomed = asyncio.create_task(first.sweep_until_nothing_is_due())
+    await first.working.wait()
+    doomed.cancel()
+    await asyncio.gather(doomed, return_exceptions=True)
+    await second.sweep_until_nothing_is_due()
+    for id in ids:
+        assert [step["data"]["step"] for step in await first.steps(id)] == [1]
+
+
+async def test_the_oldest_breach_comes_first_however_many_newer_ones_there_are(two: tuple[Process, Process]) -> None:
+    """rival-digit.md W13: there the newest hundred are looked at, and the oldest never."""
+    first, _ = two
+    oldest = []
+    for number in range(200):
+        first.clock.saw(START + dt.timedelta(minutes=number))
+        id = await first.file(number)
+        if number < 5:
+            oldest.append(id)
+    first.clock.saw(START + dt.timedelta(days=8))
+    await first.timers.sweep()
+    assert set(oldest) <= set(first.looked_at)
+    await first.sweep_until_nothing_is_due()
+    documents = await first.database["grievances"].find({}).to_list(None)
+    by_age = [document["_id"] for document in sorted(documents, key=lambda found: found["state"]["filed_at"])]
+    ranks = [by_age.index(id) for id in first.looked_at]
+    # Those of one turn run side by side; no turn begins before the one of older cases has ended.
+    assert all(max(ranks[:at], default=0) < at + 64 for at in range(0, len(ranks), 64))
+    assert sorted(ranks) == list(range(200))
+
+
+async def test_unassigned_and_assigned_cases_alike_and_no_edit_resets_the_clock(two: tuple[Process, Process]) -> None:
+    """rival-digit.md W13: there a case without an assignee is skipped, and a comment starts the clock anew."""
+    first, _ = two
+    unassigned, assigned, resolved = [await first.file(number) for number in range(3)]
+    first.clock.saw(START + dt.timedelta(days=6, hours=23))
+    for id in (assigned, assigned):
+        await usecases.assign(
+            first.journal, first.clock, id, f"nodal-officer@{OFFICE}", first.cause("assign", id), SYSTEM
+        )
+    await usecases.resolve(
+        first.journal, first.clock, resolved, "fixed", "restocked", first.cause("resolve", resolved), SYSTEM
+    )
+    first.clock.saw(START + dt.timedelta(days=7))
+    await first.sweep_until_nothing_is_due()
+    assert [len(await first.steps(id)) for id in (unassigned, assigned, resolved)] == [1, 1, 0]
+
+
+async def test_a_date_missed_while_it_was_called_resolved_counts_once_it_is_reopened(
+    two: tuple[Process, Process],
+) -> None:
+    first, _ = two
+    id = await first.file(1)
+    await usecases.resolve(first.journal, first.clock, id, "fixed", "restocked", first.cause("resolve", id), SYSTEM)
+    first.clock.saw(START + dt.timedelta(days=8))
+    await first.sweep_until_nothing_is_due()
+    assert await first.steps(id) == []
+    await usecases.reopen(first.journal, first.clock, id, "nothing changed", first.cause("reopen", id), SYSTEM)
+    await first.sweep_until_nothing_is_due()
+    assert [step["data"]["step"] for step in await first.steps(id)] == [1]
+
+
+async def test_the_office_it_first_came_to_still_acts_after_an_escalation(two: tuple[Process, Process]) -> None:
+    first, _ = two
+    id = await first.file(1, "denied-cashless-treatment")
+    first.clock.saw(START + dt.timedelta(hours=4))
+    await first.sweep_until_nothing_is_due()
+    state = (await first.database["grievances"].find_one({"_id": id}))["state"]
+    assert (state["handled_by"], state["offices"]) == (ABOVE, [OFFICE, ABOVE])
+    assert ABOUT not in state["offices"]
+
+
+async def test_before_the_first_request_of_a_played_day_nothing_is_due(two: tuple[Process, Process]) -> None:
+    first, second = two
+    id = await first.file(1)
+    second.clock = second.timers._clock = DayClock()
+    assert await second.timers.sweep() == 0
+    assert await first.steps(id) == []
