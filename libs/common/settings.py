@@ -15,6 +15,7 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, hide_input_in_errors=True)
 
     mongodb_uri: str = "mongodb://127.0.0.1:27017/"
+    mongodb_uri_file: Path | None = Field(None, description="A file that holds the address, as one with a password must")
     database_prefix: str = "hillhealth_"
     kafka_bootstrap: str = "127.0.0.1:9092"
     kafka_username: str | None = None
@@ -42,6 +43,13 @@ class ServiceSettings(BaseSettings):
     def _day_clock_only_in_development(self) -> Self:
         if self.clock == "day" and not self.development:
             raise ValueError("CLOCK=day plays a recorded day; it needs DEVELOPMENT=true")
+        return self
+
+    @model_validator(mode="after")
+    def _address_from_its_file(self) -> Self:
+        """Raises OSError if the file cannot be read."""
+        if self.mongodb_uri_file is not None:
+            self.mongodb_uri = self.mongodb_uri_file.read_text().strip()
         return self
 
     def secret(self, name: str) -> bytes:

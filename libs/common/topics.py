@@ -8,6 +8,7 @@ import pkgutil
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
+from pydantic import Field
 
 import libs.contracts
 from libs.common.kafka import security
@@ -57,8 +58,13 @@ async def create_topics(settings: ServiceSettings, replication: int = 1) -> list
         await admin.close()
 
 
+class TopicSettings(ServiceSettings):
+    topic_replication: int = Field(1, ge=1, description="Copies of each topic: 3 on a cluster of three brokers or more")
+
+
 def main() -> None:
-    for name in asyncio.run(create_topics(ServiceSettings())):
+    settings = TopicSettings()
+    for name in asyncio.run(create_topics(settings, settings.topic_replication)):
         print(name)
 
 
