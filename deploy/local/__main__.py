@@ -55,8 +55,8 @@ def running(layout: Layout) -> Iterator[Stack]:
             console.print(f"Everything is up after {time.monotonic() - began:.1f} s.")
             yield stack
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
             status.stop()
             stack.down()
             console.print("Everything that was started is stopped.")
@@ -147,7 +147,9 @@ def _arguments() -> Any:
 
 def main() -> int:
     """0 done, 1 did not hold or cannot start, 2 the day file is refused, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Set even where the shell left SIGINT ignored, as it does for what runs in the background.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     arguments, layout = _arguments(), Layout.default()
     try:
         if arguments.command in ("run", "demo"):

@@ -31,7 +31,7 @@ def remember(layout: Layout, stack: Stack) -> None:
 
 
 def drop(layout: Layout) -> list[str]:
-    """The databases of our prefix, and the topics and consumer groups that we brought; returns what was dropped."""
+    """The databases of our prefix, and the topics that we brought, with their offsets; returns what was dropped."""
     record = read_json(layout.state / "outside.json") or {"databases": [], "topics": []}
     dropped = []
     for entry in record["databases"]:
@@ -58,9 +58,6 @@ async def _drop_topics(bootstrap: str, before: set[str]) -> list[str]:
         ours = sorted(name for name in present if name.split(".")[0] in store.SERVICES)
         if ours:
             await admin.delete_topics(ours)
-        groups = [name for name, *_ in await admin.list_consumer_groups() if name.startswith("hillhealth.")]
-        if groups and ours:
-            await admin.delete_consumer_groups(groups)
         return [f"topic {name}" for name in ours]
     finally:
         await admin.close()

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from deploy.local.layout import Layout
 from deploy.local.ports import free_port
 from deploy.local.stack import Stack
+from deploy.local.store import SERVICES
 from libs.common.settings import ServiceSettings
 from libs.common.topics import create_topics
 
@@ -108,17 +109,28 @@ class _Server(uvicorn.Server):
 
 
 async def empty_topics(bootstrap: str) -> list[str]:
-    """Deletes and makes anew every public topic, forgets the services' offsets; returns the topics' names."""
+    """Deletes and makes anew every public topic; the broker forgets the offsets committed on a topic with it.
+
+    Returns the topics' names. Raises TimeoutError if the broker does not let go of the old ones in 20 s.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        settings = ServiceSettings(kafka_bootstrap=bootstrap)
-        groups = [name for name, *_ in await admin.list_consumer_groups() if name.startswith("hillhealth.")]
-        if groups:
-            await admin.delete_consumer_groups(groups)
-        present = [name for name in await admin.list_topics() if not name.startswith("__")]
-        if present:
-            await admin.delete_topics(present)
-        return await create_topics(settings)
+        async with asyncio.timeout(20):
+            if present := await _topics(admin):
+                await admin.delete_topics(sorted(present))
+            await _until_topics_are(admin, set())
+            made = set(await create_topics(ServiceSettings(kafka_bootstrap=bootstrap)))
+            await _until_topics_are(admin, made)
     finally:
         await admin.close()
+    return sorted(made)
+
+
+async def _topics(admin: AIOKafkaAdminClient) -> set[str]:
+    return {name for name in await admin.list_topics() if name.split(".")[0] in SERVICES}
+
+
+async def _until_topics_are(admin: AIOKafkaAdminClient, wanted: set[str]) -> None:
+    while await _topics(admin) != wanted:  # noqa: ASYNC110 - the broker tells nobody when it is done
+        await asyncio.sleep(0.02)
