@@ -1,8 +1,8 @@
 """`python -m deploy.kafka.access [services topics day]`: give principals their passwords and exactly their rights.
 
-Reads access.yaml, and each principal's password from file `kafka_<principal>` of SECRETS_DIR; speaks to the broker as the
-principal of KAFKA_USERNAME, who must be a super user. Runs again without harm: a changed password or right is brought
-in, and a right of one of these principals that the file does not give is taken away.
+Reads access.yaml, and each principal's password from file `kafka_<principal>` of SECRETS_DIR; speaks to the broker as
+the principal of KAFKA_USERNAME, who must be a super user. Runs again without harm: a changed password or right is
+brought in, and a right of one of these principals that the file does not give is taken away.
 """
 
 from __future__ import annotations

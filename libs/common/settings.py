@@ -15,7 +15,7 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, hide_input_in_errors=True)
 
     mongodb_uri: str = "mongodb://127.0.0.1:27017/"
-    mongodb_uri_file: Path | None = Field(None, description="A file that holds the address, as one with a password must")
+    mongodb_uri_file: Path | None = Field(None, description="Holds the address; one with a password belongs here")
     database_prefix: str = "hillhealth_"
     kafka_bootstrap: str = "127.0.0.1:9092"
     kafka_username: str | None = None
@@ -53,5 +53,8 @@ class ServiceSettings(BaseSettings):
         return self
 
     def secret(self, name: str) -> bytes:
-        """The secret in file `name` of `secrets_dir`. Raises FileNotFoundError with that name."""
-        return (self.secrets_dir / name).read_bytes().strip()
+        """The secret in file `name` of `secrets_dir`. Raises FileNotFoundError or, where empty, ValueError, naming it."""
+        secret = (self.secrets_dir / name).read_bytes().strip()
+        if not secret:
+            raise ValueError(f"the secret {name} in SECRETS_DIR is empty")
+        return secret
