@@ -43,8 +43,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     metrics = MessageMetrics(service.metrics)
     providers: dict[Channel, Provider] = {
         "in-app": InApp(),
-        "sms": SmsGateway(settings.sms_gateway_url, at_once=settings.sends_at_once),
-        "email": Smtp(settings.smtp_host, settings.smtp_port, settings.mail_from),
+        "sms": SmsGateway(
+            settings.sms_gateway_url,
+            connect_seconds=settings.sms_connect_seconds,
+            answer_seconds=settings.sms_answer_seconds,
+            at_once=settings.sends_at_once,
+        ),
+        "email": Smtp(settings.smtp_host, settings.smtp_port, settings.mail_from, seconds=settings.smtp_seconds),
     }
     chance = random.SystemRandom().random
     sending = Sending(service.journal, service.clock, settings, providers, metrics, chance)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from libs.common.settings import ServiceSettings
 
@@ -21,5 +22,14 @@ class Settings(ServiceSettings):
     sends_at_once: int = Field(32, ge=1, description="Calls to providers under way at the same time")
     lease_attempt_seconds: float = Field(30.0, gt=0, description="How long an attempt is its claimant's alone")
     ask_after_seconds: float = Field(5.0, ge=0, description="Rest before a provider is asked what became of a send")
+    sms_connect_seconds: float = Field(3.0, gt=0)
+    sms_answer_seconds: float = Field(8.0, gt=0, description="How long the gateway may take to answer")
+    smtp_seconds: float = Field(20.0, gt=0, description="How long handing over one e-mail may take")
     retry_base_seconds: float = Field(1.0, gt=0, description="First back-off; doubles, with full jitter")
     retry_cap_seconds: float = Field(900.0, gt=0)
+
+    @model_validator(mode="after")
+    def _a_lease_outlasts_a_call(self) -> Self:
+        if self.lease_attempt_seconds <= max(self.sms_connect_seconds + self.sms_answer_seconds, self.smtp_seconds):
+            raise ValueError("LEASE_ATTEMPT_SECONDS must be longer than a call to a provider may take")
+        return self

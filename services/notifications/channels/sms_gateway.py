@@ -9,9 +9,6 @@ import httpx
 from libs.contracts.notifications import Channel
 from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Standing, Taken, Unsure
 
-CONNECT_SECONDS = 3.0
-ANSWER_SECONDS = 8.0
-
 OUR_FAULT = frozenset({401, 403, 404, 405, 407})
 """The gateway does not let us in, or is not where we look: a fault of configuration, not of the message."""
 LATER = frozenset({408, 425, 429})
@@ -21,13 +18,21 @@ class SmsGateway:
     """`url` is the gateway's base address, without a slash at the end."""
 
     channel: Channel = "sms"
-    seconds = CONNECT_SECONDS + ANSWER_SECONDS
     can_be_asked = True
 
-    def __init__(self, url: str, *, at_once: int = 32, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connect_seconds: float,
+        answer_seconds: float,
+        at_once: int = 32,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.seconds = connect_seconds + answer_seconds
         self._client = httpx.AsyncClient(
             base_url=url,
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(answer_seconds, connect=connect_seconds),
             limits=httpx.Limits(max_connections=at_once * 2, max_keepalive_connections=at_once),
             transport=transport,
             trust_env=False,

@@ -14,8 +14,6 @@ import aiosmtplib
 from libs.contracts.notifications import Channel
 from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Standing, Taken, Unsure
 
-SECONDS = 20.0
-
 
 def compose(message: Outgoing, sender: str, sent_at: dt.datetime) -> EmailMessage:
     """Message-ID follows from the message, so that a repeat is seen as one by whoever keeps the mail."""
@@ -26,8 +24,8 @@ def compose(message: Outgoing, sender: str, sent_at: dt.datetime) -> EmailMessag
     mail["Date"] = format_datetime(sent_at)
     mail["Message-ID"] = f"<{message.id}@hillhealth.example>"
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine answers it
-    mail["Content-Language"] = message.language
     mail.set_content(message.text, charset="utf-8", cte="base64")
+    mail["Content-Language"] = message.language
     return mail
 
 
@@ -35,10 +33,10 @@ class Smtp:
     """One connection per mail: mailboxes get few, and a connection that idles is one that is gone when it is needed."""
 
     channel: Channel = "email"
-    seconds = SECONDS
     can_be_asked = False
 
-    def __init__(self, host: str, port: int, sender: str, *, start_tls: bool | None = None) -> None:
+    def __init__(self, host: str, port: int, sender: str, *, seconds: float, start_tls: bool | None = None) -> None:
+        self.seconds = seconds
         self._host = host
         self._port = port
         self._sender = sender
@@ -46,7 +44,9 @@ class Smtp:
 
     async def send(self, message: Outgoing) -> Answer:
         mail = compose(message, self._sender, dt.datetime.now(dt.UTC))
-        smtp = aiosmtplib.SMTP(hostname=self._host, port=self._port, timeout=SECONDS / 2, start_tls=self._start_tls)
+        smtp = aiosmtplib.SMTP(
+            hostname=self._host, port=self._port, timeout=self.seconds / 2, start_tls=self._start_tls
+        )
         handed_over = False
         try:
             async with asyncio.timeout(self.seconds):

@@ -20,10 +20,20 @@ TEMPLATES: Path = Settings.model_fields["templates_dir"].default
 ROUTING, WORDING = catalogue.read(FILE, TEMPLATES)
 NOW = dt.datetime(2026, 11, 20, 5, 0, tzinfo=dt.UTC)
 
-REFERRAL = dict(patient="p1", origin="LA-KGL-CHC-SANKOO", destination="LA-KGL-DH", service="surgery", urgency="urgent")
-COMPLAINT: dict[str, Any] = dict(
-    ticket="T-1", category="long-wait", about_facility="A-B", handled_by="C-D", reporter={"kind": "patient", "id": "p1"}
-)
+REFERRAL = {
+    "patient": "p1",
+    "origin": "LA-KGL-CHC-SANKOO",
+    "destination": "LA-KGL-DH",
+    "service": "surgery",
+    "urgency": "urgent",
+}
+COMPLAINT: dict[str, Any] = {
+    "ticket": "T-1",
+    "category": "long-wait",
+    "about_facility": "A-B",
+    "handled_by": "C-D",
+    "reporter": {"kind": "patient", "id": "p1"},
+}
 
 
 def told(event: Event) -> set[tuple[str, str, str]]:

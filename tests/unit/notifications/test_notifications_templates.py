@@ -105,7 +105,7 @@ def test_a_missing_template_falls_back_in_order() -> None:
 
 @pytest.mark.parametrize("text", ["", "  ", "A {brace", "A {facility}", "A {facility:name}", "A {facility:url} b }"])
 def test_a_malformed_template_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="placeholder|brace|empty"):
+    with pytest.raises(ValueError, match=r"placeholder|brace|empty"):
         Template(text=text)
 
 
