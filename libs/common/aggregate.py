@@ -31,7 +31,7 @@ class AggregateType(Generic[S]):
     `claims` are identifiers that must be unique over the collection (`abha-number:00…`).
     `due` is when the domain's clock asks for the next timer step; `retry_at` the same on the machine's clock.
     `indexes` are paths into the document worth an index (`state.origin`, or several for a compound one).
-    `upcasters` bring journal entries of older shapes to today's, by event type.
+    `upcasters` bring journal entries of older shapes to today's, by event type; today's shape they leave as it is.
     """
 
     name: str
@@ -59,11 +59,15 @@ class AggregateType(Generic[S]):
                 return event
         raise KeyError(f"{self.name} knows no event of type {type_}")
 
-    def read(self, entry: Mapping[str, Any]) -> Event:
-        """The event of a journal entry, through the upcaster of its type if there is one."""
+    def data(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """What a journal entry holds, in today's shape."""
         data = dict(entry["data"])
         upcast = (self.upcasters or {}).get(entry["type"])
-        return self.event_class(entry["type"]).model_validate(upcast(data) if upcast else data)
+        return upcast(data) if upcast else data
+
+    def read(self, entry: Mapping[str, Any]) -> Event:
+        """The event of a journal entry, through the upcaster of its type if there is one."""
+        return self.event_class(entry["type"]).model_validate(self.data(entry))
 
     def fold(self, entries: Iterable[Mapping[str, Any]], state: S | None = None) -> S | None:
         for entry in entries:

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel
 
@@ -32,7 +32,7 @@ from libs.common.clock import Clock, machine_now
 from libs.common.ids import derive
 from libs.common.insertion import Insertions
 from libs.common.metrics import Metrics
-from libs.common.mongo import Database, Document, DuplicateKey
+from libs.common.mongo import STORE_AWAY, Database, Document, DuplicateKey, UpdateOne
 from libs.contracts.event import Event, is_personal
 
 S = TypeVar("S", bound=BaseModel)
@@ -90,13 +90,13 @@ class _Command:
     create: bool
     done: asyncio.Future[Outcome[Any]]
 
-    def answer(self, outcome: Outcome[Any]) -> None:
-        if not self.done.done():
-            self.done.set_result(outcome)
-
-    def fail(self, error: Exception) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
+    def settle(self, answer: Outcome[Any] | Exception) -> None:
+        if self.done.done():
+            return
+        if isinstance(answer, Exception):
+            self.done.set_exception(answer)
+        else:
+            self.done.set_result(answer)
 
 
 @dataclass
@@ -107,7 +107,14 @@ class _Draft:
     version: int
     sequence: int
     entries: list[Document] = field(default_factory=list)
-    decided: list[tuple[_Command, Outcome[Any]]] = field(default_factory=list)
+    decided: list[tuple[_Command, Outcome[Any] | Exception]] = field(default_factory=list)
+
+    def settle(self, command: _Command, answer: Outcome[Any] | Exception) -> None:
+        """What was decided on a state that is not written yet is only said once it is."""
+        if self.entries:
+            self.decided.append((command, answer))
+        else:
+            command.settle(answer)
 
 
 class Journal:
@@ -180,14 +187,23 @@ class Journal:
         try:
             while turn := self._waiting[slot]:
                 self._waiting[slot] = []
-                try:
-                    await self._write_turn(kind, id, turn)
-                except Exception as error:
-                    for command in turn:
-                        command.fail(error)
+                await self._take_turn(kind, id, turn)
         finally:
             for command in self._waiting.pop(slot):
                 command.done.cancel()
+
+    async def _take_turn(self, kind: AggregateType[Any], id: str, turn: list[_Command]) -> None:
+        try:
+            await self._write_turn(kind, id, turn)
+        except Exception as error:
+            left = [command for command in turn if not command.done.done()]
+            if len(left) > 1 and not isinstance(error, STORE_AWAY):
+                # One command's claim, say, is no reason to refuse those that were written with it.
+                for command in left:
+                    await self._take_turn(kind, id, [command])
+            else:
+                for command in left:
+                    command.settle(error)
 
     async def _write_turn(self, kind: AggregateType[Any], id: str, turn: list[_Command]) -> None:
         look_first = not all(command.create for command in turn)
@@ -198,8 +214,8 @@ class Journal:
             if not draft.entries:
                 return
             if await self._write(kind, id, document, draft):
-                for command, outcome in draft.decided:
-                    command.answer(outcome)
+                for command, answer in draft.decided:
+                    command.settle(answer)
                 self._metrics.appends.labels(kind.name).inc(len(draft.entries))
                 if any("sequence" in entry for entry in draft.entries):
                     self._wake()
@@ -222,20 +238,22 @@ class Journal:
             try:
                 await self._decide_one(kind, id, document, command, draft)
             except Exception as error:
-                command.fail(error)
+                draft.settle(command, error)
         return draft
 
     async def _decide_one(
         self, kind: AggregateType[Any], id: str, document: Document | None, command: _Command, draft: _Draft
     ) -> None:
         cause = command.cause
-        if document:
+        if draft.entries:
+            command.access.check(draft.state.model_dump(mode="json"))
+        elif document:
             command.access.check(document["state"])
-            if repeated := await self._answered_before(kind, document, cause):
-                if cause.fingerprint is None:
-                    self._metrics.duplicates.labels(kind.name).inc()
-                command.answer(repeated)
-                return
+        if document and (repeated := await self._answered_before(kind, document, cause)):
+            if cause.fingerprint is None:
+                self._metrics.duplicates.labels(kind.name).inc()
+            command.settle(repeated)
+            return
         if any(cause.id == entry["cause"] for entry in draft.entries):
             # The same request twice at one instant: it finds itself in the journal at the next turn.
             self._waiting[(kind.collection, id)].append(command)
@@ -246,12 +264,13 @@ class Journal:
         if not events:
             if draft.state is None:
                 raise NotFound
-            command.answer(Outcome(id, draft.state, (), draft.version - 1, False))
+            version = draft.version if draft.entries else draft.version - 1
+            draft.settle(command, Outcome(id, draft.state, (), version, False))
             return
         after = draft.state
         for event in events:
             after = kind.evolve(after, event)
-        if document is None:
+        if draft.state is None:
             command.access.check(after.model_dump(mode="json"))
         now = self._clock.now()
         for index, event in enumerate(events):
@@ -309,7 +328,7 @@ class Journal:
         if not own and document.get("archived"):
             archive = self._database[f"{kind.collection}_archive"]
             if await archive.find_one({"aggregate": document["_id"], "cause": cause.id}, {"_id": 1}):
-                entries = await self._archived(kind, document["_id"]) + entries
+                entries = await self._archived(kind, document) + entries
                 own = [entry for entry in entries if entry["cause"] == cause.id]
         if not own:
             return None
@@ -320,7 +339,7 @@ class Journal:
             state = kind.state.model_validate(document["state"])
         else:
             if document.get("archived") and entries is document["journal"]:
-                past = await self._archived(kind, document["_id"])
+                past = await self._archived(kind, document)
                 entries, last = past + entries, last + len(past)
             folded = kind.fold(entries[: last + 1])
             assert folded is not None
@@ -331,37 +350,39 @@ class Journal:
         other = await self._database[kind.collection].find_one({"journal.cause": cause.id}, {"_id": 1})
         return other is not None and other["_id"] != id
 
-    async def _archived(self, kind: AggregateType[Any], id: str) -> list[Document]:
-        past = await self._database[f"{kind.collection}_archive"].find({"aggregate": id}).to_list(None)
-        return [entry["entry"] for entry in sorted(past, key=lambda entry: entry["position"])]
+    async def _archived(self, kind: AggregateType[Any], document: Document) -> list[Document]:
+        """Those that the document no longer holds: a copy that was not yet followed by its trimming does not count."""
+        past = await self._database[f"{kind.collection}_archive"].find({"aggregate": document["_id"]}).to_list(None)
+        trimmed = [copy for copy in past if copy["position"] < document.get("archived", 0)]
+        return [copy["entry"] for copy in sorted(trimmed, key=lambda copy: copy["position"])]
 
     async def _archive(self, kind: AggregateType[Any], id: str) -> None:
-        """Moves the published past out of the document: copied first, trimmed after, guarded by version."""
-        document = await self.load(kind, id)
-        if document is None:
-            return
-        journal = document["journal"]
-        keep_from = 0
-        while keep_from < len(journal) - ARCHIVE_ABOVE // 4:
-            if journal[keep_from].get("sequence", 0) > document["published"]:
-                break
-            keep_from += 1
-        if keep_from == 0:
-            return
-        already = document.get("archived", 0)
-        for position, entry in enumerate(journal[:keep_from], already):
-            copy = {"_id": entry["id"], "aggregate": id, "position": position, "cause": entry["cause"], "entry": entry}
-            await self._database[f"{kind.collection}_archive"].replace_one({"_id": entry["id"]}, copy, upsert=True)
-        await self._database[kind.collection].update_one(
-            {"_id": id, "version": document["version"]},
-            {
-                "$set": {
-                    "journal": journal[keep_from:],
-                    "archived": already + keep_from,
-                    "version": document["version"] + 1,
-                }
-            },
-        )
+        """Moves the published past out of the document: copied first, trimmed after, guarded by version.
+
+        Tried again after a conflict, so that no copy stays that an erasure in between did not see.
+        """
+        for _ in range(CONFLICTS_BEFORE_GIVING_UP):
+            document = await self.load(kind, id)
+            if document is None:
+                return
+            journal, already = document["journal"], document.get("archived", 0)
+            keep_from = _published_past(document)
+            if keep_from == 0:
+                return
+            copies = [
+                {"_id": entry["id"], "aggregate": id, "position": position, "cause": entry["cause"], "entry": entry}
+                for position, entry in enumerate(journal[:keep_from], already)
+            ]
+            await self._database[f"{kind.collection}_archive"].bulk_write(
+                [UpdateOne({"_id": copy["_id"]}, {"$set": copy}, upsert=True) for copy in copies], ordered=False
+            )
+            version = document["version"]
+            trimmed = await self._database[kind.collection].update_one(
+                {"_id": id, "version": version},
+                {"$set": {"journal": journal[keep_from:], "archived": already + keep_from, "version": version + 1}},
+            )
+            if trimmed.matched_count:
+                return
 
     async def load(self, kind: AggregateType[Any], id: str) -> Document | None:
         """The document as it stands; for reading only."""
@@ -381,7 +402,7 @@ class Journal:
         document = await self.load(kind, id)
         if document is None:
             raise NotFound
-        past = await self._archived(kind, id) if document.get("archived") else []
+        past = await self._archived(kind, document) if document.get("archived") else []
         return past + list(document["journal"])
 
     async def erase(self, kind: AggregateType[S], id: str, event: Event, cause: Cause, access: Access) -> Outcome[S]:
@@ -394,10 +415,12 @@ class Journal:
             access.check(document["state"])
             if repeated := await self._answered_before(kind, document, cause):
                 return repeated
-            past = [redact(kind, entry) for entry in await self._archived(kind, id)]
+            past = [redact(kind, entry) for entry in await self._archived(kind, document)]
             journal = [redact(kind, entry) for entry in document["journal"]]
             entry = _entry(id, cause, event, 0, self._clock.now())
-            entry["sequence"] = document["sequence"] + 1
+            sequence = document["sequence"]
+            if event.TOPIC is not None:
+                sequence = entry["sequence"] = sequence + 1
             state = kind.fold([*past, *journal, entry])
             assert state is not None
             fields, absent = _operational(kind, state)
@@ -405,22 +428,36 @@ class Journal:
                 "version": document["version"] + 1,
                 "state": state.model_dump(mode="json"),
                 "journal": [*journal, entry],
-                "sequence": document["sequence"] + 1,
+                "sequence": sequence,
             }
-            absent = {*absent, "claims"} - {"pending_since"}
             fields.pop("claims", None)
-            for old in past:
-                await self._database[f"{kind.collection}_archive"].update_one(
-                    {"_id": old["id"]}, {"$set": {"entry": old}}
-                )
+            update: Document = {"$set": fields, "$unset": dict.fromkeys({*absent, "claims"}, "")}
+            if event.TOPIC is not None:
+                update["$min"] = {"pending_since": machine_now()}
+            await self._redact_archive(kind, id)
             written = await self._database[kind.collection].update_one(
-                {"_id": id, "version": document["version"]},
-                {"$set": fields, "$unset": dict.fromkeys(absent, ""), "$min": {"pending_since": machine_now()}},
+                {"_id": id, "version": document["version"]}, update
             )
             if written.matched_count:
                 self._wake()
                 return Outcome(id, state, (event,), document["version"] + 1, False)
         raise Contended(f"{kind.name} is written by too many at once")
+
+    async def _redact_archive(self, kind: AggregateType[Any], id: str) -> None:
+        """Every copy, also one that a crash left behind before its trimming."""
+        archive = self._database[f"{kind.collection}_archive"]
+        async for copy in archive.find({"aggregate": id}):
+            await archive.update_one({"_id": copy["_id"]}, {"$set": {"entry": redact(kind, copy["entry"])}})
+
+
+def _published_past(document: Document) -> int:
+    """How many of the oldest entries may leave the document: published, not among the newest, no cause cut in two."""
+    journal, end = document["journal"], 0
+    while end < len(journal) - ARCHIVE_ABOVE // 4 and journal[end].get("sequence", 0) <= document["published"]:
+        end += 1
+    while 0 < end < len(journal) and journal[end]["cause"] == journal[end - 1]["cause"]:
+        end -= 1
+    return end
 
 
 def _operational(kind: AggregateType[Any], state: Any) -> tuple[Document, set[str]]:
@@ -450,21 +487,38 @@ def _entry(id: str, cause: Cause, event: Event, index: int, now: dt.datetime) ->
 
 
 def redact(kind: AggregateType[Any], entry: Document) -> Document:
-    """The entry without what says who somebody is; ids, codes and causes stay."""
-    return entry | {"data": _redacted(kind.event_class(entry["type"]), entry["data"])}
+    """The entry without what says who somebody is; ids, codes and causes stay.
+
+    An entry of an older shape is brought to today's first: only of today's fields is it known which are personal,
+    and all others go.
+    """
+    return entry | {"data": _redacted(kind.event_class(entry["type"]), kind.data(entry))}
 
 
 def _redacted(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
-    clean = dict(data)
+    clean: dict[str, Any] = {}
     for name, declared in model.model_fields.items():
-        if name not in clean:
-            continue
-        if is_personal(declared):
-            clean[name] = declared.get_default(call_default_factory=True)
-        elif (
-            isinstance(declared.annotation, type)
-            and issubclass(declared.annotation, BaseModel)
-            and clean[name] is not None
-        ):
-            clean[name] = _redacted(declared.annotation, clean[name])
+        if name in data:
+            personal = is_personal(declared)
+            default = declared.get_default(call_default_factory=True) if personal else None
+            clean[name] = default if personal else _redacted_value(declared.annotation, data[name])
     return clean
+
+
+def _redacted_value(annotation: Any, value: Any) -> Any:
+    """Models inside a field, also in `X | None` and in sequences of them."""
+    model = next((kind for kind in _models(annotation)), None)
+    if model is None:
+        return value
+    if isinstance(value, Mapping):
+        return _redacted(model, value)
+    if isinstance(value, list | tuple):
+        return [_redacted(model, item) if isinstance(item, Mapping) else item for item in value]
+    return value
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
