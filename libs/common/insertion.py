@@ -43,6 +43,9 @@ class Insertions:
             for failed in (error.details or {}).get("writeErrors", ()):
                 duplicate = failed["code"] == DUPLICATE_KEY
                 errors[failed["index"]] = DuplicateKey("duplicate key", DUPLICATE_KEY) if duplicate else error
+            if (error.details or {}).get("writeConcernErrors"):
+                # Written, perhaps, but not known to be durable: a retry finds out.
+                errors = {index: errors.get(index, error) for index in range(len(waiting))}
         except Exception as error:
             errors = dict.fromkeys(range(len(waiting)), error)
         for index, (_, written) in enumerate(waiting):

@@ -74,6 +74,7 @@ class Subscription:
         self._metrics = metrics
         self._clock = clock
         self._busy = asyncio.Lock()
+        self._under_way: dict[TopicPartition, int] = {}
         self._targets: dict[TopicPartition, int] = {}
         self.assigned = False
         self.stopping = False
@@ -88,26 +89,38 @@ class Subscription:
     async def consume(self, records: Sequence[Any], consumer: AIOKafkaConsumer) -> None:
         """A batch: effects first, then the offsets of exactly these records."""
         async with self._busy:
-            pause = 0.05
-            while not self.stopping:
-                try:
-                    await self.handle(records)
-                    break
-                except STORE_AWAY:
-                    self._metrics.store_retries.labels(self.name).inc()
-                    log.warning("store away, batch is kept", extra={"subscription": self.name})
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_STORE_PAUSE)
-            else:
-                return
             offsets: dict[TopicPartition, int] = {}
             for record in records:
-                offsets[TopicPartition(record.topic, record.partition)] = record.offset + 1
+                partition = TopicPartition(record.topic, record.partition)
+                self._under_way.setdefault(partition, record.offset)
+                offsets[partition] = record.offset + 1
+            if not await self._handled(records):
+                return
+            self._under_way.clear()
             try:
                 await consumer.commit(offsets)
             except KafkaError as error:
                 # Somebody else has the partition now, or the broker is away: they come again, and act once.
                 log.warning("commit failed", extra={"subscription": self.name, "error": type(error).__name__})
+
+    async def _handled(self, records: Sequence[Any]) -> bool:
+        """Tries until the effects are durable; False if the service stops first.
+
+        Whatever is raised, the batch is kept: to let it go would be to lose it at the next commit.
+        """
+        pause = 0.05
+        while not self.stopping:
+            try:
+                await self.handle(records)
+                return True
+            except STORE_AWAY:
+                self._metrics.store_retries.labels(self.name).inc()
+                log.warning("store away, batch is kept", extra={"subscription": self.name})
+            except Exception:
+                log.error("batch fails, and is kept", exc_info=True, extra={"subscription": self.name})
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_STORE_PAUSE)
+        return False
 
     async def drain(self) -> None:
         """Waits, within bounds, until the batch under way is durable and committed."""
@@ -118,6 +131,7 @@ class Subscription:
     async def on_assigned(self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]) -> None:
         self.consumer = consumer
         self.assigned = True
+        self._under_way.clear()
         self._targets = {}
         if partitions:
             with contextlib.suppress(KafkaError):
@@ -137,18 +151,23 @@ class Subscription:
         return not self._targets
 
     async def lag(self) -> int:
-        """Records behind the end of the topic, as far as this member knows."""
+        """Records not yet handled up to the end of the topic, as far as this member knows."""
         consumer, behind = self.consumer, 0
         if consumer is None:
             return 0
         for partition in consumer.assignment():
             end = consumer.highwater(partition)
             if end is not None:
-                with contextlib.suppress(KafkaError, AssertionError):
-                    behind += max(0, end - await consumer.position(partition))
+                with contextlib.suppress(KafkaError, AssertionError, TimeoutError):
+                    async with asyncio.timeout(1):
+                        position = await consumer.position(partition)
+                    behind += max(0, end - min(position, self._under_way.get(partition, position)))
         return behind
 
-    async def _put_aside(self, record: Any, reason: str, envelope: Envelope | None) -> None:
+    async def _put_aside(self, record: Any, reason: str) -> None:
+        envelope: Envelope | None = None
+        with contextlib.suppress(Undecodable):
+            envelope = envelope_of(record)
         await self._letters.put(
             self.name, record, reason, envelope.id if envelope else None, envelope.type if envelope else None
         )
@@ -211,13 +230,21 @@ class Reaction(Subscription):
         super().__init__(*args)
         self._react = react
         self._blocked: set[str] = set()
+        self._knows_blocked = False
 
     async def on_assigned(self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]) -> None:
-        with contextlib.suppress(*STORE_AWAY):
-            self._blocked |= await self._letters.blocked_keys(self.name)
+        # Another member may have put letters aside for the keys that come to this one.
+        self._knows_blocked = False
         await super().on_assigned(consumer, partitions)
 
     async def handle(self, records: Sequence[Any]) -> None:
+        if not self._knows_blocked:
+            self._knows_blocked = True
+            try:
+                self._blocked |= await self._letters.blocked_keys(self.name)
+            except BaseException:
+                self._knows_blocked = False
+                raise
         by_key: dict[bytes, list[Any]] = defaultdict(list)
         for record in records:
             by_key[bytes(record.key or b"")].append(record)
@@ -233,34 +260,32 @@ class Reaction(Subscription):
         for record in records:
             if key in self._blocked:
                 if await self._letters.is_blocked(self.name, key):
-                    await self._put_aside(record, "behind", None)
+                    await self._put_aside(record, "behind")
                     continue
                 self._blocked.discard(key)
             if (reason := await self._try(record)) is not None:
-                await self._put_aside(record, *reason)
+                await self._put_aside(record, reason)
                 self._blocked.add(key)
 
-    async def _try(self, record: Any) -> tuple[str, Envelope | None] | None:
+    async def _try(self, record: Any) -> str | None:
         """None when done; else why this event can never be handled. Raises only while the store is away."""
-        envelope: Envelope | None = None
         for delay in (*DELAYS_BEFORE_GIVING_UP, None):
             try:
                 received = self._read(record)
                 if received is None:
                     return None
-                envelope = received.envelope
-                with tracing.within(envelope.traceparent):
+                with tracing.within(received.envelope.traceparent):
                     await self._react(received)
                 self._effect(received)
                 return None
             except STORE_AWAY:
                 raise
             except (Undecodable, ValidationError, Refused) as error:
-                return reason_of(error), envelope
+                return reason_of(error)
             except Exception as error:
                 log.warning("event fails", exc_info=True, extra={"subscription": self.name})
                 if delay is None:
-                    return reason_of(error), envelope
+                    return reason_of(error)
                 await asyncio.sleep(delay)
         raise AssertionError("unreachable")
 
@@ -314,6 +339,12 @@ class Listener:
     @property
     def assigned(self) -> bool:
         return all(subscription.assigned for subscription in self.subscriptions)
+
+    async def broker_answers(self) -> None:
+        """Asks Kafka for its metadata where something is listened to. Raises KafkaError where nobody answers."""
+        consumer = next((s.consumer for s in self.subscriptions if s.consumer is not None), None)
+        if consumer is not None:
+            await consumer.topics()
 
     def start(self) -> None:
         for subscription in self.subscriptions:

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.common.cause import Cause
+from libs.common.clock import LONG_AGO
 from libs.contracts.event import PUBLIC, Event
 
 Headers = list[tuple[str, bytes]]
+
+LARGEST = 2**53
+"""Sequences and epochs beyond this are nobody's."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,9 @@ def envelope_of(record: Any) -> Envelope:
         sequence, epoch = int(headers["ce_sequence"]), int(headers.get("ce_epoch", "1"))
     except ValueError:
         raise Undecodable("ce_sequence or ce_epoch is not a number") from None
-    sent = dt.datetime.fromtimestamp(max(record.timestamp or 0, 0) / 1000, dt.UTC)
+    if not 0 <= sequence <= LARGEST or not 0 <= epoch <= LARGEST:
+        raise Undecodable("ce_sequence or ce_epoch is out of range")
+    sent = _sent(record.timestamp)
     return Envelope(
         topic=record.topic,
         partition=record.partition,
@@ -156,9 +162,17 @@ def envelope_of(record: Any) -> Envelope:
     )
 
 
+def _sent(milliseconds: int | None) -> dt.datetime:
+    try:
+        return dt.datetime.fromtimestamp(max(milliseconds or 0, 0) / 1000, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return LONG_AGO
+
+
 def _instant(text: str | None, otherwise: dt.datetime) -> dt.datetime:
+    """In UTC; `otherwise` where there is none, or none that can be read."""
     try:
         moment = dt.datetime.fromisoformat(text) if text else otherwise
-    except ValueError:
+        return moment.astimezone(dt.UTC) if moment.tzinfo else otherwise
+    except (ValueError, OverflowError):
         return otherwise
-    return moment if moment.tzinfo else otherwise

@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from libs.common.clock import machine_now
 from libs.common.listen import Subscription, reason_of
+from libs.common.logs import logger
 from libs.common.mongo import (
     ASCENDING,
     DUPLICATE_KEY,
+    STORE_AWAY,
     BulkWriteError,
     Collection,
     Database,
@@ -21,6 +23,8 @@ from libs.common.mongo import (
     UpdateOne,
 )
 from libs.common.records import Received, Undecodable
+
+log = logger("replica")
 
 Changed = Callable[[list[str]], Awaitable[None]]
 
@@ -73,7 +77,8 @@ class Replica:
         except BulkWriteError as error:
             failures = (error.details or {}).get("writeErrors", [])
             # The upsert of a card that is not newer finds no match and meets the _id that is there.
-            if any(failure["code"] != DUPLICATE_KEY for failure in failures):
+            durable = not (error.details or {}).get("writeConcernErrors")
+            if not durable or any(failure["code"] != DUPLICATE_KEY for failure in failures):
                 raise
             stale = {failure["index"] for failure in failures}
         return [key for index, key in enumerate(keys) if index not in stale], len(stale)
@@ -112,24 +117,43 @@ class ReplicaSubscription(Subscription):
         self._changed = changed
 
     async def handle(self, records: Sequence[Any]) -> None:
-        received: list[Received] = []
+        received: list[tuple[Any, Received]] = []
         for record in records:
             try:
                 event = self._read(record)
             except (Undecodable, ValidationError) as error:
-                await self._put_aside(record, reason_of(error), None)
+                await self._put_aside(record, reason_of(error))
                 continue
             if event is not None:
-                received.append(event)
-        written, stale = await self._replica.apply(received)
-        self._metrics.duplicates.labels(self.name).inc(stale)
-        if written:
-            await self._changed(written)
-        for event in received:
+                received.append((record, event))
+        try:
+            await self._keep([event for _, event in received])
+        except STORE_AWAY:
+            raise
+        except Exception:
+            log.warning("a batch fails, its records are tried one by one", exc_info=True)
+            await self._one_by_one(received)
+        for _, event in received:
             self._effect(event)
+
+    async def _keep(self, events: Sequence[Received]) -> None:
+        _, stale = await self._replica.apply(events)
+        self._metrics.duplicates.labels(self.name).inc(stale)
+        if events:
+            # Also what was written before: a crash may have come between writing it and telling of it.
+            await self._changed(list(dict.fromkeys(event.key for event in events)))
+
+    async def _one_by_one(self, received: Sequence[tuple[Any, Received]]) -> None:
+        """Which one is it that fails while the store answers? That one goes to the dead letters."""
+        for record, event in received:
+            try:
+                await self._keep([event])
+            except STORE_AWAY:
+                raise
+            except Exception as error:
+                await self._put_aside(record, reason_of(error))
 
     async def redrive(self, record: Any) -> None:
         event = self._read(record)
         if event is not None:
-            written, _ = await self._replica.apply([event])
-            await self._changed(written)
+            await self._keep([event])

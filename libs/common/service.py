@@ -217,6 +217,12 @@ class Service:
             await self.database.command("ping")
             return None if self._started else "starting"
 
+        async def broker() -> str | None:
+            await self.listener.broker_answers()
+            if self.settings.relay:
+                await self.relay.broker_answers()
+            return None
+
         async def consumers() -> str | None:
             if not self.listener.assigned:
                 return "not assigned"
@@ -230,7 +236,8 @@ class Service:
         async def relay() -> str | None:
             return None if self.relay.moving or not self.settings.relay else "not moving"
 
-        checks: dict[str, Check] = {"store": store, "consumers": consumers, "relay": relay, **self._checks}
+        own: dict[str, Check] = {"store": store, "broker": broker, "consumers": consumers, "relay": relay}
+        checks = own | self._checks
         states = await asyncio.gather(*(pages.within(2.0, check) for check in checks.values()))
         return dict(zip(checks, states, strict=True))
 
@@ -258,7 +265,9 @@ class Service:
         if subscription is None:
             raise Refused("subscription-gone", "nothing listens to this any more")
         done: list[str] = []
-        for waiting in await self.letters.of_key(letter["subscription"], letter["key"]):
+        # Asked anew each time: while this goes on, the stream may put a later one behind it.
+        while letters := await self.letters.of_key(letter["subscription"], letter["key"]):
+            waiting = letters[0]
             try:
                 await subscription.redrive(self.letters.open(waiting))
             except STORE_AWAY:
