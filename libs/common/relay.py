@@ -33,6 +33,8 @@ log = logger("relay")
 BATCH = 500
 """Aggregates in one round of one collection at most."""
 
+LONGEST_LAST_ROUND_SECONDS = 5.0
+
 Told = Callable[[str], None]
 
 
@@ -69,16 +71,23 @@ class Relay:
         self._partitions: dict[str, list[int]] = {}
         self._partitioner = DefaultPartitioner()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._building = asyncio.Lock()
         self.moving = False
 
     def wake(self) -> None:
         self._wake.set()
 
     def start(self) -> None:
+        self._stopping = False
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
+        """Lets a round under way end, within bounds, so that nothing acknowledged is left to be sent again."""
+        self._stopping = True
+        self.wake()
         if self._task is not None:
+            await asyncio.wait([self._task], timeout=LONGEST_LAST_ROUND_SECONDS)
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
@@ -87,7 +96,7 @@ class Relay:
             await self._lease.release()
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             busy = False
             try:
                 if self._lease.wants_renewal and not await self._lease.acquire():
@@ -107,7 +116,7 @@ class Relay:
                 self._metrics.relay_failures.inc()
                 log.error("relay round failed", exc_info=True)
                 await asyncio.sleep(0.5)
-            if not busy:
+            if not busy and not self._stopping:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._settings.sweep_seconds)
             self._wake.clear()
@@ -131,28 +140,35 @@ class Relay:
 
     async def _publish(self, kind: AggregateType[Any], found: Sequence[Document]) -> None:
         assert kind.topic is not None
-        outgoing = [self._outgoing(document) for document in found]
-        acknowledged = await self._send(kind.topic, outgoing)
-        lost = not self._lease.held and not await self._lease.still_ours()
-        if acknowledged:
-            await self._mark(kind, acknowledged, again=lost)
-        if lost:
-            log.warning("lease lost after a send; marked pending again", extra={"aggregates": len(acknowledged)})
+        outgoing = [self._outgoing(kind, document) for document in found]
+        acknowledged, failure = await self._send(kind.topic, outgoing)
+        if not self._lease.held and not await self._lease.still_ours():
+            # Also what was not acknowledged may stand on the topic by now, behind what the other relay sent.
+            await self._mark(kind, outgoing, again=True)
+            log.warning("lease lost after a send; marked pending again", extra={"aggregates": len(outgoing)})
+        elif acknowledged:
+            await self._mark(kind, acknowledged, again=False)
+        if failure is not None and not acknowledged:
+            raise failure
 
-    def _outgoing(self, document: Document) -> _Outgoing:
+    def _outgoing(self, kind: AggregateType[Any], document: Document) -> _Outgoing:
         published: int = document["published"]
         entries: list[Document] = [entry for entry in document["journal"] if entry.get("sequence", 0) > published]
         key = str(document["_id"])
         return _Outgoing(
             id=key,
-            records=tuple(encode(entry, key, self._settings.ce_epoch) for entry in entries),
+            records=tuple(
+                encode(entry | {"data": kind.data(entry)}, key, self._settings.ce_epoch) for entry in entries
+            ),
             first=entries[0]["sequence"] if entries else published + 1,
             last=entries[-1]["sequence"] if entries else published,
             written=tuple(entry["recorded_at"].timestamp() for entry in entries),
         )
 
-    async def _send(self, topic: Topic, outgoing: Sequence[_Outgoing]) -> list[_Outgoing]:
-        """Those of which Kafka acknowledged everything.
+    async def _send(
+        self, topic: Topic, outgoing: Sequence[_Outgoing]
+    ) -> tuple[list[_Outgoing], BaseException | None]:
+        """Those of which Kafka acknowledged everything, and the first failure.
 
         Each partition's records go out in one batch at a time: nothing later of an aggregate is handed over before
         what is earlier is acknowledged, whatever the producer does about a failure.
@@ -175,9 +191,7 @@ class Relay:
             await self._close_producer()
             self._metrics.relay_failures.inc()
             log.warning("send failed, producer is rebuilt", extra={"error": type(failure).__name__})
-            if not acknowledged:
-                raise failure
-        return acknowledged
+        return acknowledged, failure
 
     async def _send_partition(
         self, producer: AIOKafkaProducer, topic: Topic, partition: int, outgoing: Sequence[_Outgoing]
@@ -240,7 +254,16 @@ class Relay:
             )
             self.wake()
 
+    async def broker_answers(self) -> None:
+        """Asks Kafka for its metadata. Raises KafkaError where nobody answers."""
+        producer = await self._ready_producer()
+        await producer.client.fetch_all_metadata()
+
     async def _ready_producer(self) -> AIOKafkaProducer:
+        async with self._building:
+            return await self._built_producer()
+
+    async def _built_producer(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._settings.kafka_bootstrap,
