@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from libs.common.aggregate import AggregateType
 from libs.common.kafka import security
 from libs.common.mongo import Document
-from libs.common.records import encode
+from libs.common.records import Record, encode
 from libs.contracts.event import Topic
 
 if TYPE_CHECKING:
@@ -29,6 +29,14 @@ async def _entries(
             await service.journal.history(kind, document["_id"]) if document.get("archived") else document["journal"]
         )
         yield document["_id"], [entry for entry in entries if 0 < entry.get("sequence", 0) <= document["published"]]
+
+
+async def _entries_of(service: Service, kind: AggregateType[Any], id: str) -> list[Document]:
+    return [entry async for _, entries in _entries(service, kind, id) for entry in entries]
+
+
+def _encoded(service: Service, kind: AggregateType[Any], id: str, entry: Document) -> Record:
+    return encode(entry | {"data": kind.data(entry)}, id, service.settings.ce_epoch)
 
 
 def _kinds(service: Service, topic: str | None) -> list[AggregateType[Any]]:
@@ -72,7 +80,7 @@ async def republish(
                 for entry in entries:
                     if (since and entry["recorded_at"] < since) or (until and entry["recorded_at"] >= until):
                         continue
-                    record = encode(entry, id, service.settings.ce_epoch)
+                    record = _encoded(service, kind, id, entry)
                     await producer.send_and_wait(record.topic, record.value, record.key, headers=record.headers)
                     sent[record.topic] = sent.get(record.topic, 0) + 1
     finally:
@@ -96,8 +104,9 @@ async def _on_topic(service: Service, topic: Topic) -> tuple[set[str], dict[str,
         while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
             for records in (await consumer.getmany(timeout_ms=500, max_records=5000)).values():
                 for record in records:
-                    id = next((value.decode() for name, value in record.headers if name == "ce_id" and value), None)
-                    if id is not None and record.key is not None:
+                    found = next((value for name, value in record.headers if name == "ce_id" and value), None)
+                    if found is not None and record.key is not None:
+                        id = found.decode("utf-8", "replace")
                         ids.add(id)
                         last[record.key.decode("utf-8", "replace")] = id
     finally:
@@ -115,6 +124,15 @@ async def _partitions(service: Service, topic: Topic) -> list[TopicPartition]:
         await admin.close()
 
 
+async def _stale_card(
+    service: Service, kind: AggregateType[Any], id: str, last: str | None, newest: str
+) -> list[tuple[str, Document]]:
+    """The newest card, unless what stands last on the topic is that one or was published since."""
+    entries = await _entries_of(service, kind, id)
+    ids = [entry["id"] for entry in entries]
+    return [] if last in ids[ids.index(newest) :] else [(id, entries[-1])]
+
+
 async def reconcile(service: Service, *, repair: bool = False) -> dict[str, Any]:
     """Compares journals with topics: events missing, and on compacted topics last cards that are not the newest.
 
@@ -125,23 +143,24 @@ async def reconcile(service: Service, *, repair: bool = False) -> dict[str, Any]
     try:
         for kind in _kinds(service, None):
             assert kind.topic is not None
+            # Journals first: what is published while this runs is then on the topic, and not reported as missing.
+            journaled = {id: [entry["id"] for entry in entries] async for id, entries in _entries(service, kind)}
             ids, last = await _on_topic(service, kind.topic)
             missing: list[tuple[str, Document]] = []
-            journaled = 0
-            async for id, entries in _entries(service, kind):
-                journaled += len(entries)
+            for id, published in journaled.items():
                 if kind.topic.compacted:
-                    if entries and last.get(id) != entries[-1]["id"]:
-                        missing.append((id, entries[-1]))
-                else:
-                    missing += [(id, entry) for entry in entries if entry["id"] not in ids]
+                    differs = bool(published) and last.get(id) != published[-1]
+                    missing += await _stale_card(service, kind, id, last.get(id), published[-1]) if differs else []
+                elif not ids.issuperset(published):
+                    entries = await _entries_of(service, kind, id)
+                    missing += [(id, entry) for entry in entries if entry["id"] in set(published) - ids]
             for id, entry in missing:
                 if producer is None:
                     break
-                record = encode(entry, id, service.settings.ce_epoch)
+                record = _encoded(service, kind, id, entry)
                 await producer.send_and_wait(record.topic, record.value, record.key, headers=record.headers)
             report[kind.topic.name] = {
-                "journaled": journaled,
+                "journaled": sum(len(published) for published in journaled.values()),
                 "missing": [entry["id"] for _, entry in missing],
                 "repaired": bool(producer),
             }

@@ -24,6 +24,9 @@ log = logger("timers")
 AT_ONCE = 64
 """Aggregates whose step runs at the same time."""
 
+REMEMBERED = 10_000
+"""Aggregates of which is known at which version their step was last taken."""
+
 Step = Callable[[str, Document], Awaitable[object]]
 
 
@@ -40,6 +43,7 @@ class Timers:
         self._lease = Lease(database, "timers", settings.lease_seconds) if leased else None
         self._steps: list[tuple[AggregateType[Any], Step]] = []
         self._failing: dict[str, tuple[int, dt.datetime]] = {}
+        self._taken: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -86,6 +90,8 @@ class Timers:
     async def sweep(self) -> int:
         """Takes the steps that are due now, oldest first; returns how many were taken."""
         taken = 0
+        if len(self._taken) > REMEMBERED:
+            self._taken.clear()
         for kind, step in self._steps:
             for field, before in (("due", self._clock.due_before()), ("retry_at", machine_now())):
                 found = await self._due(kind, field, before)
@@ -105,21 +111,29 @@ class Timers:
         return [document for document in found if self._failing.get(document["_id"], (0, now))[1] <= now][:AT_ONCE]
 
     async def _take(self, kind: AggregateType[Any], step: Step, document: Document) -> bool:
-        """A step that fails rests for a while, doubling up to a minute, so that the others are not starved."""
+        """A step that fails, or again changes nothing though it stays due, rests for a while, doubling up to a minute,
+        so that the others are not starved."""
         id = document["_id"]
         try:
             await step(id, document)
         except STORE_AWAY:
             raise
         except Exception:
-            tries = self._failing.get(id, (0, machine_now()))[0] + 1
-            self._failing[id] = (tries, machine_now() + dt.timedelta(seconds=min(60, 2**tries)))
+            self._rest(id)
             self._metrics.timer_failures.labels(kind.name).inc()
             log.error("timer step failed", exc_info=True, extra={"aggregate": kind.name, "id": id})
             return False
+        if self._taken.get(id) == document["version"]:
+            self._rest(id)
+            return False
+        self._taken[id] = document["version"]
         self._failing.pop(id, None)
         self._metrics.timer_steps.labels(kind.name).inc()
         return True
+
+    def _rest(self, id: str) -> None:
+        tries = self._failing.get(id, (0, machine_now()))[0] + 1
+        self._failing[id] = (tries, machine_now() + dt.timedelta(seconds=min(60, 2**tries)))
 
     async def measure(self) -> None:
         """How many are due and how late the oldest is, for the gauges."""
