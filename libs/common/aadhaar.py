@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_TWELVE = re.compile(r"(?<!\d)(?:\d[ \-\u00a0]?){11}\d(?!\d)")
+# Looked for at every place: a year or a house number may stand before it.
+_TWELVE = re.compile(r"(?<!\d)(?=((?:\d[ \-\u00a0]?){11}\d)(?!\d))")
 _MULTIPLY = [
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
     [1, 2, 3, 4, 0, 6, 7, 8, 9, 5],
@@ -41,4 +42,4 @@ def passes_verhoeff(digits: str) -> bool:
 def contains_aadhaar(text: str) -> bool:
     """Whether twelve digits that pass Verhoeff stand in the text, in any script's digits, plain or in groups."""
     plain = "".join(str(int(char)) if char.isdecimal() else char for char in text)
-    return any(passes_verhoeff(re.sub(r"\D", "", found.group())) for found in _TWELVE.finditer(plain))
+    return any(passes_verhoeff(re.sub(r"\D", "", found.group(1))) for found in _TWELVE.finditer(plain))

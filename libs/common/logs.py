@@ -24,8 +24,7 @@ class _Careful(logging.Filter):
                 record.error = record.exc_info[0].__name__ if record.exc_info[0] else None
                 record.exc_info = None
                 record.exc_text = None
-            if record.levelno >= logging.ERROR:
-                record.msg, record.args = "a library reported an error", ()
+            record.msg, record.args = f"a library reported: {record.levelname.lower()}", ()
         elif record.exc_info and record.exc_info[0] is not None:
             record.error = record.exc_info[0].__name__
             record.at = _where(record.exc_info[2])

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from libs.common import logs
 from libs.common.journal import NotFound
+from libs.common.mongo import STORE_AWAY
 from libs.common.reconciliation import reconcile, republish
 from libs.common.refusal import Refused
 from libs.common.service import Service
@@ -105,6 +106,12 @@ def main(name: str, argv: Sequence[str] | None = None) -> int:
         return 1
     except Refused as error:
         print(f"{name}: {error.detail}", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except STORE_AWAY as error:
+        print(f"{name}: the store does not answer ({type(error).__name__})", file=sys.stderr)
         return 1
     print(json.dumps(answer, default=str, indent=2))
     return 1 if isinstance(answer, dict) and answer.get("failed") else 0

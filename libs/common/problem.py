@@ -48,12 +48,18 @@ def field_errors(error: RequestValidationError) -> list[dict[str, str]]:
     """Field and reason of each; never the input, which may be anybody's number."""
     found = []
     for item in error.errors():
-        place = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "header")]
+        place = [_named(part) for part in item["loc"] if part not in ("body", "query", "path", "header")]
         if item["type"] == "json_invalid":
             place = []
         message = str(item["msg"]) if item["type"] != "value_error" else str(item["msg"]).removeprefix("Value error, ")
         found.append({"field": ".".join(place) or "body", "detail": message})
     return found
+
+
+def _named(part: Any) -> str:
+    """A field's name; what an unknown field was called may be anybody's name, too."""
+    text = str(part)
+    return text if text.replace("-", "_").isidentifier() or text.isdecimal() else "(unknown)"
 
 
 def install(app: FastAPI) -> None:
@@ -126,7 +132,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
-        codes = {404: "not-found", 405: "method-not-allowed"}
+        codes = {400: "body-not-json", 404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
         return problem(
             error.status_code,
             codes.get(error.status_code, "http-error"),

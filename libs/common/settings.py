@@ -53,7 +53,7 @@ class ServiceSettings(BaseSettings):
         return self
 
     def secret(self, name: str) -> bytes:
-        """The secret in file `name` of `secrets_dir`. Raises FileNotFoundError or, where empty, ValueError, naming it."""
+        """The secret in file `name` of `secrets_dir`. Raises FileNotFoundError, or ValueError if empty."""
         secret = (self.secrets_dir / name).read_bytes().strip()
         if not secret:
             raise ValueError(f"the secret {name} in SECRETS_DIR is empty")

@@ -75,10 +75,9 @@ class KeySet:
         async with self._lock:
             now = time.monotonic()
             stale = now - self._fetched > FRESH_SECONDS
-            if (stale or kid not in self._keys) and now - self._tried > REFETCH_AT_MOST_EVERY_SECONDS:
+            rested = now - self._tried > (REFETCH_AT_MOST_EVERY_SECONDS if self._keys else 1.0)
+            if rested and (stale or kid not in self._keys):
                 self._tried = now
-                await self._fetch()
-            elif not self._keys:
                 await self._fetch()
         try:
             return self._keys[kid]
@@ -89,7 +88,7 @@ class KeySet:
         try:
             document = await self._document()
             keys = jwt.PyJWKSet.from_dict(document)
-        except (httpx.HTTPError, OSError, ValueError, jwt.PyJWTError) as error:
+        except (httpx.HTTPError, OSError, ValueError, TypeError, AttributeError, jwt.PyJWTError) as error:
             log.warning("key set not available", extra={"error": type(error).__name__})
             return
         self._keys = {key.key_id: key for key in keys.keys if key.key_id}
