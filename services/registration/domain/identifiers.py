@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from libs.common.aadhaar import contains_aadhaar
+from libs.common.aadhaar import contains_aadhaar as contains_aadhaar
 
 NAME_AT_MOST = 120
 PLACE_AT_MOST = 120
@@ -141,5 +141,7 @@ AbhaAddress = Annotated[str, Text, AfterValidator(abha_address)]
 IsoDate = BeforeValidator(_iso_date)
 Age = Annotated[int, Field(strict=True, ge=0, le=130)]
 LgdCode = Annotated[int, Field(strict=True, ge=1, le=999_999)]
-Counter = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}$"), AfterValidator(lambda text: (_refuse_aadhaar(text), text)[1])]
+Counter = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9]{1,20}$"), AfterValidator(lambda text: (_refuse_aadhaar(text), text)[1])
+]
 """An OPD counter's id as printed in its QR code: 1 to 20 letters and digits (NHA Scan & Share)."""

@@ -26,7 +26,7 @@ LONGEST_PAUSE = dt.timedelta(seconds=30)
 
 
 class Share(BaseModel):
-    """`request_id` is the gateway's REQUEST-ID. `next_at` is when the next attempt may begin, None when there is none."""
+    """`request_id` is the gateway's REQUEST-ID. `next_at` is when the next attempt may begin, None if there is none."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -84,7 +84,7 @@ class AcknowledgementFailed(Event):
 
 
 class ShareErased(Event):
-    """The person was erased: nothing is owed any more."""
+    """The person was erased: what is still owed is an error."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ def decide(state: Share | None, command: Command, now: dt.datetime) -> Sequence[
 
 def pause(attempts: int) -> dt.timedelta:
     """Doubles from half a second, at most half a minute."""
-    return min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
+    doubled: int = 1 << min(attempts - 1, 10)
+    return min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
 
 
 def spent(state: Share, now: dt.datetime) -> bool:
@@ -171,5 +172,5 @@ def evolve(state: Share | None, event: Event) -> Share:
         case AcknowledgementFailed() if state:
             return state.model_copy(update={"status": "given-up", "next_at": None, "last_error": event.error})
         case ShareErased() if state:
-            return state.model_copy(update={"abha_address": "", "next_at": None})
+            return state.model_copy(update={"abha_address": ""})
     raise ValueError(f"no share can have {event.TYPE}")

@@ -63,7 +63,9 @@ def test_numbers_are_gapless_and_the_state_is_the_fold(commands: list[TakeToken 
     assert folded == state
     if state:
         promises = [event for event in journal if isinstance(event, (TokenTaken, TokenRepeated))]
-        assert state.last == len(taken) and state.promises == len(promises) and state.checked <= state.promises
+        assert state.last == len(taken)
+        assert state.promises == len(promises)
+        assert state.checked <= state.promises
         assert (state.check_at is None) == (state.checked == state.promises)
         assert Queue.model_validate(state.model_dump(mode="json")) == state
     for event in journal:
@@ -92,14 +94,17 @@ def test_a_desk_that_asks_for_a_token_gets_a_new_one() -> None:
 
 def test_a_scan_that_comes_out_of_order_still_finds_its_token() -> None:
     _, journal = play([take("a", 10), take("b", 60), take("a", 25)])
-    assert isinstance(journal[-1], TokenRepeated) and journal[-1].number == 1
+    assert isinstance(journal[-1], TokenRepeated)
+    assert journal[-1].number == 1
 
 
 def test_one_look_for_a_burst() -> None:
     state, _ = play([take(str(number), number / 60) for number in range(50)])
-    assert state and state.check_at == OPENS + dt.timedelta(seconds=5)
+    assert state
+    assert state.check_at == OPENS + dt.timedelta(seconds=5)
     [event] = decide(state, ConfirmKept(kept=50, noted_at=OPENS))
-    assert isinstance(event, PromisesChecked) and evolve(state, event).check_at is None
+    assert isinstance(event, PromisesChecked)
+    assert evolve(state, event).check_at is None
     assert decide(evolve(state, event), ConfirmKept(kept=50, noted_at=OPENS)) == []
 
 

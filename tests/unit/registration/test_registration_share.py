@@ -59,7 +59,9 @@ def test_the_state_is_the_fold_and_attempts_never_overlap(given_steps: list[tupl
             state = evolve(state, type(event).model_validate(event.model_dump(mode="json")))
             journal.append(event)
             if isinstance(event, Attempted):
-                assert before and before.next_at is not None and now >= before.next_at
+                assert before
+                assert before.next_at is not None
+                assert now >= before.next_at
                 assert event.number == before.attempts + 1
             if before is not None:
                 assert before.status == "waiting"
@@ -74,7 +76,8 @@ def test_the_state_is_the_fold_and_attempts_never_overlap(given_steps: list[tupl
 def test_an_attempt_is_claimed_before_and_not_made_again_within_its_lease() -> None:
     [claim] = decide(waiting(), Attempt(1), START)
     state = evolve(waiting(), claim)
-    assert decide(state, Attempt(1), START) == [] and decide(state, Attempt(2), START) == []
+    assert decide(state, Attempt(1), START) == []
+    assert decide(state, Attempt(2), START) == []
     assert decide(state, Attempt(2), START + LEASE - dt.timedelta(milliseconds=1)) == []
     assert len(decide(state, Attempt(2), START + LEASE)) == 1
 

@@ -1,0 +1,130 @@
+"""The way out to the ABDM gateway: session token, and the on-share acknowledgement."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import time
+import uuid
+from typing import Any
+
+import httpx
+
+from libs.common.clock import machine_now
+from services.registration.settings import Settings
+
+EARLY_SECONDS = 30.0
+"""A session token is fetched anew so long before it expires."""
+
+ANSWER_WITHIN = httpx.Timeout(8.0, connect=3.0)
+"""Shorter than an attempt's lease."""
+
+DUPLICATE_SHARE = "ABDM-1087"
+"""The gateway has this acknowledgement already."""
+
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,29}")
+
+
+class GatewayRefused(Exception):
+    """The gateway surely did not take it; `code` is its error's, or the HTTP status."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class GatewaySilent(Exception):
+    """It was sent and no answer came: it may have been taken."""
+
+
+class Gateway:
+    def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
+        self._settings = settings
+        self._client = client
+        self._token = ""
+        self._fresh_until = 0.0
+
+    async def on_share(self, request_id: str, body: dict[str, Any]) -> None:
+        """Sends one acknowledgement. Raises GatewayRefused and GatewaySilent."""
+        if not (self._settings.abdm_on_share_url and self._settings.abdm_session_url):
+            raise GatewayRefused("not-configured")
+        answer = await self._post_on_share(request_id, body)
+        if answer.status_code == 401:
+            self._token = ""
+            answer = await self._post_on_share(request_id, body)
+        if answer.is_success:
+            return
+        code = error_code(answer)
+        if code != DUPLICATE_SHARE:
+            raise GatewayRefused(code)
+
+    async def _post_on_share(self, request_id: str, body: dict[str, Any]) -> httpx.Response:
+        headers = self._headers(request_id) | {"Authorization": f"Bearer {await self._session()}"}
+        try:
+            return await self._client.post(
+                self._settings.abdm_on_share_url, json=body, headers=headers, timeout=ANSWER_WITHIN
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            raise GatewayRefused("unreachable") from None
+        except httpx.HTTPError:
+            raise GatewaySilent from None
+
+    async def _session(self) -> str:
+        """The session token, kept until shortly before it expires."""
+        if self._token and time.monotonic() < self._fresh_until:
+            return self._token
+        asked = {
+            "clientId": self._settings.abdm_client_id,
+            "clientSecret": self._settings.abdm_client_secret(),
+            "grantType": "client_credentials",
+        }
+        try:
+            answer = await self._client.post(
+                self._settings.abdm_session_url,
+                json=asked,
+                headers=self._headers(str(uuid.uuid4())),
+                timeout=ANSWER_WITHIN,
+            )
+        except httpx.HTTPError:
+            raise GatewayRefused("session-unreachable") from None
+        if not answer.is_success:
+            raise GatewayRefused(error_code(answer))
+        try:
+            session = answer.json()
+            self._token, seconds = str(session["accessToken"]), float(session.get("expiresIn") or 0)
+        except (ValueError, KeyError, TypeError):
+            raise GatewayRefused("session-unreadable") from None
+        self._fresh_until = time.monotonic() + seconds - EARLY_SECONDS
+        return self._token
+
+    def _headers(self, request_id: str) -> dict[str, str]:
+        return {
+            "REQUEST-ID": request_id,
+            "TIMESTAMP": timestamp(machine_now()),
+            "X-CM-ID": self._settings.abdm_cm_id,
+        }
+
+
+def timestamp(moment: dt.datetime) -> str:
+    """UTC to the millisecond with `Z`: the gateway refuses any offset (ABDM-1016)."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def error_code(answer: httpx.Response) -> str:
+    """The code in the body before the HTTP status (a bad clock is answered 404). Five shapes of body are known:
+    `{"error": {"code"}}`, a list of those, flat `{"code"}`, an object keyed by field, and nothing."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if isinstance(body, list) and body:
+        body = body[0]
+    found = None
+    if isinstance(body, dict):
+        error = body.get("error", body)
+        if isinstance(error, list) and error:
+            error = error[0]
+        if isinstance(error, dict):
+            found = error.get("code")
+    code = str(found).strip().rstrip(":").strip() if isinstance(found, (str, int)) else ""
+    return code if _CODE.fullmatch(code) else f"http-{answer.status_code}"

@@ -1,0 +1,21 @@
+"""Who may do what: role × facility. `facilities` are those where the person was registered or got a token."""
+
+from __future__ import annotations
+
+from libs.common.access import PUBLIC, Table, allow
+
+SHARE = "/api/v3/hip/patient/share"
+
+ACCESS: Table = {
+    "POST /patients": allow("desk"),
+    "GET /patients/{id}": allow("desk", "doctor", at="facilities", reads_person=True),
+    "POST /patients/search": allow("desk", "doctor", at="facilities", reads_person=True),
+    "POST /patients/{id}/correct": allow("desk", at="facilities"),
+    "POST /patients/{id}/void": allow("desk", at="card.registered_at"),
+    "POST /patients/{id}/erase": allow("privacy-officer"),
+    "POST /visits": allow("desk"),
+    "GET /visits/{id}": allow("desk", "doctor", at="facility"),
+    "GET /queues/{facility}/{counter}/{date}": allow("desk", "doctor", at="facility"),
+    # Public to our issuer only: the door itself lets nobody in but the ABDM gateway, by the gateway's own keys.
+    f"POST {SHARE}": PUBLIC,
+}

@@ -1,0 +1,63 @@
+"""What the journal needs to know of registration's four kinds."""
+
+from __future__ import annotations
+
+from libs.common.aggregate import AggregateType
+from libs.contracts import registration as contract
+from services.registration.domain import patient, queue, share, visit
+
+PATIENT = AggregateType(
+    name="patient",
+    collection="patients",
+    state=patient.Patient,
+    topic=contract.PATIENT,
+    events=(
+        contract.PatientRegistered,
+        contract.PatientCorrected,
+        contract.PatientVoided,
+        contract.PatientErased,
+        patient.SeenAtFacility,
+        patient.AbhaAddressAdded,
+    ),
+    evolve=patient.evolve,
+    claims=patient.claims,
+    indexes=(("state.search.words",), ("state.search.name",), ("state.card.phone",)),
+)
+
+QUEUE = AggregateType(
+    name="queue",
+    collection="queues",
+    state=queue.Queue,
+    events=(queue.TokenTaken, queue.TokenRepeated, queue.PromisesChecked),
+    evolve=queue.evolve,
+    retry_at=lambda state: state.check_at,
+)
+
+VISIT = AggregateType(
+    name="visit",
+    collection="visits",
+    state=visit.Visit,
+    topic=contract.VISIT,
+    events=(contract.TokenIssued,),
+    evolve=visit.evolve,
+    indexes=(("state.facility", "state.counter", "state.date", "state.number"), ("state.patient",)),
+)
+
+SHARE = AggregateType(
+    name="share",
+    collection="shares",
+    state=share.Share,
+    events=(
+        share.ShareReceived,
+        share.Attempted,
+        share.AttemptFailed,
+        share.Acknowledged,
+        share.AcknowledgementFailed,
+        share.ShareErased,
+    ),
+    evolve=share.evolve,
+    retry_at=lambda state: state.next_at,
+    indexes=(("state.patient",),),
+)
+
+KINDS = (PATIENT, QUEUE, VISIT, SHARE)

@@ -1,0 +1,47 @@
+"""Composition root. Nothing opens at import, nor before the app starts."""
+
+from __future__ import annotations
+
+import httpx
+from fastapi import FastAPI
+
+from libs.common.service import Service
+from libs.common.tokens import KeySet
+from libs.contracts import referral
+from services.registration import api, share_api, usecases
+from services.registration.abdm import Gateway
+from services.registration.access import ACCESS
+from services.registration.acknowledge import Acknowledging
+from services.registration.aggregates import KINDS, QUEUE, SHARE
+from services.registration.places import read_places
+from services.registration.settings import Settings
+from services.registration.store import Store
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    settings = settings or Settings()
+    service = Service(
+        "registration",
+        settings,
+        kinds=KINDS,
+        access=ACCESS,
+        about="Who a patient is, and their place in the OPD queue: at the desk, or by ABDM Scan & Share.",
+    )
+    facilities = service.replica(referral.FACILITY, "facilities", indexes=(("card.hip_id",),))
+    house = usecases.House(service.journal, Store(service.database), read_places(), settings.token_validity)
+    client = httpx.AsyncClient()
+    acknowledging = Acknowledging(
+        service.journal, Gateway(settings, client), settings.token_validity, service.metrics.registry
+    )
+    door = share_api.Door(house, KeySet(settings.abdm_jwks), service.clock, strict_time=settings.clock == "system")
+
+    async def directory() -> str | None:
+        return None if await facilities.any() else "no facility known yet"
+
+    service.include(api.router(house, service.journal, service.read_log))
+    service.include(share_api.router(door))
+    service.timer(QUEUE, lambda id, document: usecases.keep_promises(house, id, document))
+    service.timer(SHARE, acknowledging.step)
+    service.ready("directory", directory)
+    service.on_stop(client.aclose)
+    return service.app

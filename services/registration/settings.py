@@ -1,0 +1,33 @@
+"""What registration is told from outside. No outside address is a default."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from pydantic import Field
+
+from libs.common.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    token_minutes: int = Field(
+        30, ge=1, le=12 * 60, description="How long an OPD token is valid, and repeated to who scans again"
+    )
+    abdm_jwks: str = Field("", description="URL or file path of the ABDM gateway's JSON Web Key Set")
+    abdm_on_share_url: str = Field("", description="Where Scan & Share acknowledgements go")
+    abdm_session_url: str = Field("", description="Where the gateway gives its session tokens")
+    abdm_client_id: str = "hillhealth"
+    abdm_cm_id: str = Field("sbx", description="X-CM-ID: sbx or abdm")
+    # The gateway is one address that speaks for a whole nation's phones; its own token is checked at the door.
+    public_requests_per_second: int = Field(500, ge=1, description="Per address, on routes without a token of ours")
+
+    @property
+    def token_validity(self) -> dt.timedelta:
+        return dt.timedelta(minutes=self.token_minutes)
+
+    def abdm_client_secret(self) -> str:
+        """The secret in file `abdm_client_secret` of the secrets folder; empty if there is none."""
+        try:
+            return self.secret("abdm_client_secret").decode()
+        except FileNotFoundError:
+            return ""

@@ -1,0 +1,70 @@
+"""What registration asks of its own store. Single equality queries, each on an index."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from libs.common.access import Access
+from libs.common.mongo import Database, Document
+from libs.common.paging import page
+from services.registration.domain.identifiers import fold, words
+
+AFTER_ANY_LETTER = "\uffff"
+
+
+class Store:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def exists(self, collection: str, id: str) -> bool:
+        return await self._database[collection].find_one({"_id": id}, {"_id": 1}) is not None
+
+    async def holder(self, kind: str, identifier: str) -> str | None:
+        """The id of the patient who holds this identifier."""
+        found = await self._database["patients"].find_one({"claims": f"{kind}:{identifier}"}, {"_id": 1})
+        return found["_id"] if found else None
+
+    async def search(
+        self,
+        access: Access,
+        *,
+        phone: str | None,
+        name: str | None,
+        name_starts: str | None,
+        abha: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> tuple[list[Document], str | None]:
+        """Active patients of the caller's own facilities to whom everything given applies, by name."""
+        conditions: list[Document] = [access.filter(), {"state.status": "active"}]
+        if abha is not None:
+            conditions.append({"claims": abha})
+        if phone is not None:
+            conditions.append({"state.card.phone": phone})
+        if name is not None:
+            conditions += [{"state.search.words": word} for word in words(name)]
+        if name_starts is not None:
+            start = fold(name_starts)
+            conditions.append({"state.search.name": {"$gte": start, "$lt": start + AFTER_ANY_LETTER}})
+        return await page(
+            self._database["patients"], {"$and": conditions}, sort="state.search.name", limit=limit, cursor=cursor
+        )
+
+    async def visits(self, access: Access, facility: str, counter: str, date: dt.date) -> list[dict[str, Any]]:
+        """A queue's visits by number: everything is at most one day at one counter."""
+        conditions = [
+            access.filter(),
+            {"state.facility": facility, "state.counter": counter, "state.date": date.isoformat()},
+        ]
+        found = self._database["visits"].find({"$and": conditions}, {"state": 1}).sort("state.number", 1)
+        return [{"id": document["_id"], **document["state"]} async for document in found]
+
+    async def shares_of(self, patient: str) -> list[str]:
+        found = self._database["shares"].find({"state.patient": patient}, {"_id": 1})
+        return [document["_id"] async for document in found]
+
+    async def facility_of(self, hip_id: str) -> dict[str, Any] | None:
+        """The facility's card by its HFR id, from the replica of the directory."""
+        found = await self._database["facilities"].find_one({"card.hip_id": hip_id})
+        return found["card"] if found and "card" in found else None
