@@ -35,7 +35,7 @@ COLUMNS = (
 MAY_BE_EMPTY = frozenset({"services", "refers_to", "desk_email"})
 
 
-class BadRow(Exception):
+class BadRow(ValueError):
     """A row of the directory that cannot be taken; says line and field."""
 
     def __init__(self, path: Path, line: int, field: str, why: str) -> None:
@@ -98,7 +98,8 @@ def _row(path: Path, line: int, cells: dict[str | None, str | list[str] | None])
         first = error.errors(include_url=False)[0]
         raise BadRow(path, line, str(first["loc"][0]), first["msg"]) from None
     _check_ranges(path, line, card)
-    content = "\x1f".join(f"{name}={value}" for name, value in sorted((said | {"officer_email": officer_email}).items()))
+    said["officer_email"] = officer_email
+    content = "\x1f".join(f"{name}={said[name]}" for name in sorted(said))
     return Row(card, hashlib.sha256(content.encode()).hexdigest())
 
 

@@ -43,14 +43,18 @@ def table() -> str:
     for move in MOVES:
         needs = "; ".join(_need(need) for need in move.needs) or "–"
         to = f"{move.to}, transport {move.transport}" if move.transport else move.to
-        lines.append(f"| {move.at or '–'} | {move.command} | {to} | {move.role}, {move.side} | {needs} | `{move.event}` |")
+        lines.append(
+            f"| {move.at or '–'} | {move.command} | {to} | {move.role}, {move.side} | {needs} | `{move.event}` |"
+        )
     return "\n".join(lines)
 
 
 def page() -> str:
     return f"""# The referral machine
 
-Generated from `services/referral/domain/moves.py` by `python -m services.referral.draw_moves`; a test holds it up to date.
+Generated from `services/referral/domain/moves.py` by `python -m services.referral.draw_moves`; a test holds it up to
+date.
+
 Every other move, and every actor whose role or facility it is not, is refused and nothing changes. Transport is a
 second dimension: a patient may arrive without ever having departed.
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-DeclineReason = Literal[
-    "no-bed", "no-specialist", "manageable-at-origin", "wrong-service", "facility-closed", "other"
-]
+DeclineReason = Literal["no-bed", "no-specialist", "manageable-at-origin", "wrong-service", "facility-closed", "other"]
 CancelReason = Literal["patient-improved", "patient-refused", "patient-died", "entered-in-error", "other"]
 DepartMode = Literal["ambulance-108", "own-vehicle", "helicopter", "army-convoy", "other"]
 HoldReason = Literal["pass-closed", "weather", "air-grounded", "vehicle", "other"]

@@ -41,54 +41,55 @@ class Referral(BaseModel):
     advice: str = personal("")
 
 
-# Each event of the contract in our own, fuller form: `at` (the domain's clock, UTC) and the free text stay private.
+class Recorded(BaseModel):
+    """Each event of the contract has a form of our own: `at`, by the domain's clock in UTC, and the free text stay in
+    the journal."""
 
-
-class ReferralRequested(contract.ReferralRequested):
     at: Instant
+
+
+class ReferralRequested(contract.ReferralRequested, Recorded):
     reason: str = personal("")
 
 
-class ReferralAccepted(contract.ReferralAccepted):
-    at: Instant
+class ReferralAccepted(contract.ReferralAccepted, Recorded):
+    pass
 
 
-class ReferralDeclined(contract.ReferralDeclined):
-    at: Instant
+class ReferralDeclined(contract.ReferralDeclined, Recorded):
+    pass
 
 
-class ReferralCancelled(contract.ReferralCancelled):
-    at: Instant
+class ReferralCancelled(contract.ReferralCancelled, Recorded):
+    pass
 
 
-class PatientNoShow(contract.PatientNoShow):
-    at: Instant
+class PatientNoShow(contract.PatientNoShow, Recorded):
+    pass
 
 
-class TransportDeparted(contract.TransportDeparted):
-    at: Instant
+class TransportDeparted(contract.TransportDeparted, Recorded):
+    pass
 
 
-class TransportHeld(contract.TransportHeld):
-    at: Instant
+class TransportHeld(contract.TransportHeld, Recorded):
+    pass
 
 
-class PatientArrived(contract.PatientArrived):
-    at: Instant
+class PatientArrived(contract.PatientArrived, Recorded):
+    pass
 
 
-class OutcomeRecorded(contract.OutcomeRecorded):
-    at: Instant
+class OutcomeRecorded(contract.OutcomeRecorded, Recorded):
     summary: str = personal("")
 
 
-class PatientBackReferred(contract.PatientBackReferred):
-    at: Instant
+class PatientBackReferred(contract.PatientBackReferred, Recorded):
     advice: str = personal("")
 
 
-class ReferralClosed(contract.ReferralClosed):
-    at: Instant
+class ReferralClosed(contract.ReferralClosed, Recorded):
+    pass
 
 
 EVENTS: tuple[type[contract.ReferralEvent], ...] = (
@@ -187,9 +188,7 @@ class Acknowledge:
     verb: ClassVar[str] = "acknowledge"
 
 
-Step = (
-    Accept | Decline | Cancel | NoShow | Depart | Hold | Arrive | RecordOutcome | BackRefer | Acknowledge
-)
+Step = Accept | Decline | Cancel | NoShow | Depart | Hold | Arrive | RecordOutcome | BackRefer | Acknowledge
 Command = Request | Step
 
 
@@ -220,11 +219,11 @@ def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -
     move = moves.find(state.status, command.verb)
     if move is None:
         raise Refused(
-            "illegal-move", f"a referral that is {state.status} cannot {command.verb}", allowed=_names(allowed)
+            "illegal-move", f"{command.verb} is no move of a referral that is {state.status}", allowed=_names(allowed)
         )
     said = dataclasses.asdict(command)
     _check(move, said)
-    return [_EVENT[move.event](**_public(state), **said, at=now)]  # type: ignore[call-arg]
+    return [_EVENT[move.event](**_public(state), **said, at=now)]
 
 
 def _request(state: Referral | None, command: Request, by: By, now: dt.datetime) -> list[Event]:
@@ -261,8 +260,9 @@ def evolve(state: Referral | None, event: Event) -> Referral:
             **_public(event), status="requested", reason=event.reason, requested_at=event.at, changed_at=event.at
         )
     assert state is not None, f"{event.TYPE} before ReferralRequested"
+    assert isinstance(event, Recorded)
     move = moves.of_event(type(event).__name__)
-    changes: dict[str, Any] = {"status": move.to, "changed_at": getattr(event, "at")}
+    changes: dict[str, Any] = {"status": move.to, "changed_at": event.at}
     if move.transport is not None:
         changes["transport"] = move.transport
     match event:
@@ -302,5 +302,3 @@ def _check(move: Move, said: dict[str, Any]) -> None:
 
 def _names(allowed: Sequence[Move]) -> tuple[str, ...]:
     return tuple(move.command for move in allowed)
-
-

@@ -1,4 +1,4 @@
-"""The machine walked at random, by actors at random: what it says is the fold of what it told, and only the table moves."""
+"""The machine walked at random, by anybody: its state is the fold of its events, and only the table moves it."""
 
 from __future__ import annotations
 

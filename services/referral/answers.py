@@ -1,0 +1,196 @@
+"""What the API answers. Of a write, only what follows from the state right after it, so that a retry gets the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from libs.common.mongo import Document
+from libs.contracts.event import PUBLIC, Instant
+from libs.contracts.referral import FacilityCard, ReferralEvent, ReferralRequested, Urgency
+from services.referral.domain.moves import Move, Status, Transport
+from services.referral.domain.referral import Referral
+from services.referral.patients import NotYetKnown, Patient, Withdrawn
+
+NOT_YET_KNOWN = "not yet known"
+WITHDRAWN = "record withdrawn"
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ReferralAnswer(Answer):
+    """A referral by codes and ids. Instants are UTC."""
+
+    id: str
+    status: Status
+    transport: Transport
+    patient: str
+    origin: str
+    destination: str
+    service: str
+    urgency: Urgency
+    requested_at: Instant
+    changed_at: Instant
+    declined_for: str | None = None
+    cancelled_for: str | None = None
+    mode: str | None = None
+    held_for: str | None = None
+    outcome: str | None = None
+
+    @classmethod
+    def of(cls, id: str, state: Referral) -> ReferralAnswer:
+        names = set(cls.model_fields) - {"id"}
+        return cls(id=id, **{name: getattr(state, name) for name in names})
+
+
+class PatientShown(Answer):
+    """`known` is false until the card has arrived, and for a record that was withdrawn; `name` then says which."""
+
+    id: str
+    known: bool
+    withdrawn: bool = False
+    name: str = NOT_YET_KNOWN
+    sex: str | None = None
+    birth_date: dt.date | None = None
+    birth_year: int | None = None
+
+    @classmethod
+    def of(cls, id: str, patient: Patient) -> PatientShown:
+        if isinstance(patient, NotYetKnown):
+            return cls(id=id, known=False)
+        if isinstance(patient, Withdrawn):
+            return cls(id=id, known=False, withdrawn=True, name=WITHDRAWN)
+        shown = (set(cls.model_fields) & set(type(patient).model_fields)) - {"id"}
+        return cls(id=id, known=True, **{name: getattr(patient, name) for name in shown})
+
+
+class PatientReached(PatientShown):
+    """The same with what it takes to reach them."""
+
+    phone: str | None = None
+    guardian: str | None = None
+    village: str | None = None
+    language: str | None = None
+
+
+class Listed(Answer):
+    """A line of a worklist."""
+
+    id: str
+    status: Status
+    transport: Transport
+    patient: PatientShown
+    origin: str
+    destination: str
+    service: str
+    urgency: Urgency
+    requested_at: Instant
+    changed_at: Instant
+
+    @classmethod
+    def of(cls, id: str, state: Referral, patient: Patient) -> Listed:
+        names = set(cls.model_fields) - {"id", "patient"}
+        return cls(
+            id=id,
+            patient=PatientShown.of(state.patient, patient),
+            **{name: getattr(state, name) for name in names},
+        )
+
+
+class Worklist(Answer):
+    items: list[Listed]
+    next: str | None = Field(None, description="Cursor of the next page")
+
+
+class Detail(Answer):
+    """Free text about the patient's illness is shown to doctors only."""
+
+    referral: ReferralAnswer
+    patient: PatientReached
+    reason: str | None = None
+    summary: str | None = None
+    advice: str | None = None
+
+    @classmethod
+    def of(cls, id: str, state: Referral, patient: Patient, *, clinical: bool) -> Detail:
+        texts = {"reason": state.reason, "summary": state.summary, "advice": state.advice} if clinical else {}
+        return cls(
+            referral=ReferralAnswer.of(id, state),
+            patient=PatientReached.of(state.patient, patient),
+            **{name: text or None for name, text in texts.items()},
+        )
+
+
+class NeedsAnswer(Answer):
+    """One of `codes` if there are any; text of at most `longest` characters if that is set."""
+
+    field: str
+    codes: list[str] = []
+    longest: int | None = None
+    required: bool = True
+
+
+class MoveAnswer(Answer):
+    command: str
+    to: Status
+    needs: list[NeedsAnswer]
+
+    @classmethod
+    def of(cls, move: Move) -> MoveAnswer:
+        return cls(
+            command=move.command,
+            to=move.to,
+            needs=[
+                NeedsAnswer(field=need.field, codes=list(need.codes), longest=need.longest, required=need.required)
+                for need in move.needs
+            ],
+        )
+
+
+class MovesAnswer(Answer):
+    """The moves this caller has now: a page that follows it shows no button that would fail."""
+
+    status: Status
+    transport: Transport
+    moves: list[MoveAnswer]
+
+
+class HistoryEntry(Answer):
+    """One thing that happened, by whom (role and facility) and when; without free text."""
+
+    type: str
+    occurred_at: Instant
+    recorded_at: Instant
+    actor: str
+    codes: dict[str, str]
+
+    @classmethod
+    def of(cls, entry: Document) -> HistoryEntry | None:
+        """None for what is private to the journal."""
+        contract = PUBLIC.get(entry["type"])
+        if contract is None:
+            return None
+        own = set(contract.model_fields) - set(ReferralEvent.model_fields)
+        if contract is ReferralRequested:
+            own = {"destination", "service", "urgency"}
+        said: dict[str, Any] = entry["data"]
+        return cls(
+            type=contract.__name__,
+            occurred_at=entry["occurred_at"],
+            recorded_at=entry["recorded_at"],
+            actor=entry["actor"],
+            codes={name: str(said[name]) for name in sorted(own) if said.get(name) is not None},
+        )
+
+
+class History(Answer):
+    items: list[HistoryEntry]
+
+
+class FacilityList(Answer):
+    items: list[FacilityCard]
+    next: str | None = Field(None, description="Cursor of the next page")

@@ -1,0 +1,206 @@
+"""Requests in, answers out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import StringConstraints
+
+from libs.common.service import Service
+from libs.common.web import Body, Reading, Requested
+from libs.contracts.event import Code, FacilityCode, Id
+from libs.contracts.referral import FacilityCard, Urgency
+from services.referral import answers, store, usecases
+from services.referral.answers import ReferralAnswer
+from services.referral.domain import codes
+from services.referral.domain import referral as machine
+from services.referral.domain.moves import Status
+from services.referral.domain.referral import By, Step
+from services.referral.patients import Patients
+from services.referral.store import FACILITY, REFERRAL
+
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=codes.LONGEST_REASON)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=codes.LONGEST_TEXT)]
+MaybeText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=codes.LONGEST_TEXT)]
+
+Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+CLINICAL = frozenset({"doctor"})
+"""Roles that see what the patient suffers from."""
+
+
+class RequestBody(Body):
+    patient: Id
+    to: FacilityCode
+    service: Code
+    urgency: Urgency
+    reason: Reason
+
+
+class Nothing(Body):
+    """A move that needs nothing to be said."""
+
+
+class DeclineBody(Body):
+    reason: codes.DeclineReason
+
+
+class CancelBody(Body):
+    reason: codes.CancelReason
+
+
+class DepartBody(Body):
+    mode: codes.DepartMode
+
+
+class HoldBody(Body):
+    reason: codes.HoldReason
+
+
+class OutcomeBody(Body):
+    outcome: codes.OutcomeCode
+    summary: MaybeText = ""
+
+
+class BackReferBody(Body):
+    advice: Text
+
+
+def router(service: Service, patients: Patients) -> APIRouter:
+    """The routes of the machine, the worklists and the directory."""
+    routes = APIRouter()
+    _machine(routes, service, patients)
+    _reading(routes, service, patients)
+    _directory(routes, service)
+    return routes
+
+
+def _machine(routes: APIRouter, service: Service, patients: Patients) -> None:
+    async def step(id: str, command: Step, request: Requested) -> ReferralAnswer:
+        outcome = await usecases.step(service.journal, service.clock, id, command, request.cause, request.access)
+        return ReferralAnswer.of(outcome.id, outcome.state)
+
+    @routes.post("/referrals", status_code=201, tags=["referrals"])
+    async def request_referral(body: RequestBody, request: Requested) -> ReferralAnswer:
+        """A doctor asks another facility to take a patient; the origin is the doctor's own facility."""
+        command = machine.Request(body.patient, body.to, body.service, body.urgency, body.reason)
+        outcome = await usecases.request(
+            service.journal, service.database, patients, service.clock, command, request.cause, request.access
+        )
+        return ReferralAnswer.of(outcome.id, outcome.state)
+
+    @routes.post("/referrals/{id}/accept", tags=["referrals"])
+    async def accept(id: str, body: Nothing, request: Requested) -> ReferralAnswer:
+        """The destination will take the patient."""
+        return await step(id, machine.Accept(), request)
+
+    @routes.post("/referrals/{id}/decline", tags=["referrals"])
+    async def decline(id: str, body: DeclineBody, request: Requested) -> ReferralAnswer:
+        """The destination will not take the patient."""
+        return await step(id, machine.Decline(body.reason), request)
+
+    @routes.post("/referrals/{id}/cancel", tags=["referrals"])
+    async def cancel(id: str, body: CancelBody, request: Requested) -> ReferralAnswer:
+        """The origin takes the referral back."""
+        return await step(id, machine.Cancel(body.reason), request)
+
+    @routes.post("/referrals/{id}/no-show", tags=["referrals"])
+    async def no_show(id: str, body: Nothing, request: Requested) -> ReferralAnswer:
+        """The patient did not come."""
+        return await step(id, machine.NoShow(), request)
+
+    @routes.post("/referrals/{id}/depart", tags=["transport"])
+    async def depart(id: str, body: DepartBody, request: Requested) -> ReferralAnswer:
+        """The patient is on the way."""
+        return await step(id, machine.Depart(body.mode), request)
+
+    @routes.post("/referrals/{id}/hold", tags=["transport"])
+    async def hold(id: str, body: HoldBody, request: Requested) -> ReferralAnswer:
+        """The patient cannot travel on, or cannot leave."""
+        return await step(id, machine.Hold(body.reason), request)
+
+    @routes.post("/referrals/{id}/arrive", tags=["referrals"])
+    async def arrive(id: str, body: Nothing, request: Requested) -> ReferralAnswer:
+        """The patient stands at the destination's desk."""
+        return await step(id, machine.Arrive(), request)
+
+    @routes.post("/referrals/{id}/outcome", tags=["referrals"])
+    async def outcome(id: str, body: OutcomeBody, request: Requested) -> ReferralAnswer:
+        """What became of the patient at the destination."""
+        return await step(id, machine.RecordOutcome(body.outcome, body.summary), request)
+
+    @routes.post("/referrals/{id}/back-refer", tags=["referrals"])
+    async def back_refer(id: str, body: BackReferBody, request: Requested) -> ReferralAnswer:
+        """The destination hands the patient back, with advice on how to go on at home."""
+        return await step(id, machine.BackRefer(body.advice), request)
+
+    @routes.post("/referrals/{id}/acknowledge", tags=["referrals"])
+    async def acknowledge(id: str, body: Nothing, request: Requested) -> ReferralAnswer:
+        """The origin has read the advice: the loop is closed."""
+        return await step(id, machine.Acknowledge(), request)
+
+
+def _reading(routes: APIRouter, service: Service, patients: Patients) -> None:
+    @routes.get("/referrals", tags=["worklists"])
+    async def worklist(
+        access: Reading,
+        box: Annotated[store.Box, Query(description="What my facility sent, or what it received")],
+        status: Status | None = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> answers.Worklist:
+        """My facility's referrals, oldest first."""
+        documents, following = await store.worklist(service.database, access, box, status, cursor, limit)
+        states = {document["_id"]: machine.Referral.model_validate(document["state"]) for document in documents}
+        known = await patients.get_many([state.patient for state in states.values()])
+        items = [answers.Listed.of(id, state, known[state.patient]) for id, state in states.items()]
+        return answers.Worklist(items=items, next=following)
+
+    @routes.get("/referrals/{id}", tags=["referrals"])
+    async def show(id: str, access: Reading) -> answers.Detail:
+        """One referral with its patient; the reading is logged."""
+        state = await service.journal.read(REFERRAL, id, access)
+        await service.read_log.record(access, patient=state.patient)
+        known = await patients.get(state.patient)
+        return answers.Detail.of(id, state, known, clinical=access.caller.role in CLINICAL)
+
+    @routes.get("/referrals/{id}/moves", tags=["referrals"])
+    async def moves(id: str, access: Reading) -> answers.MovesAnswer:
+        """What I may do with it now, and what I must say then."""
+        state = await service.journal.read(REFERRAL, id, access)
+        mine = machine.open_moves(state, By(access.caller.role, access.caller.facility))
+        return answers.MovesAnswer(
+            status=state.status, transport=state.transport, moves=[answers.MoveAnswer.of(move) for move in mine]
+        )
+
+    @routes.get("/referrals/{id}/history", tags=["referrals"])
+    async def history(id: str, access: Reading) -> answers.History:
+        """What happened to it, oldest first, without free text."""
+        await service.journal.read(REFERRAL, id, access)
+        entries = [answers.HistoryEntry.of(entry) for entry in await service.journal.history(REFERRAL, id)]
+        return answers.History(items=[entry for entry in entries if entry is not None])
+
+
+def _directory(routes: APIRouter, service: Service) -> None:
+    @routes.get("/facilities", tags=["directory"])
+    async def facilities(
+        access: Reading,
+        state: Annotated[int | None, Query(ge=0, le=999, description="LGD code of the state or territory")] = None,
+        level: Annotated[str | None, Query(max_length=40, description="PHC, CHC, SDH, DH, MC")] = None,
+        offers: Annotated[str | None, Query(max_length=64, alias="service")] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> answers.FacilityList:
+        """The directory, by code."""
+        documents, following = await store.facilities(
+            service.database, access, state_lgd=state, level=level, service=offers, cursor=cursor, limit=limit
+        )
+        cards = [FacilityCard.model_validate(document["state"]["card"]) for document in documents]
+        return answers.FacilityList(items=cards, next=following)
+
+    @routes.get("/facilities/{code}", tags=["directory"])
+    async def facility(code: str, access: Reading) -> FacilityCard:
+        """One facility: what it offers and how its desk is reached."""
+        return (await service.journal.read(FACILITY, code, access)).card

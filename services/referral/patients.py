@@ -1,0 +1,40 @@
+"""What this service knows of a patient: its own replica of registration's cards, newest as they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from libs.common.replica import Replica
+from libs.contracts.registration import PatientCard
+
+
+@dataclass(frozen=True)
+class NotYetKnown:
+    """The card has not arrived; it will."""
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """The record was entered in error, or erased: nobody is to be shown."""
+
+
+Patient = PatientCard | NotYetKnown | Withdrawn
+
+
+class Patients:
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+
+    async def get(self, id: str) -> Patient:
+        card = await self._replica.get(id)
+        if card is None:
+            return Withdrawn() if await self._replica.erased(id) else NotYetKnown()
+        known = PatientCard.model_validate(card)
+        return known if known.status == "active" else Withdrawn()
+
+    async def get_many(self, ids: Sequence[str]) -> dict[str, Patient]:
+        """Meant for a page's worth of ids."""
+        asked = list(dict.fromkeys(ids))
+        return dict(zip(asked, await asyncio.gather(*(self.get(id) for id in asked)), strict=True))

@@ -1,0 +1,16 @@
+"""What the referral service is told from outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from libs.common.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    facilities: Path = Field(
+        Path("data/facilities.csv"),
+        description="The facility directory; a relative path is meant from the project root",
+    )

@@ -1,0 +1,88 @@
+"""Collections, indexes and queries."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from libs.common.access import Access
+from libs.common.aggregate import AggregateType
+from libs.common.mongo import Database, Document
+from libs.common.paging import page
+from libs.contracts import referral as contract
+from services.referral.domain import facility, referral
+
+REFERRAL = AggregateType(
+    name="referral",
+    collection="referrals",
+    state=referral.Referral,
+    events=referral.EVENTS,
+    evolve=referral.evolve,
+    topic=contract.REFERRAL,
+    indexes=(
+        ("state.origin", "state.status", "state.requested_at", "_id"),
+        ("state.destination", "state.status", "state.requested_at", "_id"),
+        ("state.origin", "state.requested_at", "_id"),
+        ("state.destination", "state.requested_at", "_id"),
+        ("state.patient",),
+    ),
+)
+
+FACILITY = AggregateType(
+    name="facility",
+    collection="facilities",
+    state=facility.Facility,
+    events=facility.EVENTS,
+    evolve=facility.evolve,
+    topic=contract.FACILITY,
+    indexes=(("state.card.state_lgd", "_id"), ("state.card.level", "_id"), ("state.card.services", "_id")),
+)
+
+Box = Literal["sent", "received"]
+_END = {"sent": "origin", "received": "destination"}
+
+
+async def worklist(
+    database: Database, access: Access, box: Box, status: str | None, cursor: str | None, limit: int
+) -> tuple[list[Document], str | None]:
+    """The caller's facility's referrals, oldest first, and the cursor of the next page."""
+    # One end at a time: the rule as it stands would ask for either, which no index answers in order.
+    one_end = dataclasses.replace(access, rule=dataclasses.replace(access.rule, at=(_END[box],)))
+    wanted = one_end.filter() | ({"state.status": status} if status else {})
+    return await page(database[REFERRAL.collection], wanted, sort="state.requested_at", limit=limit, cursor=cursor)
+
+
+async def facilities(
+    database: Database,
+    access: Access,
+    *,
+    state_lgd: int | None,
+    level: str | None,
+    service: str | None,
+    cursor: str | None,
+    limit: int,
+) -> tuple[list[Document], str | None]:
+    """The directory by code."""
+    wanted: dict[str, Any] = {
+        "state.card.state_lgd": state_lgd,
+        "state.card.level": level,
+        "state.card.services": service,
+    }
+    asked = {path: value for path, value in wanted.items() if value is not None}
+    return await page(
+        database[FACILITY.collection], access.filter() | asked, sort="state.card.code", limit=limit, cursor=cursor
+    )
+
+
+async def is_listed(database: Database, code: str) -> bool:
+    """Whether the directory has this facility."""
+    return await database[FACILITY.collection].find_one({"_id": code}, {"_id": 1}) is not None
+
+
+async def sources(database: Database) -> dict[str, tuple[str, int]]:
+    """Of each facility the hash of the row it was last taken from, and its version."""
+    found: Sequence[Document] = (
+        await database[FACILITY.collection].find({}, {"state.source": 1, "version": 1}).to_list(None)
+    )
+    return {document["_id"]: (document["state"].get("source", ""), document["version"]) for document in found}

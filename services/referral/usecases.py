@@ -1,0 +1,78 @@
+"""What the service does, one verb a function: load, decide, append."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+
+from libs.common.access import SYSTEM, Access
+from libs.common.cause import Cause
+from libs.common.clock import Clock
+from libs.common.ids import derive
+from libs.common.journal import Journal, Outcome
+from libs.common.mongo import Database
+from services.referral import patients, store
+from services.referral.directory import Row
+from services.referral.domain import facility
+from services.referral.domain.facility import Facility
+from services.referral.domain.referral import By, Referral, Request, Step, decide
+from services.referral.patients import Patients
+from services.referral.store import FACILITY, REFERRAL
+
+
+async def request(
+    journal: Journal,
+    database: Database,
+    cards: Patients,
+    clock: Clock,
+    command: Request,
+    cause: Cause,
+    access: Access,
+) -> Outcome[Referral]:
+    """A new referral from the caller's facility. A patient whose card has not come yet is accepted.
+
+    Raises Refused for a facility that is not in the directory and for a record that was withdrawn.
+    """
+    listed, patient = await asyncio.gather(store.is_listed(database, command.to), cards.get(command.patient))
+    asked = dataclasses.replace(command, listed=listed, withdrawn=isinstance(patient, patients.Withdrawn))
+    by = _by(access)
+    # What would be refused now may be the retry of what was taken before: then its first answer is looked for first.
+    write = journal.create if listed and not asked.withdrawn else journal.append
+    return await write(
+        REFERRAL, cause.new_id("referral"), lambda state: decide(state, asked, by, clock.now()), cause, access
+    )
+
+
+async def step(
+    journal: Journal, clock: Clock, id: str, command: Step, cause: Cause, access: Access
+) -> Outcome[Referral]:
+    """Every later move of the machine. Raises Refused, Forbidden and NotFound."""
+    by = _by(access)
+    return await journal.append(REFERRAL, id, lambda state: decide(state, command, by, clock.now()), cause, access)
+
+
+async def list_facilities(journal: Journal, database: Database, clock: Clock, rows: Sequence[Row]) -> int:
+    """Brings the directory to what its file says; returns how many facilities are new or changed.
+
+    A row acts once for its content, so that a start with an unchanged file does nothing, whatever a facility has
+    changed of itself since.
+    """
+    known = await store.sources(database)
+    outcomes = []
+    for row in rows:
+        source, version = known.get(row.card.code, ("", 0))
+        if source != row.source:
+            cause = Cause(derive("directory", row.card.code, row.source, version), "referral", clock.now())
+            outcomes.append(_list(journal, row, cause))
+    return sum(len(outcome.events) for outcome in await asyncio.gather(*outcomes) if not outcome.repeated)
+
+
+async def _list(journal: Journal, row: Row, cause: Cause) -> Outcome[Facility]:
+    return await journal.append(
+        FACILITY, row.card.code, lambda state: facility.decide(state, row.card, row.source), cause, SYSTEM
+    )
+
+
+def _by(access: Access) -> By:
+    return By(access.caller.role, access.caller.facility)
