@@ -25,8 +25,9 @@ from pymongo.errors import PyMongoError
 
 from tools.checking.figures import Day, figures, holds, read_day
 from tools.checking.inboxes import read_inboxes
+from tools.checking.reaching import client_of
 from tools.checking.settle import Names, Unsettled, wait_until_settled
-from tools.checking.stores import connect, read_stores
+from tools.checking.stores import read_stores
 from tools.checking.topics import read_topics
 from tools.checking.world import Difference, World
 
@@ -48,21 +49,31 @@ async def check(
     timeout: float,
 ) -> tuple[dict[str, Any], list[Difference]]:
     """The figures and every difference. Not settling in time is a difference too, and the rest is read all the same."""
-    client = connect(mongodb_uri)
+    client = client_of(mongodb_uri)
     unsettled: list[Difference] = []
     try:
         try:
             await wait_until_settled(client, bootstrap, names, timeout, lambda why: say(f"waiting: {why}"))
         except Unsettled as why:
             unsettled.append(Difference("unsettled", str(why), "everywhere", ""))
-        world = World()
-        read_stores(client, names.database_prefix, world)
-        world.records = await read_topics(bootstrap, names.topic_prefix)
-        read_inboxes(inbox, world)
     finally:
         client.close()
+    world = await read_world(mongodb_uri, bootstrap, names, inbox)
     answer, found = figures(world, day, result)
     return answer, [*unsettled, *found]
+
+
+async def read_world(mongodb_uri: str, bootstrap: str, names: Names, inbox: Path) -> World:
+    """Everything that stores, topics and inboxes hold now."""
+    world = World()
+    client = client_of(mongodb_uri)
+    try:
+        read_stores(client, names.database_prefix, world)
+    finally:
+        client.close()
+    world.records = await read_topics(bootstrap, names.topic_prefix)
+    read_inboxes(inbox, world)
+    return world
 
 
 def show(found: Sequence[Difference]) -> None:
@@ -85,7 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--day", type=Path, default=Path("data/day.jsonl"))
     parser.add_argument("--result", type=Path, default=Path(".local/result.json"), help="what the player counted")
     parser.add_argument("--inbox", type=Path, default=Path(".local/inbox"))
-    parser.add_argument("--mongodb-uri", default=os.environ.get("MONGODB_URI", "mongodb://127.0.0.1:27017/"))
+    parser.add_argument(
+        "--mongodb-uri",
+        default=os.environ.get("MONGODB_URI", "mongodb://127.0.0.1:27017/"),
+        help="or a folder with one address per service, in files mongodb_uri_<service>",
+    )
     parser.add_argument("--kafka", default=os.environ.get("KAFKA_BOOTSTRAP", "127.0.0.1:9092"))
     parser.add_argument("--prefix", default=os.environ.get("DATABASE_PREFIX", "hillhealth_"))
     parser.add_argument("--topic-prefix", default="")

@@ -13,9 +13,9 @@ from tools.checking.world import Receipt, World
 
 def read_inboxes(folder: Path, world: World) -> None:
     """A file that is not there is an empty inbox; a last line that was cut off by a crash is left out."""
-    world.sms = [_sms(line) for line in _lines(folder / "sms.jsonl")]
-    world.mails = [_mail(line) for line in _lines(folder / "mail.jsonl")]
-    world.on_shares = [_on_share(line) for line in _lines(folder / "on_share.jsonl")]
+    world.sms = [to_sms(line) for line in _lines(folder / "sms.jsonl")]
+    world.mails = [to_mail(line) for line in _lines(folder / "mail.jsonl")]
+    world.on_shares = [to_on_share(line) for line in _lines(folder / "on_share.jsonl")]
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -40,17 +40,17 @@ def _instant(line: dict[str, Any]) -> dt.datetime | None:
     return None
 
 
-def _sms(line: dict[str, Any]) -> Receipt:
+def to_sms(line: dict[str, Any]) -> Receipt:
     reference = str(line.get("reference", ""))
     return Receipt(reference, reference, _instant(line))
 
 
-def _mail(line: dict[str, Any]) -> Receipt:
+def to_mail(line: dict[str, Any]) -> Receipt:
     message_id = str(line.get("message_id") or line.get("Message-ID") or "").strip().strip("<>")
     return Receipt(str(line.get("reference") or message_id.split("@")[0]), message_id, _instant(line))
 
 
-def _on_share(line: dict[str, Any]) -> Receipt:
+def to_on_share(line: dict[str, Any]) -> Receipt:
     body = line.get("body") if isinstance(line.get("body"), dict) else line
     assert isinstance(body, dict)
     answered = body.get("response") or {}

@@ -13,6 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import MongoClient
 
 from tools.checking.expected import AGGREGATES, FINISHED_SHARE, GROUPS, TOPICS, UNFINISHED_MESSAGE
+from tools.checking.reaching import PerService, credentials
+from tools.checking.topics import partitions_of
 
 EVERY = 0.4
 """Seconds between two looks."""
@@ -32,7 +34,7 @@ class Unsettled(Exception):
 
 
 async def wait_until_settled(
-    client: MongoClient[dict[str, Any]],
+    client: MongoClient[dict[str, Any]] | PerService,
     bootstrap: str,
     names: Names,
     timeout: float,
@@ -40,8 +42,9 @@ async def wait_until_settled(
 ) -> None:
     """Returns once everything has been at rest at two looks in a row. Raises Unsettled after `timeout` seconds."""
     deadline = time.monotonic() + timeout
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, **credentials())
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **credentials())
+    partitions = await partitions_of(bootstrap, names.topic_prefix)
     await consumer.start()
     try:
         await admin.start()
@@ -49,7 +52,7 @@ async def wait_until_settled(
             before: dict[TopicPartition, int] | None = None
             told = ""
             while True:
-                ends = await _ends(consumer, names)
+                ends = dict(await consumer.end_offsets(partitions)) if partitions else {}
                 why = await _behind(admin, names, ends) or _under_way(client, names)
                 if why is None and ends == before:
                     return
@@ -64,17 +67,6 @@ async def wait_until_settled(
             await admin.close()
     finally:
         await consumer.stop()
-
-
-async def _ends(consumer: AIOKafkaConsumer[Any, Any], names: Names) -> dict[TopicPartition, int]:
-    existing = await consumer.topics()
-    partitions = [
-        TopicPartition(names.topic_prefix + topic, partition)
-        for topic in TOPICS
-        if names.topic_prefix + topic in existing
-        for partition in consumer.partitions_for_topic(names.topic_prefix + topic) or ()
-    ]
-    return dict(await consumer.end_offsets(partitions)) if partitions else {}
 
 
 async def _behind(admin: AIOKafkaAdminClient, names: Names, ends: dict[TopicPartition, int]) -> str | None:
@@ -112,7 +104,7 @@ async def _groups(admin: AIOKafkaAdminClient, names: Names) -> dict[str, tuple[s
     return found
 
 
-def _under_way(client: MongoClient[dict[str, Any]], names: Names) -> str | None:
+def _under_way(client: MongoClient[dict[str, Any]] | PerService, names: Names) -> str | None:
     """What a store still has to publish or to send: one small look per collection."""
     for service, collections in AGGREGATES.items():
         database = client[names.database_prefix + service]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from typing import Any
 
@@ -10,18 +9,14 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from tools.checking.expected import AGGREGATES, CLOSED_DEAD_LETTER, REPLICAS
+from tools.checking.reaching import PerService
 from tools.checking.world import Aggregate, Entry, Place, Replica, World
 
 Document = dict[str, Any]
 BATCH = 2000
 
 
-def connect(uri: str) -> MongoClient[Document]:
-    """A client that gives up on an absent store in 5 s; instants come back aware, in UTC."""
-    return MongoClient(uri, serverSelectionTimeoutMS=5000, tz_aware=True, tzinfo=dt.UTC)
-
-
-def read_stores(client: MongoClient[Document], prefix: str, world: World) -> None:
+def read_stores(client: MongoClient[Document] | PerService, prefix: str, world: World) -> None:
     for service, collections in AGGREGATES.items():
         database = client[prefix + service]
         for collection in collections:
@@ -32,7 +27,7 @@ def read_stores(client: MongoClient[Document], prefix: str, world: World) -> Non
                 world.dead_letters.append((service, str(document["_id"])))
     for service, name in REPLICAS:
         found = client[prefix + service][name].find({}, batch_size=BATCH)
-        world.replicas[(service, name)] = {str(d["_id"]): _replica(service, name, d) for d in found}
+        world.replicas[(service, name)] = {str(d["_id"]): to_replica(service, name, d) for d in found}
 
 
 def _aggregates(database: Database[Document], place: Place) -> dict[str, Aggregate]:
@@ -40,10 +35,10 @@ def _aggregates(database: Database[Document], place: Place) -> dict[str, Aggrega
     for kept in database[f"{place[1]}_archive"].find({}, batch_size=BATCH):
         past[str(kept["aggregate"])].append((int(kept.get("position", 0)), kept["entry"]))
     found = database[place[1]].find({}, {"state": 1, "journal": 1, "sequence": 1}, batch_size=BATCH)
-    return {str(document["_id"]): _aggregate(place, document, past) for document in found}
+    return {str(document["_id"]): to_aggregate(place, document, past) for document in found}
 
 
-def _aggregate(place: Place, document: Document, past: dict[str, list[tuple[int, Document]]]) -> Aggregate:
+def to_aggregate(place: Place, document: Document, past: dict[str, list[tuple[int, Document]]]) -> Aggregate:
     id = str(document["_id"])
     journal = [entry for _, entry in sorted(past.get(id, ()), key=lambda kept: kept[0])]
     kept = {entry["id"] for entry in journal}
@@ -72,7 +67,7 @@ def _entry(place: Place, aggregate: str, entry: Document) -> Entry:
     )
 
 
-def _replica(service: str, name: str, document: Document) -> Replica:
+def to_replica(service: str, name: str, document: Document) -> Replica:
     return Replica(
         service=service,
         name=name,

@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from tools.checking.expected import TOPICS
+from tools.checking.reaching import credentials
 from tools.checking.world import Record
 
 POLL_MS = 500
@@ -24,16 +26,11 @@ async def read_topics(bootstrap: str, prefix: str = "") -> dict[str, list[Record
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 * 1024 * 1024,
+        **credentials(),
     )
     await consumer.start()
     try:
-        existing = await consumer.topics()
-        partitions = [
-            TopicPartition(prefix + topic, partition)
-            for topic in TOPICS
-            if prefix + topic in existing
-            for partition in sorted(consumer.partitions_for_topic(prefix + topic) or ())
-        ]
+        partitions = await partitions_of(bootstrap, prefix)
         if not partitions:
             return found
         consumer.assign(partitions)
@@ -54,6 +51,23 @@ async def read_topics(bootstrap: str, prefix: str = "") -> dict[str, list[Record
         return found
     finally:
         await consumer.stop()
+
+
+async def partitions_of(bootstrap: str, prefix: str = "") -> list[TopicPartition]:
+    """Every partition of every topic that is there. (A consumer knows only partitions of topics it follows.)"""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **credentials())
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        wanted = [prefix + topic for topic in TOPICS if prefix + topic in existing]
+        described = await admin.describe_topics(wanted) if wanted else []
+        return [
+            TopicPartition(topic["topic"], partition["partition"])
+            for topic in described
+            for partition in sorted(topic["partitions"], key=lambda partition: int(partition["partition"]))
+        ]
+    finally:
+        await admin.close()
 
 
 def _record(topic: str, record: ConsumerRecord[bytes, bytes]) -> Record:
