@@ -1,6 +1,7 @@
 """`python -m deploy.day standins | play`: what the containers of profile `day` run.
 
-STATE: the folder both share (issuer's keys, inboxes, answers). STANDINS: the stand-ins' address, as the services see it.
+STATE: the folder both share (issuer's keys, inboxes, answers).
+STANDINS: the stand-ins' address, as the services see it.
 """
 
 from __future__ import annotations
