@@ -42,7 +42,7 @@ contracts: setup ## Write the JSON Schemas and AsyncAPI anew from libs/contracts
 lock: ## Write locks/ anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing: pipx install uv" >&2; exit 1; }
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o locks/run.txt pyproject.toml
-	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev -o locks/dev.txt pyproject.toml
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev -c locks/run.txt -o locks/dev.txt pyproject.toml
 
 setup:
 	@deploy/local/setup.sh

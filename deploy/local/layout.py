@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-KAFKA_LIBS = REPOSITORY / ".local" / "kafka" / "libs"
+KAFKA_LIBS = Path(os.environ.get("KAFKA_LIBS", REPOSITORY / ".local" / "kafka" / "libs"))
 """The broker's jars: fetched once, shared by every state folder."""
 
 
