@@ -1,0 +1,129 @@
+"""One call per route of the referral service whose rule names a facility, made as the right role at the right place.
+
+`prepare` brings a referral to where the call is legal, under the tokens of those whose moves that takes; `call` gets
+its id. The same call at another facility must be refused; a worklist is not refused but another's, which `refused`
+says. A request has no wrong facility: its origin is the caller's own, whichever that is.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import httpx
+
+HERE, THERE = "HP-KNR-CHC-POOH", "HP-KNR-RH-PEO"
+
+Headers = Mapping[str, str]
+HeadersFor = Callable[[str, str], Headers]
+"""Role and facility to the headers of such a caller."""
+Prepare = Callable[[httpx.AsyncClient, HeadersFor], Awaitable[str]]
+Call = Callable[[httpx.AsyncClient, Headers, str], Awaitable[httpx.Response]]
+
+REQUEST: dict[str, Any] = {
+    "patient": "route-example",
+    "to": THERE,
+    "service": "surgery",
+    "urgency": "routine",
+    "reason": "to show the route",
+}
+PATH: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("accept", "doctor", THERE, {}),
+    ("arrive", "desk", THERE, {}),
+    ("outcome", "doctor", THERE, {"outcome": "admitted", "summary": ""}),
+    ("back-refer", "doctor", THERE, {"advice": "rest"}),
+    ("acknowledge", "doctor", HERE, {}),
+]
+ASIDE: list[tuple[int, str, str, str, dict[str, Any]]] = [
+    (0, "decline", "doctor", THERE, {"reason": "no-bed"}),
+    (0, "cancel", "doctor", HERE, {"reason": "patient-improved"}),
+    (1, "no-show", "desk", THERE, {}),
+    (1, "depart", "transport", HERE, {"mode": "ambulance-108"}),
+    (1, "hold", "transport", HERE, {"reason": "weather"}),
+]
+"""After how many steps of PATH, and the move."""
+READS = ("GET /referrals/{id}", "GET /referrals/{id}/moves", "GET /referrals/{id}/history")
+
+
+def _key(headers: Headers) -> dict[str, str]:
+    return {"Idempotency-Key": str(uuid.uuid4()), **headers}
+
+
+def _after(steps: int) -> Prepare:
+    async def prepare(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+        asked = await client.post("/referrals", json=REQUEST, headers=_key(headers_for("doctor", HERE)))
+        asked.raise_for_status()
+        id = str(asked.json()["id"])
+        for command, role, facility, body in PATH[:steps]:
+            done = await client.post(f"/referrals/{id}/{command}", json=body, headers=_key(headers_for(role, facility)))
+            done.raise_for_status()
+        return id
+
+    return prepare
+
+
+def _move(command: str, body: dict[str, Any]) -> Call:
+    async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+        return await client.post(f"/referrals/{id}/{command}", json=body, headers=_key(headers))
+
+    return call
+
+
+def _read(route: str) -> Call:
+    async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+        return await client.get(route.removeprefix("GET ").format(id=id), headers=dict(headers))
+
+    return call
+
+
+async def _worklist(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+    return await client.get("/referrals", params={"box": "sent"}, headers=dict(headers))
+
+
+async def _request(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+    return await client.post("/referrals", json=REQUEST, headers=_key(headers))
+
+
+def _of_another(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and all(item["origin"] != HERE for item in answer.json()["items"])
+
+
+def _own_origin(answer: httpx.Response) -> bool:
+    return answer.status_code >= 400 or answer.json()["origin"] != HERE
+
+
+_MOVES = [(steps, *move) for steps, move in enumerate(PATH)] + ASIDE
+
+EXAMPLES: list[dict[str, Any]] = [
+    {
+        "route": "POST /referrals",
+        "role": "doctor",
+        "facility": HERE,
+        "prepare": _after(0),
+        "call": _request,
+        "refused": _own_origin,
+    },
+    *(
+        {
+            "route": f"POST /referrals/{{id}}/{command}",
+            "role": role,
+            "facility": facility,
+            "prepare": _after(steps),
+            "call": _move(command, body),
+        }
+        for steps, command, role, facility, body in _MOVES
+    ),
+    *(
+        {"route": route, "role": "doctor", "facility": THERE, "prepare": _after(0), "call": _read(route)}
+        for route in READS
+    ),
+    {
+        "route": "GET /referrals",
+        "role": "doctor",
+        "facility": HERE,
+        "prepare": _after(0),
+        "call": _worklist,
+        "refused": _of_another,
+    },
+]
