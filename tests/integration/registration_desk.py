@@ -29,6 +29,9 @@ HERE, ELSEWHERE = "LA-LEH-CHC-DISKIT", "HP-KNR-CHC-POOH"
 HIP, OTHER_HIP = "IN9900000101", "IN9900000102"
 PATIENT_TOPIC, VISIT_TOPIC = "registration.patient.v1", "registration.visit.v1"
 SHARE = "/api/v3/hip/patient/share"
+RUN = secrets.token_hex(4)
+"""Ids follow from keys: a run on topics that an earlier one wrote to must have keys of its own."""
+
 PERSON = {
     "name": "Tsering Dolma", "sex": "female", "age_years": 40, "phone": "+915550123456", "village": "Hunder",
     "district_lgd": 9, "state_lgd": 37, "language": "bo",

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from registration_desk import ELSEWHERE, HERE, PATIENT_TOPIC, PERSON, Desk, published, published_of, serving_desk
+from registration_desk import ELSEWHERE, HERE, PATIENT_TOPIC, PERSON, RUN, Desk, published, published_of, serving_desk
 
 from deploy.local.testing import TestStack
 
@@ -21,15 +21,15 @@ async def desk(stack: TestStack) -> AsyncIterator[Desk]:
 
 
 async def test_a_person_is_registered_once_however_often_it_is_sent(desk: Desk) -> None:
-    first = await desk.post("/patients", PERSON, key="once")
-    again = await desk.post("/patients", PERSON, key="once")
+    first = await desk.post("/patients", PERSON, key=f"once-{RUN}")
+    again = await desk.post("/patients", PERSON, key=f"once-{RUN}")
     assert first.status_code == again.status_code == 201
     assert first.json() == again.json()
     assert first.headers["location"] == f"/patients/{first.json()['id']}"
-    other = await desk.post("/patients", PERSON | {"village": "Elsewhere"}, key="once")
+    other = await desk.post("/patients", PERSON | {"village": "Elsewhere"}, key=f"once-{RUN}")
     assert other.status_code == 422
     assert other.json()["errors"][0]["field"] == "Idempotency-Key"
-    assert await desk.database["patients"].count_documents({"journal.key": "once"}) == 1
+    assert await desk.database["patients"].count_documents({"journal.key": f"once-{RUN}"}) == 1
     [event] = await published_of(desk.stack, PATIENT_TOPIC, first.json()["id"], 1)
     assert event["type"] == "registration.PatientRegistered.v1"
     assert event["sequence"] == 1
@@ -38,12 +38,12 @@ async def test_a_person_is_registered_once_however_often_it_is_sent(desk: Desk) 
 
 
 async def test_a_first_answer_is_given_again_after_a_correction(desk: Desk) -> None:
-    first = await desk.register(key="k-1")
+    first = await desk.register(key=f"first-{RUN}")
     answer = await desk.post(f"/patients/{first['id']}/correct", {"name": "Tsering Angmo", "phone": None})
     assert answer.status_code == 200
     assert answer.json()["name"] == "Tsering Angmo"
     assert answer.json()["phone"] is None
-    assert await desk.register(key="k-1") == first
+    assert await desk.register(key=f"first-{RUN}") == first
     events = await published_of(desk.stack, PATIENT_TOPIC, first["id"], 2)
     assert [event["data"].get("changed") for event in events] == [None, ["name", "phone"]]
 
