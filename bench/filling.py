@@ -1,0 +1,69 @@
+"""Patients put into a store in bulk, as the journal would have written them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import random
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from bench.people import FACILITY, person
+from libs.common.access import SYSTEM
+from libs.common.aggregate import AggregateType
+from libs.common.cause import Cause
+from libs.common.clock import Clock, machine_now
+from libs.common.journal import Journal
+from libs.common.metrics import Metrics
+from libs.common.mongo import Database, UpdateOne
+from services.registration.aggregates import PATIENT
+from services.registration.domain import patient
+from services.registration.places import read_places
+
+AT_ONCE = 1000
+
+
+async def fill(database: Database, count: int, seed: str) -> None:
+    """Registers `count` people through the journal itself, many at a time."""
+    journal, places, chance = Journal(database, Clock(), Metrics()), read_places(), random.Random(seed)
+    today = dt.date(2026, 11, 20)
+
+    async def one() -> None:
+        body = person(chance)
+        cause = Cause(str(uuid.UUID(int=chance.getrandbits(128))), f"desk@{FACILITY}", machine_now())
+        id = cause.new_id("patient")
+        command = patient.Register(id, patient.Details.model_validate(body), FACILITY, today)
+        await journal.create(PATIENT, id, lambda state: patient.decide(state, command, places), cause, SYSTEM)
+
+    for start in range(0, count, AT_ONCE):
+        await asyncio.gather(*(one() for _ in range(min(AT_ONCE, count - start))))
+
+
+async def published(database: Database, kind: AggregateType[Any]) -> None:
+    """Marks everything as published, as the relay would."""
+    await database[kind.collection].update_many({}, [{"$set": {"published": "$sequence"}}, {"$unset": "pending_since"}])
+
+
+async def pend(database: Database, kind: AggregateType[Any]) -> Sequence[str]:
+    """Makes everything pending again; returns the ids."""
+    collection = database[kind.collection]
+    ids = [document["_id"] async for document in collection.find({}, {"_id": 1})]
+    now = machine_now()
+    for start in range(0, len(ids), AT_ONCE):
+        await collection.bulk_write(
+            [
+                UpdateOne({"_id": id}, {"$set": {"published": 0, "pending_since": now}})
+                for id in ids[start : start + AT_ONCE]
+            ],
+            ordered=False,
+        )
+    return ids
+
+
+def marks(ids: Sequence[str], last: int) -> list[UpdateOne]:
+    """The relay's own marks, for a bare bulk write."""
+    return [
+        UpdateOne({"_id": id, "sequence": last}, {"$max": {"published": last}, "$unset": {"pending_since": ""}})
+        for id in ids
+    ]
