@@ -314,7 +314,7 @@ def _complaints(made: Made) -> None:
 
 
 def _archive(made: Made, service: str, collection: str, id: str, count: int) -> None:
-    """The oldest entries stand in the archive; the newest of them in both, as a crash between copy and trim leaves it."""
+    """The oldest entries stand in the archive; the newest of them in both, as a crash before trimming leaves it."""
     document = made.doc(service, collection, id)
     for position, entry in enumerate(document["journal"][:count]):
         made.extra.append(

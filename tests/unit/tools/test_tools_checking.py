@@ -19,7 +19,6 @@ from tools.checking.inboxes import read_inboxes, to_mail, to_on_share
 from tools.checking.stores import to_aggregate, to_replica
 from tools.checking.world import Difference, Receipt, Record, World, tally
 
-
 AT_NOON = int(NOON.timestamp() * 1000)
 
 
