@@ -187,7 +187,7 @@ class Messages:
 async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:
     """Awaits a truth. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not (found := await check()):
+        while not (found := await check()):  # noqa: ASYNC110 (another process makes it true)
             await asyncio.sleep(0.02)
     return found
 

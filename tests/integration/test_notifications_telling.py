@@ -32,8 +32,12 @@ from notifications_post import (
 
 from deploy.local import store
 from deploy.local.testing import Served, TestStack, empty_topics, serving
+from libs.common.access import SYSTEM
+from libs.common.cause import Cause
 from libs.common.clock import machine_now
 from libs.contracts import grievance, registration
+from services.notifications.domain.message import Plan, Render, decide
+from services.notifications.store import MESSAGE
 
 QUICK = {
     "SWEEP_SECONDS": "0.1",
@@ -338,16 +342,20 @@ async def test_what_is_too_old_lapses_and_is_not_sent(world: Others, messages: M
 async def test_what_waits_too_long_lapses(served: Served, world: Others, messages: Messages) -> None:
     occurred = machine_now() - dt.timedelta(hours=12) + dt.timedelta(seconds=1.5)
     event = await world.publish(token(new_id()), new_id(), occurred_at=occurred)
-    lead = (await messages.settled(event, 1))["patient", "in-app"]
+
+    async def lapsed() -> Any:
+        # The day's clock goes on with every time of sending it sees.
+        served.service.clock.saw(machine_now())
+        found = await messages.of(event)
+        return found if found and found["patient", "in-app"]["is"] != "waiting" else None
+
+    lead = (await eventually(lapsed))["patient", "in-app"]
     assert types(lead)[0] == "CardAwaited"
     assert (lead["is"], lead["state"]["reason"]) == ("lapsed", "too-late")
 
 
 async def test_a_claim_whose_sender_died_is_resolved(served: Served, messages: Messages, inboxes: Inboxes) -> None:
     """The journal says that an attempt was claimed; whether it reached the gateway nobody knows."""
-    from services.notifications.domain.message import Plan, Render, decide
-    from services.notifications.store import MESSAGE
-
     who = new_id()
     await messages.database["patients"].insert_one(
         {"_id": who, "epoch": 1, "sequence": 1, "card": patient(who).model_dump(mode="json")["card"]}
@@ -368,9 +376,6 @@ async def test_a_claim_whose_sender_died_is_resolved(served: Served, messages: M
         id = message_id(event, plan.recipient, "sms")
         if reached:
             await inboxes.gateway.post("/sms", json={"to": "x", "text": "text", "reference": id})
-        from libs.common.access import SYSTEM
-        from libs.common.cause import Cause
-
         await served.service.journal.create(
             MESSAGE,
             id,
@@ -387,11 +392,6 @@ async def test_a_claim_whose_sender_died_is_resolved(served: Served, messages: M
 async def test_a_mail_whose_answer_was_lost_is_left_to_a_person(
     stack: TestStack, served: Served, messages: Messages
 ) -> None:
-    from libs.common.access import SYSTEM
-    from libs.common.cause import Cause
-    from services.notifications.domain.message import Plan, Render, decide
-    from services.notifications.store import MESSAGE
-
     now, event = machine_now(), new_id()
     plan = Plan(
         event=event,
@@ -415,9 +415,7 @@ async def test_a_mail_whose_answer_was_lost_is_left_to_a_person(
     assert id in [item["id"] for item in listed.json()["items"]]
     key = {"Idempotency-Key": new_id()}
     for _ in range(2):
-        answer = await served.client.post(
-            f"/messages/{id}/resolve", json={"outcome": "sent"}, headers=operator | key
-        )
+        answer = await served.client.post(f"/messages/{id}/resolve", json={"outcome": "sent"}, headers=operator | key)
         assert (answer.status_code, answer.json()["status"]) == (200, "sent")
     again = await served.client.post(
         f"/messages/{id}/resolve", json={"outcome": "failed"}, headers=operator | {"Idempotency-Key": new_id()}

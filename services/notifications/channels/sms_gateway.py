@@ -33,7 +33,7 @@ class SmsGateway:
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=httpx.Timeout(answer_seconds, connect=connect_seconds),
-            limits=httpx.Limits(max_connections=at_once * 2, max_keepalive_connections=at_once),
+            limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
             transport=transport,
             trust_env=False,
         )
