@@ -7,8 +7,7 @@ from fastapi import FastAPI
 
 from libs.common.service import Service
 from libs.common.tokens import KeySet
-from libs.contracts import referral
-from services.registration import api, share_api, usecases
+from services.registration import api, share_api, stream, usecases
 from services.registration.abdm import Gateway
 from services.registration.access import ACCESS
 from services.registration.acknowledge import Acknowledging
@@ -27,7 +26,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         access=ACCESS,
         about="Who a patient is, and their place in the OPD queue: at the desk, or by ABDM Scan & Share.",
     )
-    facilities = service.replica(referral.FACILITY, "facilities", indexes=(("card.hip_id",),))
+    stream.keep_directory(service)
     house = usecases.House(service.journal, Store(service.database), read_places(), settings.token_validity)
     client = httpx.AsyncClient()
     acknowledging = Acknowledging(
@@ -35,13 +34,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     door = share_api.Door(house, KeySet(settings.abdm_jwks), service.clock, strict_time=settings.clock == "system")
 
-    async def directory() -> str | None:
-        return None if await facilities.any() else "no facility known yet"
-
     service.include(api.router(house, service.journal, service.read_log))
     service.include(share_api.router(door))
     service.timer(QUEUE, lambda id, document: usecases.keep_promises(house, id, document))
     service.timer(SHARE, acknowledging.step)
-    service.ready("directory", directory)
     service.on_stop(client.aclose)
     return service.app

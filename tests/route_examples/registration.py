@@ -1,7 +1,7 @@
-"""One call per route of the registration service whose rule names a facility, made as the right role at the right place.
+"""One call per route of registration whose rule names a facility, made as the right role at the right place.
 
-Each registers a person of its own first, as the desk there. The same call at another facility must be refused; a
-search is not refused but finds nobody there, which `refused` says. `needs` is a token for what comes before the call.
+`prepare` registers a person (and gives a token) as the desk there and returns what `call` gets as `id`. The same call
+at another facility must be refused; a search is not refused but finds nobody there, which `refused` says.
 """
 
 from __future__ import annotations
@@ -13,53 +13,53 @@ from typing import Any
 import httpx
 
 HERE = "LA-LEH-PHC-PANAMIK"
-NEEDS = ("desk", HERE)
-"""Role and facility of the token that prepares each call."""
-
 PERSON: dict[str, Any] = {"name": "Rigzin Angmo", "sex": "female", "age_years": 31}
 
 Headers = Mapping[str, str]
-Call = Callable[[httpx.AsyncClient, Headers, Headers], Awaitable[httpx.Response]]
+HeadersFor = Callable[[str, str], Headers]
+"""Role and facility to the headers of such a caller."""
+Call = Callable[[httpx.AsyncClient, Headers, str], Awaitable[httpx.Response]]
 
 
-def _key() -> dict[str, str]:
-    return {"Idempotency-Key": str(uuid.uuid4())}
+def _key(headers: Headers) -> dict[str, str]:
+    return {"Idempotency-Key": str(uuid.uuid4()), **headers}
 
 
-async def _registered(client: httpx.AsyncClient, desk: Headers) -> str:
-    answer = await client.post("/patients", json=PERSON, headers=_key() | dict(desk))
+async def _patient(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    answer = await client.post("/patients", json=PERSON, headers=_key(headers_for("desk", HERE)))
     answer.raise_for_status()
     return str(answer.json()["id"])
 
 
-async def _visit(client: httpx.AsyncClient, desk: Headers) -> dict[str, Any]:
-    body = {"patient": await _registered(client, desk), "counter": "OPD1"}
-    answer = await client.post("/visits", json=body, headers=_key() | dict(desk))
+async def _token(client: httpx.AsyncClient, headers_for: HeadersFor) -> dict[str, Any]:
+    body = {"patient": await _patient(client, headers_for), "counter": "OPD1"}
+    answer = await client.post("/visits", json=body, headers=_key(headers_for("desk", HERE)))
     answer.raise_for_status()
-    visit: dict[str, Any] = answer.json()
-    return visit
+    token: dict[str, Any] = answer.json()
+    return token
 
 
-def _writes(path: str, body: dict[str, Any]) -> Call:
-    async def call(client: httpx.AsyncClient, headers: Headers, desk: Headers) -> httpx.Response:
-        id = await _registered(client, desk)
-        return await client.post(path.format(id=id), json=body, headers=_key() | dict(headers))
+async def _visit(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    return str((await _token(client, headers_for))["id"])
+
+
+async def _queue(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    token = await _token(client, headers_for)
+    return f"{token['facility']}/{token['counter']}/{token['date']}"
+
+
+def _write(path: str, body: dict[str, Any]) -> Call:
+    async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+        return await client.post(path.format(id=id), json=body, headers=_key(headers))
 
     return call
 
 
-async def _reads_patient(client: httpx.AsyncClient, headers: Headers, desk: Headers) -> httpx.Response:
-    return await client.get(f"/patients/{await _registered(client, desk)}", headers=dict(headers))
+def _read(path: str) -> Call:
+    async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+        return await client.get(path.format(id=id), headers=dict(headers))
 
-
-async def _reads_visit(client: httpx.AsyncClient, headers: Headers, desk: Headers) -> httpx.Response:
-    visit = await _visit(client, desk)
-    return await client.get(f"/visits/{visit['id']}", headers=dict(headers))
-
-
-async def _reads_queue(client: httpx.AsyncClient, headers: Headers, desk: Headers) -> httpx.Response:
-    visit = await _visit(client, desk)
-    return await client.get(f"/queues/{HERE}/OPD1/{visit['date']}", headers=dict(headers))
+    return call
 
 
 def _nobody(answer: httpx.Response) -> bool:
@@ -67,13 +67,19 @@ def _nobody(answer: httpx.Response) -> bool:
 
 
 EXAMPLES: list[dict[str, Any]] = [
-    {"route": route, "role": role, "facility": HERE, "needs": NEEDS, "call": call} | extra
-    for route, role, call, extra in (
-        ("GET /patients/{id}", "doctor", _reads_patient, {}),
-        ("POST /patients/search", "doctor", _writes("/patients/search", {"name": "Rigzin"}), {"refused": _nobody}),
-        ("POST /patients/{id}/correct", "desk", _writes("/patients/{id}/correct", {"village": "Diskit"}), {}),
-        ("POST /patients/{id}/void", "desk", _writes("/patients/{id}/void", {"reason": "test-entry"}), {}),
-        ("GET /visits/{id}", "doctor", _reads_visit, {}),
-        ("GET /queues/{facility}/{counter}/{date}", "doctor", _reads_queue, {}),
+    {"route": route, "role": role, "facility": HERE, "prepare": prepare, "call": call} | extra
+    for route, role, prepare, call, extra in (
+        ("GET /patients/{id}", "doctor", _patient, _read("/patients/{id}"), {}),
+        (
+            "POST /patients/search",
+            "doctor",
+            _patient,
+            _write("/patients/search", {"name": "Rigzin"}),
+            {"refused": _nobody},
+        ),
+        ("POST /patients/{id}/correct", "desk", _patient, _write("/patients/{id}/correct", {"village": "Diskit"}), {}),
+        ("POST /patients/{id}/void", "desk", _patient, _write("/patients/{id}/void", {"reason": "test-entry"}), {}),
+        ("GET /visits/{id}", "doctor", _visit, _read("/visits/{id}"), {}),
+        ("GET /queues/{facility}/{counter}/{date}", "doctor", _queue, _read("/queues/{id}"), {}),
     )
 ]
