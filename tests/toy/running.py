@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -48,11 +50,11 @@ async def running(service: Service, *, ready: bool = True, seconds: float = 30) 
     """Runs it in this loop, without a port."""
     async with service.app.router.lifespan_context(service.app):
         if ready:
-            await eventually(lambda: _ready(service), seconds, every=0.05)
+            await eventually(lambda: is_ready(service), seconds, every=0.05)
         yield service
 
 
-async def _ready(service: Service) -> bool:
+async def is_ready(service: Service) -> bool:
     return all(state == "ok" for state in (await service.health()).values())
 
 
@@ -164,3 +166,23 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write(data)
             await writer.drain()
     writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def worker(stack: TestStack, prefix: str, at: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+    """tests/toy/worker.py in a process of its own; killed at the end if it still lives."""
+    environment = {
+        **os.environ,
+        "MONGODB_URI": stack.mongodb_uri,
+        "KAFKA_BOOTSTRAP": stack.kafka_bootstrap,
+        "SECRETS_DIR": str(stack.layout.secrets),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.toy.worker", prefix, at, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
