@@ -219,11 +219,18 @@ class Journal:
                 self._metrics.appends.labels(kind.name).inc(len(draft.entries))
                 if any("sequence" in entry for entry in draft.entries):
                     self._wake()
-                if kind.retry_at(draft.state) is not None or kind.due(draft.state) is not None:
+                if self._asks_for_a_timer_now(kind, draft.state):
                     self._wake_timers()
                 return
             self._metrics.conflicts.labels(kind.name).inc()
         raise Contended(f"{kind.name} is written by too many at once")
+
+    def _asks_for_a_timer_now(self, kind: AggregateType[Any], state: Any) -> bool:
+        """What is due later is found by the sweep of that moment."""
+        retry_at, due = kind.retry_at(state), kind.due(state)
+        return (retry_at is not None and retry_at <= machine_now()) or (
+            due is not None and due <= self._clock.due_before()
+        )
 
     async def _decide(
         self, kind: AggregateType[Any], id: str, document: Document | None, turn: list[_Command]

@@ -168,7 +168,7 @@ class Harness:
     def _day(self, number: int) -> Path:
         """A day later than the round before, so that the day's clock goes on."""
         path = self._folder / f"round-{number}.jsonl"
-        command = [
+        command: list[str | Path] = [
             sys.executable,
             REPOSITORY / "tools" / "make_day.py",
             "--seed",
