@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -33,7 +33,8 @@ from libs.common.ids import derive
 from libs.common.insertion import Insertions
 from libs.common.metrics import Metrics
 from libs.common.mongo import STORE_AWAY, Database, Document, DuplicateKey, UpdateOne
-from libs.contracts.event import Event, is_personal
+from libs.common.redaction import redact
+from libs.contracts.event import Event
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -491,41 +492,3 @@ def _entry(id: str, cause: Cause, event: Event, index: int, now: dt.datetime) ->
     }
     optional = {"fingerprint": cause.fingerprint, "key": cause.key, "traceparent": cause.traceparent}
     return entry | {name: value for name, value in optional.items() if value is not None}
-
-
-def redact(kind: AggregateType[Any], entry: Document) -> Document:
-    """The entry without what says who somebody is; ids, codes and causes stay.
-
-    An entry of an older shape is brought to today's first: only of today's fields is it known which are personal,
-    and all others go.
-    """
-    return entry | {"data": _redacted(kind.event_class(entry["type"]), kind.data(entry))}
-
-
-def _redacted(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
-    clean: dict[str, Any] = {}
-    for name, declared in model.model_fields.items():
-        if name in data:
-            personal = is_personal(declared)
-            default = declared.get_default(call_default_factory=True) if personal else None
-            clean[name] = default if personal else _redacted_value(declared.annotation, data[name])
-    return clean
-
-
-def _redacted_value(annotation: Any, value: Any) -> Any:
-    """Models inside a field, also in `X | None` and in sequences of them."""
-    model = next((kind for kind in _models(annotation)), None)
-    if model is None:
-        return value
-    if isinstance(value, Mapping):
-        return _redacted(model, value)
-    if isinstance(value, list | tuple):
-        return [_redacted(model, item) if isinstance(item, Mapping) else item for item in value]
-    return value
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models(inner)

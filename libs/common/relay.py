@@ -165,9 +165,7 @@ class Relay:
             written=tuple(entry["recorded_at"].timestamp() for entry in entries),
         )
 
-    async def _send(
-        self, topic: Topic, outgoing: Sequence[_Outgoing]
-    ) -> tuple[list[_Outgoing], BaseException | None]:
+    async def _send(self, topic: Topic, outgoing: Sequence[_Outgoing]) -> tuple[list[_Outgoing], BaseException | None]:
         """Those of which Kafka acknowledged everything, and the first failure.
 
         Each partition's records go out in one batch at a time: nothing later of an aggregate is handed over before
