@@ -1,0 +1,75 @@
+"""Every topic, read again from its beginning by every service, changes no document."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from deploy.local.store import SERVICES
+from tests.e2e.conftest import House, make_day
+from tools.checking.stores import connect
+
+OWN_AFFAIRS = ("leases", "reads")
+"""Collections that say nothing of what happened to a patient."""
+
+
+def documents(house: House) -> dict[str, str]:
+    """Every document of every service, as text, by place."""
+    client = connect(house.stack.mongodb_uri)
+    found: dict[str, str] = {}
+    try:
+        for service in SERVICES:
+            database = client[f"{house.stack.prefix}{service}"]
+            for collection in database.list_collection_names():
+                if collection in OWN_AFFAIRS:
+                    continue
+                for document in database[collection].find():
+                    found[f"{service}.{collection}.{document['_id']}"] = json.dumps(
+                        document, default=str, sort_keys=True
+                    )
+    finally:
+        client.close()
+    return found
+
+
+async def forget_offsets(bootstrap: str) -> list[str]:
+    """Deletes every service's consumer groups: the next start reads from the beginning."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        groups = [name for name, *_ in await admin.list_consumer_groups() if name.startswith("hillhealth.")]
+        await admin.delete_consumer_groups(groups)
+        return groups
+    finally:
+        await admin.close()
+
+
+def test_a_replay_from_zero_changes_nothing(house: House) -> None:
+    day = make_day(house.folder / "day.jsonl", seed=11, patients=12)
+    result = house.play(day)
+    assert result["unexpected"] == 0, result["differences"]
+    figures, differences = house.check(day, result)
+    assert not differences, differences
+    before = documents(house)
+    sms = (house.stack.inbox / "sms.jsonl").read_text()
+    mails = (house.stack.inbox / "mail.jsonl").read_text()
+
+    house.stack.processes.stop_all(list(SERVICES))
+    groups = asyncio.run(forget_offsets(house.stack.kafka_bootstrap))
+    assert len(groups) >= 10, groups
+    house.stack.up_services()
+    house.settle()
+
+    after = documents(house)
+    assert changed(before, after) == []
+    assert (house.stack.inbox / "sms.jsonl").read_text() == sms
+    assert (house.stack.inbox / "mail.jsonl").read_text() == mails
+    assert figures["dead_letters"] == 0
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> list[Any]:
+    places = sorted(before.keys() | after.keys())
+    return [place for place in places if before.get(place) != after.get(place)]
