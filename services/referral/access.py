@@ -21,6 +21,7 @@ def route(command: str) -> str:
 
 ACCESS: Table = {
     **{route(move.command): allow(move.role, at=move.side) for move in moves.commands()},
+    "POST /referrals/check": allow("doctor", reads_person=True),
     "GET /referrals": allow(*PARTIES, at=BOTH_ENDS),
     "GET /referrals/{id}": allow(*PARTIES, at=BOTH_ENDS, reads_person=True),
     "GET /referrals/{id}/moves": allow(*PARTIES, at=BOTH_ENDS),

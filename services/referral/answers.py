@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.mongo import Document
 from libs.contracts.event import PUBLIC, Instant
 from libs.contracts.referral import FacilityCard, ReferralEvent, ReferralRequested, Urgency
+from services.referral.domain.dataset import Findings, Notice
 from services.referral.domain.moves import Move, Status, Transport
 from services.referral.domain.referral import Referral
 from services.referral.patients import NotYetKnown, Patient, Withdrawn
@@ -42,9 +43,23 @@ class ReferralAnswer(Answer):
     outcome: str | None = None
 
     @classmethod
-    def of(cls, id: str, state: Referral) -> ReferralAnswer:
+    def of(cls, id: str, state: Referral) -> Self:
         names = set(cls.model_fields) - {"id"}
         return cls(id=id, **{name: getattr(state, name) for name in names})
+
+
+class RequestAnswer(ReferralAnswer):
+    """With what was warned of. `completeness` of the minimum dataset is in percent."""
+
+    completeness: int | None = None
+    warnings: tuple[Notice, ...] = ()
+
+
+class Checked(Answer):
+    """What would be warned of. A referral may be sent with any of it."""
+
+    completeness: int
+    warnings: tuple[Notice, ...]
 
 
 class PatientShown(Answer):
@@ -107,21 +122,31 @@ class Worklist(Answer):
 
 
 class Detail(Answer):
-    """Free text about the patient's illness is shown to doctors only."""
+    """What the patient suffers from is shown to doctors only."""
 
     referral: ReferralAnswer
     patient: PatientReached
     reason: str | None = None
     summary: str | None = None
     advice: str | None = None
+    findings: Findings | None = None
+    completeness: int | None = None
+    warnings: tuple[Notice, ...] = ()
 
     @classmethod
     def of(cls, id: str, state: Referral, patient: Patient, *, clinical: bool) -> Detail:
-        texts = {"reason": state.reason, "summary": state.summary, "advice": state.advice} if clinical else {}
-        return cls(
-            referral=ReferralAnswer.of(id, state),
-            patient=PatientReached.of(state.patient, patient),
-            **{name: text or None for name, text in texts.items()},
+        shown = cls(referral=ReferralAnswer.of(id, state), patient=PatientReached.of(state.patient, patient))
+        if not clinical:
+            return shown
+        return shown.model_copy(
+            update={
+                "reason": state.reason or None,
+                "summary": state.summary or None,
+                "advice": state.advice or None,
+                "findings": state.findings,
+                "completeness": state.completeness,
+                "warnings": state.warnings,
+            }
         )
 
 

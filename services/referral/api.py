@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import StringConstraints
+from pydantic import ConfigDict, StringConstraints
 
 from libs.common.service import Service
 from libs.common.web import Body, Reading, Requested
@@ -13,7 +13,7 @@ from libs.contracts.event import Code, FacilityCode, Id
 from libs.contracts.referral import FacilityCard, Urgency
 from services.referral import answers, store, usecases
 from services.referral.answers import ReferralAnswer
-from services.referral.domain import codes
+from services.referral.domain import codes, dataset
 from services.referral.domain import referral as machine
 from services.referral.domain.moves import Status
 from services.referral.domain.referral import By, Step
@@ -31,12 +31,22 @@ CLINICAL = frozenset({"doctor"})
 """Roles that see what the patient suffers from."""
 
 
+class FindingsBody(dataset.Findings):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
 class RequestBody(Body):
+    """`findings` are the minimum dataset: what is missing is warned of and stops nothing."""
+
     patient: Id
     to: FacilityCode
     service: Code
     urgency: Urgency
     reason: Reason
+    findings: FindingsBody | None = None
+
+    def command(self) -> machine.Request:
+        return machine.Request(self.patient, self.to, self.service, self.urgency, self.reason, self.findings)
 
 
 class Nothing(Body):
@@ -83,13 +93,20 @@ def _machine(routes: APIRouter, service: Service, patients: Patients) -> None:
         return ReferralAnswer.of(outcome.id, outcome.state)
 
     @routes.post("/referrals", status_code=201, tags=["referrals"])
-    async def request_referral(body: RequestBody, request: Requested) -> ReferralAnswer:
+    async def request_referral(body: RequestBody, request: Requested) -> answers.RequestAnswer:
         """A doctor asks another facility to take a patient; the origin is the doctor's own facility."""
-        command = machine.Request(body.patient, body.to, body.service, body.urgency, body.reason)
         outcome = await usecases.request(
-            service.journal, service.database, patients, service.clock, command, request.cause, request.access
+            service.journal, service.database, patients, service.clock, body.command(), request.cause, request.access
         )
-        return ReferralAnswer.of(outcome.id, outcome.state)
+        return answers.RequestAnswer.of(outcome.id, outcome.state)
+
+    @routes.post("/referrals/check", tags=["referrals"])
+    async def check(body: RequestBody, access: Reading) -> answers.Checked:
+        """What would be warned of if this were sent. Writes nothing but who looked."""
+        await service.read_log.record(access, patient=body.patient)
+        asked = await usecases.consider(service.database, patients, service.clock, body.command(), access)
+        completeness = dataset.completeness(asked.service, asked.urgency, asked.findings)
+        return answers.Checked(completeness=completeness, warnings=asked.warnings)
 
     @routes.post("/referrals/{id}/accept", tags=["referrals"])
     async def accept(id: str, body: Nothing, request: Requested) -> ReferralAnswer:

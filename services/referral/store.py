@@ -11,6 +11,7 @@ from libs.common.aggregate import AggregateType
 from libs.common.mongo import Database, Document
 from libs.common.paging import page
 from libs.contracts import referral as contract
+from libs.contracts.referral import FacilityCard
 from services.referral.domain import facility, referral
 
 REFERRAL = AggregateType(
@@ -75,9 +76,10 @@ async def facilities(
     )
 
 
-async def is_listed(database: Database, code: str) -> bool:
-    """Whether the directory has this facility."""
-    return await database[FACILITY.collection].find_one({"_id": code}, {"_id": 1}) is not None
+async def facility_card(database: Database, code: str) -> FacilityCard | None:
+    """The card of this facility, if the directory has it."""
+    found = await database[FACILITY.collection].find_one({"_id": code}, {"state.card": 1})
+    return FacilityCard.model_validate(found["state"]["card"]) if found else None
 
 
 async def sources(database: Database) -> dict[str, tuple[str, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from libs.common.access import SYSTEM, Access
 from libs.common.cause import Cause
@@ -12,13 +13,42 @@ from libs.common.clock import Clock
 from libs.common.ids import derive
 from libs.common.journal import Journal, Outcome
 from libs.common.mongo import Database
-from services.referral import patients, store
+from libs.contracts.registration import PatientCard
+from services.referral import store
 from services.referral.directory import Row
-from services.referral.domain import facility
+from services.referral.domain import dataset, facility
 from services.referral.domain.facility import Facility
 from services.referral.domain.referral import By, Referral, Request, Step, decide
-from services.referral.patients import Patients
+from services.referral.patients import Patients, Withdrawn
 from services.referral.store import FACILITY, REFERRAL
+
+INDIA = ZoneInfo("Asia/Kolkata")
+
+
+async def consider(database: Database, cards: Patients, clock: Clock, command: Request, access: Access) -> Request:
+    """The command with what is known of its patient and places: whether it can be taken, what is to be warned of."""
+    patient, origin, destination = await asyncio.gather(
+        cards.get(command.patient),
+        store.facility_card(database, access.caller.facility),
+        store.facility_card(database, command.to),
+    )
+    warnings = (
+        *dataset.missing(command.service, command.urgency, command.findings),
+        *dataset.mismatches(
+            command.service,
+            command.reason,
+            patient=patient if isinstance(patient, PatientCard) else None,
+            origin=origin,
+            destination=destination,
+            today=clock.now().astimezone(INDIA).date(),
+        ),
+    )
+    return dataclasses.replace(
+        command,
+        warnings=warnings,
+        listed=destination is not None,
+        withdrawn=isinstance(patient, Withdrawn),
+    )
 
 
 async def request(
@@ -34,11 +64,10 @@ async def request(
 
     Raises Refused for a facility that is not in the directory and for a record that was withdrawn.
     """
-    listed, patient = await asyncio.gather(store.is_listed(database, command.to), cards.get(command.patient))
-    asked = dataclasses.replace(command, listed=listed, withdrawn=isinstance(patient, patients.Withdrawn))
+    asked = await consider(database, cards, clock, command, access)
     by = _by(access)
     # What would be refused now may be the retry of what was taken before: then its first answer is looked for first.
-    write = journal.create if listed and not asked.withdrawn else journal.append
+    write = journal.create if asked.listed and not asked.withdrawn else journal.append
     return await write(
         REFERRAL, cause.new_id("referral"), lambda state: decide(state, asked, by, clock.now()), cause, access
     )

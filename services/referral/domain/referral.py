@@ -14,6 +14,7 @@ from libs.common.refusal import Refused
 from libs.contracts import referral as contract
 from libs.contracts.event import Event, FacilityCode, Id, Instant, personal
 from services.referral.domain import moves
+from services.referral.domain.dataset import Findings, Notice, completeness
 from services.referral.domain.moves import Move, Side, Status, Transport
 
 
@@ -32,6 +33,9 @@ class Referral(BaseModel):
     requested_at: Instant
     changed_at: Instant
     reason: str = personal("")
+    findings: Findings | None = personal()
+    completeness: int | None = None
+    warnings: tuple[Notice, ...] = personal(())
     declined_for: str | None = None
     cancelled_for: str | None = None
     mode: str | None = None
@@ -49,7 +53,12 @@ class Recorded(BaseModel):
 
 
 class ReferralRequested(contract.ReferralRequested, Recorded):
+    """`completeness` of the minimum dataset in percent, `warnings` as they were said to whoever asked."""
+
     reason: str = personal("")
+    findings: Findings | None = personal()
+    completeness: int | None = None
+    warnings: tuple[Notice, ...] = personal(())
 
 
 class ReferralAccepted(contract.ReferralAccepted, Recorded):
@@ -127,6 +136,8 @@ class Request:
     service: str
     urgency: contract.Urgency
     reason: str
+    findings: Findings | None = None
+    warnings: tuple[Notice, ...] = ()
     listed: bool = True
     withdrawn: bool = False
 
@@ -233,7 +244,7 @@ def _request(state: Referral | None, command: Request, by: By, now: dt.datetime)
     assert move is not None
     if by.role != move.role or not by.facility:
         raise Refused("not-yours", f"{command.verb} is for the {move.role} at the {move.side}")
-    _check(move, dataclasses.asdict(command))
+    _check(move, vars(command))
     if command.to == by.facility:
         raise Refused("same-facility", "a referral leads to another facility", field="to")
     if not command.listed:
@@ -248,6 +259,9 @@ def _request(state: Referral | None, command: Request, by: By, now: dt.datetime)
             service=command.service,
             urgency=command.urgency,
             reason=command.reason.strip(),
+            findings=command.findings,
+            completeness=completeness(command.service, command.urgency, command.findings),
+            warnings=command.warnings,
             at=now,
         )
     ]
@@ -257,7 +271,14 @@ def evolve(state: Referral | None, event: Event) -> Referral:
     """The state after this event. Reasons, outcome and texts are kept beside the status they led to."""
     if isinstance(event, ReferralRequested):
         return Referral(
-            **_public(event), status="requested", reason=event.reason, requested_at=event.at, changed_at=event.at
+            **_public(event),
+            status="requested",
+            reason=event.reason,
+            findings=event.findings,
+            completeness=event.completeness,
+            warnings=event.warnings,
+            requested_at=event.at,
+            changed_at=event.at,
         )
     assert state is not None, f"{event.TYPE} before ReferralRequested"
     assert isinstance(event, Recorded)

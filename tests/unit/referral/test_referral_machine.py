@@ -21,6 +21,9 @@ HERE, THERE, ELSEWHERE = "HP-KNR-CHC-POOH", "HP-KNR-RH-PEO", "LA-LEH-DH-SNM"
 SIDES = {HERE: "origin", THERE: "destination"}
 STEPS: tuple[type[Step], ...] = Step.__args__  # type: ignore[attr-defined]
 
+NOT_SAID = {"listed", "withdrawn", "findings", "warnings"}
+"""Of a request: what is looked up, and what may always be absent."""
+
 REQUEST = machine.Request("p1", THERE, "surgery", "urgent", "acute abdomen, guarding")
 DOCTOR_HERE, DOCTOR_THERE = By("doctor", HERE), By("doctor", THERE)
 ROLES = ("doctor", "desk", "transport", "officer", "citizen", "")
@@ -137,7 +140,7 @@ def test_every_command_and_every_event_stands_in_the_table() -> None:
     assert set(commands) == {move.command for move in moves.MOVES}
     assert {event.__name__ for event in machine.EVENTS} == {move.event for move in moves.MOVES}
     for rule in moves.commands():
-        said = {field.name for field in dataclasses.fields(commands[rule.command])} - {"listed", "withdrawn"}
+        said = {field.name for field in dataclasses.fields(commands[rule.command])} - NOT_SAID
         assert said == {need.field for need in rule.needs}
 
 
@@ -145,7 +148,7 @@ def test_only_the_contract_leaves_the_journal() -> None:
     for event in machine.EVENTS:
         contract = PUBLIC[event.TYPE]
         private = set(event.model_fields) - set(contract.model_fields)
-        assert private <= {"at", "reason", "summary", "advice"}
+        assert private <= {"at", "reason", "summary", "advice", "findings", "completeness", "warnings"}
         assert "at" in private
 
 
