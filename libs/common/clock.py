@@ -30,19 +30,18 @@ class Clock:
 class DayClock(Clock):
     """For playing a recorded day, in development only: now is the latest time of sending it has seen.
 
-    Before the first, nothing is due and `now` is the machine's.
+    Before the first, nothing is due, and `now` is long ago: what a service records while it starts (the directory)
+    is told on, and the machine's date on it would push every listener's clock past the day that is about to be played.
     """
 
     def __init__(self) -> None:
         self._latest: dt.datetime | None = None
 
     def now(self) -> dt.datetime:
-        return self._latest or machine_now()
+        return self._latest or LONG_AGO
 
     def saw(self, sent: dt.datetime) -> None:
         sent = sent.astimezone(dt.UTC)
         if self._latest is None or sent > self._latest:
             self._latest = sent
 
-    def due_before(self) -> dt.datetime:
-        return self._latest or LONG_AGO
