@@ -23,8 +23,8 @@ async def test_a_principal_may_write_what_its_service_publishes(service: str, tm
 async def test_a_principal_may_read_what_its_service_subscribes_to(service: str, tmp_path: Path) -> None:
     subscriptions = composed(service, tmp_path).listener.subscriptions
     assert set(TABLE["services"][service]["reads"]) == {subscription.topic.name for subscription in subscriptions}
-    granted = {right.name for right in rights(TABLE, ["services"]) if right.resource == GROUP and right.principal == service}
-    assert all(any(subscription.group.startswith(name) for name in granted) for subscription in subscriptions)
+    groups = {r.name for r in rights(TABLE, ["services"]) if r.resource == GROUP and r.principal == service}
+    assert all(any(subscription.group.startswith(name) for name in groups) for subscription in subscriptions)
 
 
 def test_no_topic_has_two_writers() -> None:
