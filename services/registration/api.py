@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import Annotated, Any
 
@@ -124,8 +125,7 @@ def router(house: House, journal: Journal, read_log: ReadLog) -> APIRouter:
             limit=body.limit,
             cursor=body.cursor,
         )
-        for document in found:
-            await read_log.record(access, patient=document["_id"])
+        await asyncio.gather(*(read_log.record(access, patient=document["_id"]) for document in found))
         patients = [shown(document["_id"], Patient.model_validate(document["state"])) for document in found]
         return {"patients": patients, "cursor": cursor}
 

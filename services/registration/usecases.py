@@ -176,7 +176,6 @@ async def share(house: House, request_id: str, profile: Profile, cause: Cause, a
     if await house.store.exists(SHARE.collection, id):
         return await house.journal.append(SHARE, id, _only_if_it_was_before, cause, access)
     patient = await _person(house, profile, cause, access)
-    await _seen_at(house, patient, profile.facility, cause)
     token = await _take(house, patient, profile.facility, profile.counter, "scan-and-share", cause, access)
     if isinstance(token, TokenTaken):
         await _open(house, token, cause, access)
@@ -194,7 +193,7 @@ async def _owe(house: House, command: shares.Receive, cause: Cause, access: Acce
 
 
 async def _person(house: House, profile: Profile, cause: Cause, access: Access) -> str:
-    """By ABHA address at any counter, else by ABHA number; else somebody new."""
+    """By ABHA address at any counter, else by ABHA number; else somebody new. Raises Refused."""
     said = profile.details
     holder = await house.store.holder("abha-address", profile.abha_address)
     if holder is None and said.abha_number:
@@ -203,14 +202,17 @@ async def _person(house: House, profile: Profile, cause: Cause, access: Access) 
         id = cause.new_id("patient")
         command = patients.Register(id, said, profile.facility, desk_day(cause.occurred_at), ageless=True)
         try:
-            await house.journal.create(
+            outcome = await house.journal.create(
                 PATIENT, id, lambda state: patients.decide(state, command, house.places), cause, access
             )
-            return id
+            if not outcome.repeated:
+                return id
+            holder = id
         except ClaimTaken as taken:
             # Somebody registered the same person at this very moment.
             holder = taken.holder
     await _prove(house, holder, profile, cause)
+    await _seen_at(house, holder, profile.facility, cause)
     return holder
 
 

@@ -94,6 +94,14 @@ async def test_malformed_bodies_and_missing_keys_are_4xx(desk: Desk) -> None:
     assert await desk.documents() == before
 
 
+async def test_only_a_desk_of_a_facility_registers(desk: Desk) -> None:
+    before = await desk.documents()
+    for role, facility in (("doctor", HERE), ("citizen", ""), ("desk", ""), ("desk", "no such code")):
+        assert (await desk.post("/patients", PERSON, role=role, facility=facility)).status_code == 403, role
+    assert (await desk.served.client.post("/patients", json=PERSON)).status_code == 401
+    assert await desk.documents() == before
+
+
 async def test_an_identifier_of_somebody_else_names_the_holder(desk: Desk) -> None:
     holder = await desk.register(abha_number="00-8211-6734-2079", abha_address="Dolma@SBX")
     assert (holder["abha_number"], holder["abha_address"], holder["warnings"]) == (ABHA, "dolma@sbx", [])

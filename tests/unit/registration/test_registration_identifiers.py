@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.registration.domain import identifiers
@@ -46,6 +46,7 @@ def test_the_group_is_what_the_tables_say() -> None:
     assert [[dihedral(a, b) for b in range(10)] for a in range(10)] == _D
 
 
+@settings(deadline=None)
 @given(DIGITS, st.sampled_from([identifiers.person_name, identifiers.place_name]))
 def test_an_aadhaar_number_is_refused_in_free_text_and_not_repeated(eleven: str, read: object) -> None:
     number = with_check_digit(eleven)
@@ -56,6 +57,7 @@ def test_an_aadhaar_number_is_refused_in_free_text_and_not_repeated(eleven: str,
         assert written not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(DIGITS)
 def test_an_aadhaar_number_is_refused_in_every_identifier(eleven: str) -> None:
     number = with_check_digit(eleven)
@@ -70,6 +72,7 @@ def test_an_aadhaar_number_is_refused_in_every_identifier(eleven: str) -> None:
         assert number not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.text("0123456789", min_size=10, max_size=10))
 def test_plus_91_and_ten_digits_are_a_phone_whatever_their_check_digit(ten: str) -> None:
     assert identifiers.phone(f"+91{ten}") == identifiers.phone(ten) == f"+91{ten}"
@@ -100,6 +103,7 @@ def test_abha_numbers_have_14_digits(text: str) -> None:
         identifiers.abha_number(text)
 
 
+@settings(deadline=None)
 @given(st.text("0123456789", min_size=13, max_size=13))
 def test_exactly_one_check_digit_fits(thirteen: str) -> None:
     assert sum(identifiers.luhn_holds(thirteen + last) for last in "0123456789") == 1
@@ -134,6 +138,7 @@ def test_what_is_no_name_is_refused(text: str) -> None:
         identifiers.person_name(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_folding_is_stable(text: str) -> None:
     once = identifiers.fold(text)
