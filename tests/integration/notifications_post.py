@@ -184,6 +184,14 @@ class Messages:
         return int(await self.database["messages"].count_documents({}))
 
 
+async def registered(world: Others, messages: Messages, **changed: Any) -> str:
+    """A patient whose card is known, and who has been told so."""
+    who = new_id()
+    event = await world.publish(patient(who, **changed), who)
+    await messages.settled(event, 1 if changed.get("phone", "") is None else 2)
+    return who
+
+
 async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:
     """Awaits a truth. Raises TimeoutError."""
     async with asyncio.timeout(seconds):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -29,24 +28,22 @@ from tests.toy.ledger import (
     new_id,
     request,
 )
+from tests.toy.running import clients_closed as clients_closed
 from tests.toy.running import toy
 
 
 @pytest.fixture
-async def service(stack: TestStack, prefix: str) -> AsyncIterator[Service]:
+async def service(stack: TestStack, prefix: str) -> Service:
     """Not running: only its journal and store."""
     service = toy(stack, prefix, kinds=(LEDGER, PERSON))
     await service.ensure_indexes()
-    yield service
-    service._client.close()
+    return service
 
 
 @pytest.fixture
-async def other(stack: TestStack, prefix: str) -> AsyncIterator[Service]:
+async def other(stack: TestStack, prefix: str) -> Service:
     """A second replica of it, with a client of its own."""
-    other = toy(stack, prefix, kinds=(LEDGER, PERSON))
-    yield other
-    other._client.close()
+    return toy(stack, prefix, kinds=(LEDGER, PERSON))
 
 
 async def test_a_repeated_request_gets_its_first_answer_also_after_later_changes(service: Service) -> None:

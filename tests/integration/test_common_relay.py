@@ -22,6 +22,7 @@ from libs.common.service import Service
 from libs.contracts.referral import REFERRAL
 from libs.contracts.registration import PATIENT, PatientErased, PatientRegistered
 from tests.toy.ledger import LEDGER, PERSON, Noted, accepted, asked, card, new_id, request
+from tests.toy.running import clients_closed as clients_closed
 from tests.toy.running import header, on_topic, running, toy, worker
 from tests.waiting import eventually
 
@@ -173,7 +174,6 @@ async def test_a_relay_that_is_stopped_under_load_leaves_nothing_to_be_sent_twic
         await eventually(lambda: _none_pending(writer))
     found = _ids(await on_topic(stack, REFERRAL, ids))
     assert len(found) == len(set(found)) == len(ids)
-    writer._client.close()
 
 
 async def test_what_is_appended_while_a_batch_is_under_way_is_not_forgotten(stack: TestStack, prefix: str) -> None:
@@ -314,7 +314,6 @@ async def test_the_index_that_finds_pending_holds_only_what_is_pending(stack: Te
     indexes = await service.database["referrals"].index_information()
     (pending,) = [index for index in indexes.values() if index["key"] == [("pending_since", 1)]]
     assert pending["partialFilterExpression"] == {"pending_since": {"$exists": True}}
-    service._client.close()
 
 
 async def test_a_batch_costs_one_find_and_one_bulk_write(stack: TestStack, prefix: str) -> None:
@@ -352,4 +351,3 @@ async def test_the_gauges_tell_how_much_waits_and_how_long(stack: TestStack, pre
     value = service.metrics.registry.get_sample_value
     assert value("hillhealth_events_pending") == 3
     assert 90 <= (value("hillhealth_events_oldest_pending_seconds") or 0) < 100
-    service._client.close()

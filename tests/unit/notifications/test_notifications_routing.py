@@ -1,3 +1,5 @@
+"""Who is told of what: the table, and files that make no sense."""
+
 from __future__ import annotations
 
 import datetime as dt

@@ -1,3 +1,5 @@
+"""How many SMS a text costs, and that no letter is broken when a variable is shortened."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,0 +1,85 @@
+"""Who may read what they were told, and that who is erased is forgotten."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from notifications_post import (
+    Inboxes,
+    Messages,
+    Others,
+    eventually,
+    new_id,
+    registered,
+    token,
+)
+
+from deploy.local.testing import Served, TestStack
+from libs.common.clock import machine_now
+from libs.contracts import registration
+
+pytest_plugins = ("notifications_fixtures",)
+
+
+async def test_who_is_erased_is_forgotten_and_told_nothing_more(
+    world: Others, messages: Messages, inboxes: Inboxes
+) -> None:
+    who = await registered(world, messages)
+    told = await world.publish(token(who), new_id())
+    await messages.settled(told, 2)
+    await world.publish(registration.PatientErased(), who)
+
+    async def forgotten() -> bool:
+        return all(document["state"]["erased"] for document in (await messages.of(told)).values())
+
+    await eventually(forgotten)
+    for document in (await messages.of(told)).values():
+        assert document["is"] == "sent"
+        assert document["state"]["text"] == ""
+        rendered = [entry for entry in document["journal"] if entry["type"] == "MessageRendered"]
+        assert [entry["data"]["text"] for entry in rendered] == [""]
+    after = await world.publish(token(who, 9), new_id())
+    lead = (await messages.settled(after, 1))["patient", "in-app"]
+    assert (lead["is"], lead["state"]["reason"]) == ("lapsed", "recipient-erased")
+
+
+async def test_what_waits_for_someone_erased_lapses(world: Others, messages: Messages) -> None:
+    who = new_id()
+    event = await world.publish(token(who), new_id())
+    await eventually(lambda: messages.of(event))
+    await world.publish(registration.PatientErased(), who)
+    lead = (await messages.settled(event, 1))["patient", "in-app"]
+    assert (lead["is"], lead["state"]["reason"]) == ("lapsed", "recipient-erased")
+
+
+async def test_a_citizen_reads_their_own_feed_and_the_reading_is_logged(
+    stack: TestStack, served: Served, world: Others, messages: Messages
+) -> None:
+    who, other = await registered(world, messages, language="en"), await registered(world, messages)
+    for number in range(1, 4):
+        event = await world.publish(
+            token(who, number), new_id(), occurred_at=machine_now() + dt.timedelta(seconds=number)
+        )
+        await messages.settled(event, 2)
+    headers = {"Authorization": f"Bearer {stack.issuer.token(role='citizen', facility='', patient=who)}"}
+    first = (await served.client.get("/feed", params={"limit": 2}, headers=headers)).json()
+    assert [item["template"] for item in first["items"]] == ["token-issued"] * 2
+    assert "number is 3" in first["items"][0]["text"]
+    rest = (await served.client.get("/feed", params={"cursor": first["next"]}, headers=headers)).json()
+    assert [item["template"] for item in rest["items"]] == ["token-issued", "registered"]
+    assert rest["next"] is None
+    reads = await messages.database["reads"].find({"patient": who}).to_list(None)
+    assert [read["route"] for read in reads] == ["GET /feed"] * 2
+    nobody = {"Authorization": f"Bearer {stack.issuer.token(role='citizen', facility='')}"}
+    assert (await served.client.get("/feed", headers=nobody)).status_code == 403
+    strange = {"Authorization": f"Bearer {stack.issuer.token(role='citizen', facility='', patient=other)}"}
+    texts = (await served.client.get("/feed", headers=strange)).json()["items"]
+    assert [item["template"] for item in texts] == ["registered"]
+
+
+async def test_nothing_personal_leaves_by_metrics(served: Served) -> None:
+    text = (await served.client.get("/metrics")).text
+    assert "hillhealth_messages_settled_total" in text
+    assert "hillhealth_sms_segments_total" in text
+    assert "5550" not in text
+    assert "Marked" not in text
