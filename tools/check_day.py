@@ -25,7 +25,7 @@ from pymongo.errors import PyMongoError
 
 from tools.checking.figures import Day, figures, holds, read_day
 from tools.checking.inboxes import read_inboxes
-from tools.checking.reaching import client_of
+from tools.checking.reaching import connect
 from tools.checking.settle import Names, Unsettled, wait_until_settled
 from tools.checking.stores import read_stores
 from tools.checking.topics import read_topics
@@ -49,7 +49,7 @@ async def check(
     timeout: float,
 ) -> tuple[dict[str, Any], list[Difference]]:
     """The figures and every difference. Not settling in time is a difference too, and the rest is read all the same."""
-    client = client_of(mongodb_uri)
+    client = connect(mongodb_uri)
     unsettled: list[Difference] = []
     try:
         try:
@@ -66,7 +66,7 @@ async def check(
 async def read_world(mongodb_uri: str, bootstrap: str, names: Names, inbox: Path) -> World:
     """Everything that stores, topics and inboxes hold now."""
     world = World()
-    client = client_of(mongodb_uri)
+    client = connect(mongodb_uri)
     try:
         read_stores(client, names.database_prefix, world)
     finally:

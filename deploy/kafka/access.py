@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,11 @@ def _of(principal: str, row: Mapping[str, Any], every: Sequence[str]) -> Iterato
         yield Right(principal, GROUP, "hillhealth.", PREFIXED, DESCRIBE)
 
 
-async def apply(settings: ServiceSettings, parts: Sequence[str], passwords: Mapping[str, str]) -> tuple[int, int]:
-    """Sets the passwords and the rights; returns how many rights were given and taken. Raises a KafkaError."""
-    wanted = rights(read_table(), parts)
+async def apply(settings: ServiceSettings, wanted: Set[Right], passwords: Mapping[str, str]) -> tuple[int, int]:
+    """Sets passwords, and rights of those principals; returns how many rights were given and taken.
+
+    Raises a KafkaError.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **security(settings))
     await admin.start()
     try:
@@ -129,7 +131,7 @@ def main(parts: Sequence[str]) -> int:
     except FileNotFoundError as missing:
         print(f"no password: {missing.filename}", file=sys.stderr)
         return 2
-    given, taken = asyncio.run(apply(settings, parts, passwords))
+    given, taken = asyncio.run(apply(settings, rights(read_table(), parts), passwords))
     print(f"{len(names)} principals; {given} rights given, {taken} taken away")
     return 0
 

@@ -38,16 +38,16 @@ def addresses_in(folder: Path) -> dict[str, str]:
     return {path.name.removeprefix(start): path.read_text().strip() for path in sorted(folder.glob(f"{start}*"))}
 
 
-def client_of(uri: str) -> MongoClient[Document] | PerService:
+def connect(uri: str) -> MongoClient[Document] | PerService:
     """A client that gives up on an absent store in 5 s; instants come back aware, in UTC.
 
     `uri` may be a folder: see `addresses_in`.
     """
 
-    def connect(address: str) -> MongoClient[Document]:
+    def open_one(address: str) -> MongoClient[Document]:
         return MongoClient(address, serverSelectionTimeoutMS=5000, tz_aware=True, tzinfo=dt.UTC)
 
-    return PerService(addresses_in(Path(uri)), connect) if Path(uri).is_dir() else connect(uri)
+    return PerService(addresses_in(Path(uri)), open_one) if Path(uri).is_dir() else open_one(uri)
 
 
 def credentials() -> dict[str, str]:

@@ -10,6 +10,7 @@ from pymongo.database import Database
 
 from tools.checking.expected import AGGREGATES, CLOSED_DEAD_LETTER, REPLICAS
 from tools.checking.reaching import PerService
+from tools.checking.reaching import connect as connect
 from tools.checking.world import Aggregate, Entry, Place, Replica, World
 
 Document = dict[str, Any]
