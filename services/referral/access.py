@@ -5,13 +5,13 @@ from __future__ import annotations
 from libs.common.access import Table, allow
 from services.referral.domain import moves
 
-PARTIES = ("doctor", "desk", "transport", "officer")
-"""Who works with referrals at either end."""
+PARTIES = ("doctor", "desk", "transport", "officer", "nodal-officer")
+"""Who works with referrals at either end, and who is told when nobody answers."""
 
-STAFF = (*PARTIES, "nodal-officer", "operator")
+STAFF = (*PARTIES, "operator")
 """Who may look up a facility."""
 
-BOTH_ENDS = ("origin", "destination")
+PLACES = ("origin", "destination", "escalated_at")
 
 
 def route(command: str) -> str:
@@ -22,10 +22,10 @@ def route(command: str) -> str:
 ACCESS: Table = {
     **{route(move.command): allow(move.role, at=move.side) for move in moves.commands()},
     "POST /referrals/check": allow("doctor", reads_person=True),
-    "GET /referrals": allow(*PARTIES, at=BOTH_ENDS),
-    "GET /referrals/{id}": allow(*PARTIES, at=BOTH_ENDS, reads_person=True),
-    "GET /referrals/{id}/moves": allow(*PARTIES, at=BOTH_ENDS),
-    "GET /referrals/{id}/history": allow(*PARTIES, at=BOTH_ENDS),
+    "GET /referrals": allow(*PARTIES, at=PLACES),
+    "GET /referrals/{id}": allow(*PARTIES, at=PLACES, reads_person=True),
+    "GET /referrals/{id}/moves": allow(*PARTIES, at=PLACES),
+    "GET /referrals/{id}/history": allow(*PARTIES, at=PLACES),
     "GET /facilities": allow(*STAFF),
     "GET /facilities/{code}": allow(*STAFF),
 }

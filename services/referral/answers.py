@@ -12,7 +12,7 @@ from libs.contracts.event import PUBLIC, Instant
 from libs.contracts.referral import FacilityCard, ReferralEvent, ReferralRequested, Urgency
 from services.referral.domain.dataset import Findings, Notice
 from services.referral.domain.moves import Move, Status, Transport
-from services.referral.domain.referral import Referral
+from services.referral.domain.referral import Referral, ReferralLapsed
 from services.referral.patients import NotYetKnown, Patient, Withdrawn
 
 NOT_YET_KNOWN = "not yet known"
@@ -36,6 +36,8 @@ class ReferralAnswer(Answer):
     urgency: Urgency
     requested_at: Instant
     changed_at: Instant
+    answer_due: Instant | None = None
+    escalated_to: str | None = None
     declined_for: str | None = None
     cancelled_for: str | None = None
     mode: str | None = None
@@ -195,11 +197,11 @@ class HistoryEntry(Answer):
 
     @classmethod
     def of(cls, entry: Document) -> HistoryEntry | None:
-        """None for what is private to the journal."""
-        contract = PUBLIC.get(entry["type"])
+        """None for what nobody is shown."""
+        contract = PUBLIC.get(entry["type"], ReferralLapsed if entry["type"] == ReferralLapsed.TYPE else None)
         if contract is None:
             return None
-        own = set(contract.model_fields) - set(ReferralEvent.model_fields)
+        own = set(contract.model_fields) - set(ReferralEvent.model_fields) - {"at"}
         if contract is ReferralRequested:
             own = {"destination", "service", "urgency"}
         said: dict[str, Any] = entry["data"]

@@ -19,6 +19,7 @@ from services.referral.domain.moves import Status
 from services.referral.domain.referral import By, Step
 from services.referral.patients import Patients
 from services.referral.store import FACILITY, REFERRAL
+from services.referral.usecases import Surroundings
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=codes.LONGEST_REASON)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=codes.LONGEST_TEXT)]
@@ -78,25 +79,22 @@ class BackReferBody(Body):
     advice: Text
 
 
-def router(service: Service, patients: Patients) -> APIRouter:
+def router(service: Service, around: Surroundings) -> APIRouter:
     """The routes of the machine, the worklists and the directory."""
     routes = APIRouter()
-    _machine(routes, service, patients)
-    _reading(routes, service, patients)
+    _requesting(routes, service, around)
+    _machine(routes, service)
+    _reading(routes, service, around.patients)
     _directory(routes, service)
     return routes
 
 
-def _machine(routes: APIRouter, service: Service, patients: Patients) -> None:
-    async def step(id: str, command: Step, request: Requested) -> ReferralAnswer:
-        outcome = await usecases.step(service.journal, service.clock, id, command, request.cause, request.access)
-        return ReferralAnswer.of(outcome.id, outcome.state)
-
+def _requesting(routes: APIRouter, service: Service, around: Surroundings) -> None:
     @routes.post("/referrals", status_code=201, tags=["referrals"])
     async def request_referral(body: RequestBody, request: Requested) -> answers.RequestAnswer:
         """A doctor asks another facility to take a patient; the origin is the doctor's own facility."""
         outcome = await usecases.request(
-            service.journal, service.database, patients, service.clock, body.command(), request.cause, request.access
+            service.journal, around, service.clock, body.command(), request.cause, request.access
         )
         return answers.RequestAnswer.of(outcome.id, outcome.state)
 
@@ -104,9 +102,15 @@ def _machine(routes: APIRouter, service: Service, patients: Patients) -> None:
     async def check(body: RequestBody, access: Reading) -> answers.Checked:
         """What would be warned of if this were sent. Writes nothing but who looked."""
         await service.read_log.record(access, patient=body.patient)
-        asked = await usecases.consider(service.database, patients, service.clock, body.command(), access)
+        asked = await usecases.consider(around, service.clock, body.command(), access)
         completeness = dataset.completeness(asked.service, asked.urgency, asked.findings)
         return answers.Checked(completeness=completeness, warnings=asked.warnings)
+
+
+def _machine(routes: APIRouter, service: Service) -> None:
+    async def step(id: str, command: Step, request: Requested) -> ReferralAnswer:
+        outcome = await usecases.step(service.journal, service.clock, id, command, request.cause, request.access)
+        return ReferralAnswer.of(outcome.id, outcome.state)
 
     @routes.post("/referrals/{id}/accept", tags=["referrals"])
     async def accept(id: str, body: Nothing, request: Requested) -> ReferralAnswer:
@@ -163,7 +167,7 @@ def _reading(routes: APIRouter, service: Service, patients: Patients) -> None:
     @routes.get("/referrals", tags=["worklists"])
     async def worklist(
         access: Reading,
-        box: Annotated[store.Box, Query(description="What my facility sent, or what it received")],
+        box: Annotated[store.Box, Query(description="What my facility sent, received, or was told of too late")],
         status: Status | None = None,
         cursor: Cursor = None,
         limit: Limit = 50,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.referral.domain.moves import MOVES, Move, Needs
+from services.referral.domain.moves import CLOCK, MOVES, Move, Needs
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "referral-machine.md"
 
@@ -14,7 +14,11 @@ def _name(status: str | None) -> str:
 
 
 def _arrow(move: Move) -> str:
-    return f"    {_name(move.at)} --> {_name(move.to)}: {move.command} ({move.role}, {move.side})"
+    return f"    {_name(move.at)} --> {_name(move.to)}: {move.command} ({_who(move)})"
+
+
+def _who(move: Move) -> str:
+    return "when the promise to answer is broken" if move.role == CLOCK else f"{move.role}, {move.side}"
 
 
 def _need(need: Needs) -> str:
@@ -43,9 +47,7 @@ def table() -> str:
     for move in MOVES:
         needs = "; ".join(_need(need) for need in move.needs) or "–"
         to = f"{move.to}, transport {move.transport}" if move.transport else move.to
-        lines.append(
-            f"| {move.at or '–'} | {move.command} | {to} | {move.role}, {move.side} | {needs} | `{move.event}` |"
-        )
+        lines.append(f"| {move.at or '–'} | {move.command} | {to} | {_who(move)} | {needs} | `{move.event}` |")
     return "\n".join(lines)
 
 
@@ -64,7 +66,7 @@ second dimension: a patient may arrive without ever having departed.
 
 {table()}
 
-Fields in brackets may be absent.
+Fields in brackets may be absent. `ReferralLapsed` is private to the journal; it names the role that was told.
 """
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from libs.common.mongo import Document
 from libs.common.service import Service
-from services.referral import api, directory, stream, usecases
+from services.referral import api, directory, promises, stream, usecases
 from services.referral.access import ACCESS
+from services.referral.domain.referral import Referral
 from services.referral.settings import Settings
 from services.referral.store import FACILITY, REFERRAL
+from services.referral.usecases import Surroundings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Raises BadRow (line and field) and FileNotFoundError if the directory's file cannot be taken."""
+    """Raises BadRow (line and field), BadPromises and FileNotFoundError if a file of ours cannot be taken."""
     settings = settings or Settings()
-    rows = directory.read(settings.facilities)
+    rows, promised = directory.read(settings.facilities), promises.read(settings.promises)
     service = Service(
         "referral",
         settings,
@@ -22,11 +25,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         access=ACCESS,
         about="From the health centre to the district hospital and back again, with every step told to both.",
     )
-    patients = stream.patients(service)
-    service.include(api.router(service, patients))
+    around = Surroundings(service.database, stream.patients(service), promised)
+    service.include(api.router(service, around))
 
     async def list_facilities() -> None:
         await usecases.list_facilities(service.journal, service.database, service.clock, rows)
 
+    async def lapse(id: str, document: Document) -> None:
+        state = Referral.model_validate(document["state"])
+        await usecases.lapse(service.journal, service.database, service.clock, id, state)
+
     service.on_start(list_facilities)
+    service.timer(REFERRAL, lapse)
     return service.app

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from libs.common.settings import ServiceSettings
+from services.referral.promises import DEFAULT
 
 
 class Settings(ServiceSettings):
@@ -14,3 +15,4 @@ class Settings(ServiceSettings):
         Path("data/facilities.csv"),
         description="The facility directory; a relative path is meant from the project root",
     )
+    promises: Path = Field(DEFAULT, description="Within what time a referral is to be answered")

@@ -21,11 +21,13 @@ REFERRAL = AggregateType(
     events=referral.EVENTS,
     evolve=referral.evolve,
     topic=contract.REFERRAL,
+    due=referral.due,
     indexes=(
         ("state.origin", "state.status", "state.requested_at", "_id"),
         ("state.destination", "state.status", "state.requested_at", "_id"),
         ("state.origin", "state.requested_at", "_id"),
         ("state.destination", "state.requested_at", "_id"),
+        ("state.escalated_at", "state.status", "state.requested_at", "_id"),
         ("state.patient",),
     ),
 )
@@ -40,14 +42,14 @@ FACILITY = AggregateType(
     indexes=(("state.card.state_lgd", "_id"), ("state.card.level", "_id"), ("state.card.services", "_id")),
 )
 
-Box = Literal["sent", "received"]
-_END = {"sent": "origin", "received": "destination"}
+Box = Literal["sent", "received", "escalated"]
+_END = {"sent": "origin", "received": "destination", "escalated": "escalated_at"}
 
 
 async def worklist(
     database: Database, access: Access, box: Box, status: str | None, cursor: str | None, limit: int
 ) -> tuple[list[Document], str | None]:
-    """The caller's facility's referrals, oldest first, and the cursor of the next page."""
+    """What the caller's facility sent, received or was told of too late, oldest first, and the next page's cursor."""
     # One end at a time: the rule as it stands would ask for either, which no index answers in order.
     one_end = dataclasses.replace(access, rule=dataclasses.replace(access.rule, at=(_END[box],)))
     wanted = one_end.filter() | ({"state.status": status} if status else {})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from libs.common.access import SYSTEM, Access
-from libs.common.cause import Cause
+from libs.common.cause import Cause, timer_cause
 from libs.common.clock import Clock
 from libs.common.ids import derive
 from libs.common.journal import Journal, Outcome
@@ -18,19 +19,29 @@ from services.referral import store
 from services.referral.directory import Row
 from services.referral.domain import dataset, facility
 from services.referral.domain.facility import Facility
-from services.referral.domain.referral import By, Referral, Request, Step, decide
+from services.referral.domain.referral import By, Referral, Request, Step, decide, overdue
 from services.referral.patients import Patients, Withdrawn
+from services.referral.promises import Promises
 from services.referral.store import FACILITY, REFERRAL
 
 INDIA = ZoneInfo("Asia/Kolkata")
 
 
-async def consider(database: Database, cards: Patients, clock: Clock, command: Request, access: Access) -> Request:
+@dataclass(frozen=True)
+class Surroundings:
+    """What a request is looked at against: the directory, the patients we know of, the promises to answer."""
+
+    database: Database
+    patients: Patients
+    promises: Promises
+
+
+async def consider(around: Surroundings, clock: Clock, command: Request, access: Access) -> Request:
     """The command with what is known of its patient and places: whether it can be taken, what is to be warned of."""
     patient, origin, destination = await asyncio.gather(
-        cards.get(command.patient),
-        store.facility_card(database, access.caller.facility),
-        store.facility_card(database, command.to),
+        around.patients.get(command.patient),
+        store.facility_card(around.database, access.caller.facility),
+        store.facility_card(around.database, command.to),
     )
     warnings = (
         *dataset.missing(command.service, command.urgency, command.findings),
@@ -46,25 +57,20 @@ async def consider(database: Database, cards: Patients, clock: Clock, command: R
     return dataclasses.replace(
         command,
         warnings=warnings,
+        answer_within=around.promises.answer_within(command.urgency, destination.level if destination else None),
         listed=destination is not None,
         withdrawn=isinstance(patient, Withdrawn),
     )
 
 
 async def request(
-    journal: Journal,
-    database: Database,
-    cards: Patients,
-    clock: Clock,
-    command: Request,
-    cause: Cause,
-    access: Access,
+    journal: Journal, around: Surroundings, clock: Clock, command: Request, cause: Cause, access: Access
 ) -> Outcome[Referral]:
     """A new referral from the caller's facility. A patient whose card has not come yet is accepted.
 
     Raises Refused for a facility that is not in the directory and for a record that was withdrawn.
     """
-    asked = await consider(database, cards, clock, command, access)
+    asked = await consider(around, clock, command, access)
     by = _by(access)
     # What would be refused now may be the retry of what was taken before: then its first answer is looked for first.
     write = journal.create if asked.listed and not asked.withdrawn else journal.append
@@ -79,6 +85,16 @@ async def step(
     """Every later move of the machine. Raises Refused, Forbidden and NotFound."""
     by = _by(access)
     return await journal.append(REFERRAL, id, lambda state: decide(state, command, by, clock.now()), cause, access)
+
+
+async def lapse(journal: Journal, database: Database, clock: Clock, id: str, state: Referral) -> Outcome[Referral]:
+    """The promise to answer is broken: the nodal officer one level above the destination is told, once."""
+    destination = await store.facility_card(database, state.destination)
+    above = destination.refers_to if destination and destination.refers_to else state.destination
+    cause = timer_cause("answer", 1, 0, aggregate=id, service="referral", now=clock.now())
+    return await journal.append(
+        REFERRAL, id, lambda current: overdue(current, f"nodal-officer@{above}", clock.now()), cause, SYSTEM
+    )
 
 
 async def list_facilities(journal: Journal, database: Database, clock: Clock, rows: Sequence[Row]) -> int:

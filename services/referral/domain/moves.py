@@ -20,9 +20,13 @@ Status = Literal[
     "treated",
     "back-referred",
     "closed",
+    "lapsed",
 ]
 Transport = Literal["none", "departed", "held"]
 """The leg on the road: a second dimension, never a precondition of arriving."""
+
+CLOCK = "clock"
+"""Whoever watches promises: a role that no token gives."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ MOVES: tuple[Move, ...] = (
     Move("requested", "decline", "declined", "doctor", "destination", "ReferralDeclined", _DECLINE),
     Move("requested", "cancel", "cancelled", "doctor", "origin", "ReferralCancelled", _CANCEL),
     Move("accepted", "cancel", "cancelled", "doctor", "origin", "ReferralCancelled", _CANCEL),
+    Move("requested", "lapse", "lapsed", CLOCK, "destination", "ReferralLapsed"),
+    Move("lapsed", "accept", "accepted", "doctor", "destination", "ReferralAccepted"),
+    Move("lapsed", "decline", "declined", "doctor", "destination", "ReferralDeclined", _DECLINE),
+    Move("lapsed", "cancel", "cancelled", "doctor", "origin", "ReferralCancelled", _CANCEL),
     Move("accepted", "no-show", "no-show", "desk", "destination", "PatientNoShow"),
     Move("accepted", "depart", "accepted", "transport", "origin", "TransportDeparted", _DEPART, "departed"),
     Move("accepted", "hold", "accepted", "transport", "origin", "TransportHeld", _HOLD, "held"),
@@ -92,14 +100,19 @@ def find(status: Status | None, command: str) -> Move | None:
     return _BY_STATUS_AND_COMMAND.get((status, command))
 
 
+def rule_of(command: str) -> Move:
+    """A row of this command, for whose it is. Raises StopIteration for none that the table has."""
+    return next(move for move in MOVES if move.command == command)
+
+
 def of_event(event: str) -> Move:
     """A row that tells of this event; all of them lead to the same status. Raises KeyError."""
     return _BY_EVENT[event]
 
 
 def commands() -> Iterator[Move]:
-    """One row of each command, in the order of the table: who may do it does not depend on the status."""
-    seen: set[str] = set()
+    """One row of each command that people have, in the table's order: whose it is does not depend on the status."""
+    seen: set[str] = {move.command for move in MOVES if move.role == CLOCK}
     for move in MOVES:
         if move.command not in seen:
             seen.add(move.command)

@@ -19,7 +19,11 @@ from services.referral.domain.moves import Move, Side, Status, Transport
 
 
 class Referral(BaseModel):
-    """As it stands. `requested_at` and `changed_at` are when the service recorded it (UTC), by the domain's clock."""
+    """As it stands. `requested_at` and `changed_at` are when the service recorded it (UTC), by the domain's clock.
+
+    `answer_due` is when the promise to answer is broken; `escalated_to` is the role that was then told, and
+    `escalated_at` its facility.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -36,6 +40,9 @@ class Referral(BaseModel):
     findings: Findings | None = personal()
     completeness: int | None = None
     warnings: tuple[Notice, ...] = personal(())
+    answer_due: Instant | None = None
+    escalated_to: str | None = None
+    escalated_at: FacilityCode | None = None
     declined_for: str | None = None
     cancelled_for: str | None = None
     mode: str | None = None
@@ -59,6 +66,7 @@ class ReferralRequested(contract.ReferralRequested, Recorded):
     findings: Findings | None = personal()
     completeness: int | None = None
     warnings: tuple[Notice, ...] = personal(())
+    answer_due: Instant | None = None
 
 
 class ReferralAccepted(contract.ReferralAccepted, Recorded):
@@ -101,7 +109,13 @@ class ReferralClosed(contract.ReferralClosed, Recorded):
     pass
 
 
-EVENTS: tuple[type[contract.ReferralEvent], ...] = (
+class ReferralLapsed(Event, Recorded):
+    """Nobody answered in time: `escalated_to` (role@facility) is told, once. Private to the journal."""
+
+    escalated_to: str
+
+
+EVENTS: tuple[type[Event], ...] = (
     ReferralRequested,
     ReferralAccepted,
     ReferralDeclined,
@@ -113,6 +127,7 @@ EVENTS: tuple[type[contract.ReferralEvent], ...] = (
     OutcomeRecorded,
     PatientBackReferred,
     ReferralClosed,
+    ReferralLapsed,
 )
 _EVENT = {event.__name__: event for event in EVENTS}
 
@@ -138,6 +153,7 @@ class Request:
     reason: str
     findings: Findings | None = None
     warnings: tuple[Notice, ...] = ()
+    answer_within: dt.timedelta | None = None
     listed: bool = True
     withdrawn: bool = False
 
@@ -199,8 +215,16 @@ class Acknowledge:
     verb: ClassVar[str] = "acknowledge"
 
 
+@dataclass(frozen=True)
+class Lapse:
+    """`escalated_to` is role@facility."""
+
+    verb: ClassVar[str] = "lapse"
+    escalated_to: str
+
+
 Step = Accept | Decline | Cancel | NoShow | Depart | Hold | Arrive | RecordOutcome | BackRefer | Acknowledge
-Command = Request | Step
+Command = Request | Step | Lapse
 
 
 def open_moves(state: Referral, by: By) -> tuple[Move, ...]:
@@ -224,7 +248,7 @@ def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -
     if state is None:
         return []
     allowed = open_moves(state, by)
-    rule = next(move for move in moves.commands() if move.command == command.verb)
+    rule = moves.rule_of(command.verb)
     if by.role != rule.role or by.facility != getattr(state, rule.side):
         raise Refused("not-yours", f"{command.verb} is for the {rule.role} at the {rule.side}", allowed=_names(allowed))
     move = moves.find(state.status, command.verb)
@@ -262,9 +286,22 @@ def _request(state: Referral | None, command: Request, by: By, now: dt.datetime)
             findings=command.findings,
             completeness=completeness(command.service, command.urgency, command.findings),
             warnings=command.warnings,
+            answer_due=now + command.answer_within if command.answer_within is not None else None,
             at=now,
         )
     ]
+
+
+def due(state: Referral) -> dt.datetime | None:
+    """When the clock is to look at it next."""
+    return state.answer_due if moves.find(state.status, Lapse.verb) else None
+
+
+def overdue(state: Referral | None, escalated_to: str, now: dt.datetime) -> list[Event]:
+    """The lapse of what nobody answered in time; [] where somebody did, or time is left."""
+    if state is None or (promised := due(state)) is None or promised > now:
+        return []
+    return decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now)
 
 
 def evolve(state: Referral | None, event: Event) -> Referral:
@@ -277,6 +314,7 @@ def evolve(state: Referral | None, event: Event) -> Referral:
             findings=event.findings,
             completeness=event.completeness,
             warnings=event.warnings,
+            answer_due=event.answer_due,
             requested_at=event.at,
             changed_at=event.at,
         )
@@ -297,6 +335,8 @@ def evolve(state: Referral | None, event: Event) -> Referral:
             changes["held_for"] = reason
         case OutcomeRecorded(outcome=outcome, summary=summary):
             changes |= {"outcome": outcome, "summary": summary}
+        case ReferralLapsed(escalated_to=to):
+            changes |= {"escalated_to": to, "escalated_at": to.partition("@")[2]}
         case PatientBackReferred(advice=advice):
             changes["advice"] = advice
         case _:

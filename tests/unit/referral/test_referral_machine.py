@@ -21,7 +21,7 @@ HERE, THERE, ELSEWHERE = "HP-KNR-CHC-POOH", "HP-KNR-RH-PEO", "LA-LEH-DH-SNM"
 SIDES = {HERE: "origin", THERE: "destination"}
 STEPS: tuple[type[Step], ...] = Step.__args__  # type: ignore[attr-defined]
 
-NOT_SAID = {"listed", "withdrawn", "findings", "warnings"}
+NOT_SAID = {"listed", "withdrawn", "findings", "warnings", "answer_within"}
 """Of a request: what is looked up, and what may always be absent."""
 
 REQUEST = machine.Request("p1", THERE, "surgery", "urgent", "acute abdomen, guarding")
@@ -105,6 +105,10 @@ def test_each_row_can_be_reached_and_every_status_has_its_way() -> None:
 def test_the_table_is_the_contract() -> None:
     rows = {(move.at or "–", move.command, move.to, f"{move.role}, {move.side}") for move in moves.MOVES}
     assert rows == {
+        ("requested", "lapse", "lapsed", "clock, destination"),
+        ("lapsed", "accept", "accepted", "doctor, destination"),
+        ("lapsed", "decline", "declined", "doctor, destination"),
+        ("lapsed", "cancel", "cancelled", "doctor, origin"),
         ("–", "request", "requested", "doctor, origin"),
         ("requested", "accept", "accepted", "doctor, destination"),
         ("requested", "decline", "declined", "doctor, destination"),
@@ -136,7 +140,7 @@ def test_an_event_leads_to_one_status_only() -> None:
 
 
 def test_every_command_and_every_event_stands_in_the_table() -> None:
-    commands = {step.verb: step for step in (machine.Request, *STEPS)}
+    commands = {step.verb: step for step in (machine.Request, machine.Lapse, *STEPS)}
     assert set(commands) == {move.command for move in moves.MOVES}
     assert {event.__name__ for event in machine.EVENTS} == {move.event for move in moves.MOVES}
     for rule in moves.commands():
@@ -146,9 +150,11 @@ def test_every_command_and_every_event_stands_in_the_table() -> None:
 
 def test_only_the_contract_leaves_the_journal() -> None:
     for event in machine.EVENTS:
+        if event.TOPIC is None:
+            continue
         contract = PUBLIC[event.TYPE]
         private = set(event.model_fields) - set(contract.model_fields)
-        assert private <= {"at", "reason", "summary", "advice", "findings", "completeness", "warnings"}
+        assert private <= {"at", "reason", "summary", "advice", "findings", "completeness", "warnings", "answer_due"}
         assert "at" in private
 
 
@@ -225,3 +231,54 @@ def test_a_patient_may_arrive_who_never_departed_or_was_held() -> None:
 
 def test_a_step_on_what_does_not_exist_decides_nothing() -> None:
     assert decide(None, machine.Accept(), DOCTOR_THERE, NOW) == []
+
+
+HALF_AN_HOUR = dt.timedelta(minutes=30)
+
+
+def promised() -> list[Event]:
+    return decide(None, dataclasses.replace(REQUEST, answer_within=HALF_AN_HOUR), DOCTOR_HERE, NOW)
+
+
+def test_the_clock_lapses_what_nobody_answered_once_and_not_a_moment_early() -> None:
+    state = fold(promised())
+    assert machine.due(state) == NOW + HALF_AN_HOUR
+    assert machine.overdue(state, f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR - dt.timedelta(seconds=1)) == []
+    told = promised() + machine.overdue(state, f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR)
+    lapsed = fold(told)
+    assert (lapsed.status, lapsed.escalated_to, lapsed.escalated_at) == (
+        "lapsed",
+        f"nodal-officer@{ELSEWHERE}",
+        ELSEWHERE,
+    )
+    assert machine.due(lapsed) is None
+    assert machine.overdue(lapsed, f"nodal-officer@{ELSEWHERE}", NOW + 2 * HALF_AN_HOUR) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "by", "status"),
+    [
+        (machine.Accept(), DOCTOR_THERE, "accepted"),
+        (machine.Decline("no-bed"), DOCTOR_THERE, "declined"),
+        (machine.Cancel("patient-improved"), DOCTOR_HERE, "cancelled"),
+    ],
+)
+def test_what_lapsed_can_still_be_answered(command: Step, by: By, status: str) -> None:
+    told = promised()
+    told += machine.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR)
+    told += decide(fold(told), command, by, NOW + 2 * HALF_AN_HOUR)
+    assert fold(told).status == status
+    assert machine.due(fold(told)) is None
+
+
+def test_what_was_answered_in_time_never_lapses() -> None:
+    told = promised()
+    told += decide(fold(told), machine.Accept(), DOCTOR_THERE, NOW)
+    assert machine.due(fold(told)) is None
+    assert machine.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", NOW + 2 * HALF_AN_HOUR) == []
+
+
+@pytest.mark.parametrize("role", ["doctor", "desk", "nodal-officer", "system"])
+def test_nobody_but_the_clock_lapses(role: str) -> None:
+    with pytest.raises(Refused):
+        decide(fold(promised()), machine.Lapse("nodal-officer@X"), By(role, THERE), NOW)
