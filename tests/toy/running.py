@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import httpx
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.local.testing import TestStack
 from libs.common.clock import machine_now
+from libs.common.mongo import Client
 from libs.common.records import iso
 from libs.common.service import Service
 from libs.common.settings import ServiceSettings
@@ -42,7 +44,28 @@ def toy(stack: TestStack, prefix: str, name: str = "referral", **overrides: Any)
     """A service that nothing is subscribed to yet; `kinds`, `access` and settings may be given."""
     kinds = overrides.pop("kinds", (LEDGER,))
     access = overrides.pop("access", {})
-    return Service(name, settings(stack, prefix, **overrides), kinds=kinds, access=access, about="a toy")
+    service = Service(name, settings(stack, prefix, **overrides), kinds=kinds, access=access, about="a toy")
+    _clients.append(service._client)
+    service._client = _StaysOpen()  # type: ignore[assignment]
+    return service
+
+
+class _StaysOpen:
+    """In place of a service's client, so that a test can look into the store when the service has stopped."""
+
+    def close(self) -> None:
+        return None
+
+
+_clients: list[Client] = []
+
+
+@pytest.fixture(autouse=True)
+def clients_closed() -> Iterator[None]:
+    """For import into a test module: closes what `toy` opened."""
+    yield
+    while _clients:
+        _clients.pop().close()
 
 
 @contextlib.asynccontextmanager

@@ -20,6 +20,7 @@ from libs.common.settings import ServiceSettings
 from libs.contracts.referral import REFERRAL
 from tests.toy.ledger import EFFECTS, LEDGER, Done
 from tests.toy.running import is_ready
+from tests.toy.stream import in_group_of
 from tests.waiting import eventually
 
 
@@ -47,6 +48,7 @@ async def main(prefix: str, at: str) -> None:
     if at == "commit":
         service = Service("notifications", settings, kinds=(EFFECTS,), access={}, about="a toy")
         service.react(REFERRAL, effect(service))
+        in_group_of(service, prefix)
         (subscription,) = service.listener.subscriptions
         handle = subscription.handle
 
