@@ -29,6 +29,7 @@ from registration_desk import (
 )
 
 from deploy.local.testing import TestStack
+from services.registration.domain import share as shares
 
 NOW = dt.datetime.now(dt.UTC).replace(hour=5, minute=0, second=0, microsecond=0) - dt.timedelta(days=1)
 ABHA = "00821167342079"
@@ -173,6 +174,31 @@ async def test_an_acknowledgement_that_fails_three_times_is_made_once(desk: Desk
     assert share["state"]["late"] is False
     assert share["state"]["last_error"] == "http-503"
     assert len(desk.acknowledgements(request_id)) == 1
+
+
+async def test_an_acknowledgement_whose_answer_was_lost_is_repeated_under_the_same_id(desk: Desk) -> None:
+    await nothing_owed(desk)
+    await desk.fault(on_share={"status": 502, "times": 1, "after_accept": True})
+    request_id = str(uuid.uuid4())
+    assert (await desk.share(request_id=request_id, counter="LOST", abhaAddress="lost@sbx")).status_code == 202
+    first, second = await acknowledged(desk, request_id, 2)
+    assert (first["request_id"], first["body"]) == (second["request_id"], second["body"])
+    await stands(desk, request_id, "acknowledged")
+
+
+async def test_giving_up_is_seen_in_the_state_and_in_the_metrics(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await nothing_owed(desk)
+    monkeypatch.setattr(shares, "GIVE_UP_AFTER", dt.timedelta(seconds=1))
+    await desk.fault(on_share={"status": 503, "times": 1000})
+    request_id = str(uuid.uuid4())
+    assert (await desk.share(request_id=request_id, counter="GIVEN", abhaAddress="given@sbx")).status_code == 202
+    share = await stands(desk, request_id, "given-up")
+    await desk.fault()
+    assert share["state"]["last_error"] == "http-503"
+    assert "retry_at" not in share
+    metrics = (await desk.served.client.get("/metrics")).text
+    assert 'hillhealth_registration_on_share_total{outcome="given_up"} 1.0' in metrics
+    assert desk.acknowledgements(request_id) == []
 
 
 async def test_an_expired_session_is_asked_for_again(desk: Desk) -> None:
