@@ -38,7 +38,9 @@ async def read_topics(bootstrap: str, prefix: str = "") -> dict[str, list[Record
         begins = await consumer.beginning_offsets(partitions)
         unread = {partition for partition in partitions if ends[partition] > begins[partition]}
         consumer.pause(*[partition for partition in partitions if partition not in unread])
-        await consumer.seek_to_beginning(*partitions)
+        # Not seek_to_beginning: right behind an assignment, aiokafka may leave the position where it was.
+        for partition in partitions:
+            consumer.seek(partition, begins[partition])
         while unread:
             batches = await consumer.getmany(*unread, timeout_ms=POLL_MS, max_records=10_000)
             for partition, batch in batches.items():
