@@ -1,4 +1,4 @@
-"""What the grievance service publishes: grievances (thin) and contacts of reporters who are not patients (restricted)."""
+"""What the grievance service publishes: grievances (thin) and contacts of other reporters (restricted)."""
 
 from __future__ import annotations
 
