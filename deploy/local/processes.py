@@ -89,13 +89,20 @@ class Processes:
             return "(no log)"
         return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-lines:])
 
-    def wait_until(self, name: str, ready: Callable[[], str | None], seconds: float = 60.0) -> None:
-        """Asks `ready` (None = yes, else why not) until it is. Raises Trouble with the log's end if the process
-        dies or the time runs out."""
+    def wait_until(
+        self, name: str, ready: Callable[[], str | None], *, port: int | None = None, seconds: float = 120.0
+    ) -> None:
+        """Asks `ready` (None = yes, else why not) until it is; with `port`, not before this very process listens on it,
+        for somebody else's would answer as well. Raises Trouble with the log's end if it dies or the time runs out."""
         deadline = time.monotonic() + seconds
-        while reason := ready():
-            if self.running(name) is None:
+        while True:
+            process = self.running(name)
+            if process is None:
                 raise Trouble(f"{name} ended while starting; the end of {self.log(name)}:\n{self.tail(name)}")
+            listening = port is None or _listens(process, port)
+            reason = ready() if listening else f"does not listen on port {port}"
+            if reason is None:
+                return
             if time.monotonic() > deadline:
                 raise Trouble(
                     f"{name} is not ready after {seconds:.0f} s ({reason}); "
@@ -109,6 +116,14 @@ class Processes:
         if entry is not None:
             record[name] = entry
         write_json(self._record, record)
+
+
+def _listens(process: psutil.Process, port: int) -> bool:
+    try:
+        connections = process.net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections)
 
 
 def _signal(process: psutil.Process, number: int) -> None:

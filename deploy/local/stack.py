@@ -126,11 +126,14 @@ class Stack:
         self._up_broker()
         self.say("topics")
         self._create_topics()
+        # Again, for those that start only now: broker and store took their time, and somebody may have come.
+        self.port = ports.choose(self.layout.state / "ports.json", _ENGINES, self.usual_ports)
         for name in STANDINS:
             self.say(name)
             environment = {"STATE": str(self.layout.state), "PORT": str(self.port[name])}
             self.processes.start(name, [sys.executable, "-m", f"deploy.local.{name}"], environment | _IN_REPOSITORY)
-        self.processes.wait_until("gateways", lambda: _unready(f"{self.gateways}/livez"))
+        self._wait_until("gateways", lambda: _unready(f"{self.gateways}/livez"))
+        self._wait_until("smtp_inbox", lambda: None)
 
     def up_services(self) -> None:
         """referral first: it owns the directory that the others copy. Raises Trouble."""
@@ -140,7 +143,7 @@ class Stack:
                 command = [sys.executable, "-m", f"services.{name}"]
                 self.processes.start(name, command, self.environment(name) | _IN_REPOSITORY)
             for name in wave:
-                self.processes.wait_until(name, partial(_unready, f"{self.url(name)}/readyz"))
+                self._wait_until(name, partial(_unready, f"{self.url(name)}/readyz"))
         write_json(self.layout.addresses, self.addresses())
 
     def down(self) -> None:
@@ -148,6 +151,9 @@ class Stack:
         names = self.processes.names()
         for wave in ([n for n in names if n in SERVICES], [n for n in names if n in STANDINS], ["kafka"], ["store"]):
             self.processes.stop_all(wave, 30.0 if wave == ["kafka"] else 15.0)
+
+    def _wait_until(self, name: str, ready: Callable[[], str | None]) -> None:
+        self.processes.wait_until(name, ready, port=self.port[name])
 
     def _healthy(self, name: str) -> set[str]:
         """`{name}` and what belongs to it, if that process of ours runs and answers; else stops it."""
@@ -170,7 +176,7 @@ class Stack:
         elif self.processes.running("store") is None:
             self.say("store")
             self.processes.start("store", store.prepare(self.layout, self.port["store"]), {})
-            self.processes.wait_until("store", lambda: store.unready(self.mongodb_uri))
+            self._wait_until("store", lambda: store.unready(self.mongodb_uri))
 
     def _up_broker(self) -> None:
         if os.environ.get("KAFKA_BOOTSTRAP"):
@@ -180,7 +186,7 @@ class Stack:
             self.say("kafka")
             command = broker.prepare(self.layout, self.port["kafka"], self.port["kafka_controller"])
             self.processes.start("kafka", command, {})
-            self.processes.wait_until("kafka", lambda: broker.unready(self.kafka_bootstrap))
+            self._wait_until("kafka", lambda: broker.unready(self.kafka_bootstrap))
 
     def _create_topics(self) -> None:
         made = subprocess.run(
@@ -192,6 +198,7 @@ class Stack:
             raise Trouble(f"the topics could not be created:\n{made.stderr.strip()}")
 
 
+_ENGINES = {"store", "kafka", "kafka_controller"}
 _IN_REPOSITORY = {"PYTHONPATH": str(REPOSITORY)}
 
 
