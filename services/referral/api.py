@@ -9,7 +9,7 @@ from pydantic import ConfigDict, StringConstraints
 
 from libs.common.service import Service
 from libs.common.web import Body, Reading, Requested
-from libs.contracts.event import Code, FacilityCode, Id
+from libs.contracts.event import Code, FacilityCode
 from libs.contracts.referral import FacilityCard, Urgency
 from services.referral import answers, store, usecases
 from services.referral.answers import ReferralAnswer
@@ -36,10 +36,14 @@ class FindingsBody(dataset.Findings):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
+PatientId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+"""As registration gives it. It goes on a thin topic, where a name or a number typed in its place must not."""
+
+
 class RequestBody(Body):
     """`findings` are the minimum dataset: what is missing is warned of and stops nothing."""
 
-    patient: Id
+    patient: PatientId
     to: FacilityCode
     service: Code
     urgency: Urgency

@@ -84,6 +84,11 @@ async def facility_card(database: Database, code: str) -> FacilityCard | None:
     return FacilityCard.model_validate(found["state"]["card"]) if found else None
 
 
+async def is_offered(database: Database, service: str) -> bool:
+    """Whether any facility offers this service."""
+    return await database[FACILITY.collection].find_one({"state.card.services": service}, {"_id": 1}) is not None
+
+
 async def sources(database: Database) -> dict[str, tuple[str, int]]:
     """Of each facility the hash of the row it was last taken from, and its version."""
     found: Sequence[Document] = (

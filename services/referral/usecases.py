@@ -38,8 +38,9 @@ class Surroundings:
 
 async def consider(around: Surroundings, clock: Clock, command: Request, access: Access) -> Request:
     """The command with what is known of its patient and places: whether it can be taken, what is to be warned of."""
-    patient, origin, destination = await asyncio.gather(
+    patient, offered, origin, destination = await asyncio.gather(
         around.patients.get(command.patient),
+        store.is_offered(around.database, command.service),
         store.facility_card(around.database, access.caller.facility),
         store.facility_card(around.database, command.to),
     )
@@ -59,6 +60,7 @@ async def consider(around: Surroundings, clock: Clock, command: Request, access:
         warnings=warnings,
         answer_within=around.promises.answer_within(command.urgency, destination.level if destination else None),
         listed=destination is not None,
+        offered=offered,
         withdrawn=isinstance(patient, Withdrawn),
     )
 
@@ -68,12 +70,12 @@ async def request(
 ) -> Outcome[Referral]:
     """A new referral from the caller's facility. A patient whose card has not come yet is accepted.
 
-    Raises Refused for a facility that is not in the directory and for a record that was withdrawn.
+    Raises Refused for a facility or a service that is not in the directory and for a record that was withdrawn.
     """
     asked = await consider(around, clock, command, access)
     by = _by(access)
     # What would be refused now may be the retry of what was taken before: then its first answer is looked for first.
-    write = journal.create if asked.listed and not asked.withdrawn else journal.append
+    write = journal.create if asked.can_be_taken else journal.append
     return await write(
         REFERRAL, cause.new_id("referral"), lambda state: decide(state, asked, by, clock.now()), cause, access
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 from collections.abc import AsyncIterator
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from referral_desk import ELSEWHERE, HERE, REASON, THERE, Desk, open_desk, until
+from referral_desk import ELSEWHERE, HERE, REASON, THERE, Desk, open_desk, person, until
 
 from deploy.local.testing import TestStack, serving
 from libs.contracts.referral import REFERRAL
@@ -35,7 +34,7 @@ async def sent(desk: Desk, at: dt.datetime, role: str, facility: str, path: str,
 
 
 def asking(urgency: str, to: str = THERE) -> dict[str, Any]:
-    return {"patient": "p-1", "to": to, "service": "surgery", "urgency": urgency, "reason": REASON}
+    return {"patient": person(), "to": to, "service": "surgery", "urgency": urgency, "reason": REASON}
 
 
 async def test_an_unanswered_emergency_is_told_one_level_up_once_and_can_still_be_accepted(desk: Desk) -> None:
@@ -87,9 +86,10 @@ async def test_an_unanswered_emergency_is_told_one_level_up_once_and_can_still_b
 
 async def test_two_clocks_at_one_instant_break_each_promise_once(desk: Desk) -> None:
     start = MORNING + dt.timedelta(hours=2)
-    patient = f"p-{secrets.token_hex(4)}"
     asked = [
-        await sent(desk, start, "doctor", HERE, "/referrals", asking("emergency") | {"patient": f"{patient}-{number}"})
+        await sent(
+            desk, start, "doctor", HERE, "/referrals", asking("emergency") | {"patient": person(f"waiting {number}")}
+        )
         for number in range(8)
     ]
     await sent(desk, start + dt.timedelta(hours=1), "doctor", ELSEWHERE, "/referrals", asking("routine", HERE))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from referral_desk import ELSEWHERE, HERE, LOOP, REASON, THERE, Desk, data, header, open_desk
+from referral_desk import ELSEWHERE, HERE, LOOP, REASON, THERE, Desk, data, header, open_desk, person
 
 from deploy.local.testing import TestStack, serving
 from libs.contracts.referral import REFERRAL
@@ -22,7 +22,7 @@ async def desk(stack: TestStack) -> AsyncIterator[Desk]:
 
 
 async def test_a_full_loop_is_told_in_order_and_without_a_word_about_the_illness(desk: Desk) -> None:
-    asked = await desk.request("p-1")
+    asked = await desk.request()
     assert (asked["status"], asked["origin"], asked["destination"]) == ("requested", HERE, THERE)
     statuses = [(await desk.step(asked["id"], *step))["status"] for step in LOOP]
     assert statuses == ["accepted", "accepted", "accepted", "arrived", "treated", "back-referred", "closed"]
@@ -44,7 +44,7 @@ async def test_a_full_loop_is_told_in_order_and_without_a_word_about_the_illness
         assert (
             data(record).items()
             >= {
-                "patient": "p-1",
+                "patient": person(),
                 "origin": HERE,
                 "destination": THERE,
                 "service": "surgery",
@@ -62,7 +62,7 @@ async def test_a_full_loop_is_told_in_order_and_without_a_word_about_the_illness
 
 
 async def test_a_retry_gets_its_first_answer_and_a_second_acceptance_is_refused(desk: Desk) -> None:
-    body = {"patient": "p-1", "to": THERE, "service": "surgery", "urgency": "routine", "reason": REASON}
+    body = {"patient": person(), "to": THERE, "service": "surgery", "urgency": "routine", "reason": REASON}
     first = await desk.post("doctor", HERE, "/referrals", body, "request-1")
     path = f"/referrals/{first.json()['id']}"
     accepted = await desk.post("doctor", THERE, f"{path}/accept", {}, "accept-1")
@@ -129,7 +129,7 @@ async def test_two_processes_that_accept_at_once_give_one_acceptance(desk: Desk)
     prefix = desk.served.service.settings.database_prefix
     async with serving(desk.stack.settings("referral", DATABASE_PREFIX=prefix), "referral") as other:
         desks = (desk, Desk(desk.stack, other))
-        asked = [(await desk.request(f"p-{number}"))["id"] for number in range(12)]
+        asked = [(await desk.request(f"patient {number}"))["id"] for number in range(12)]
         for number, id in enumerate(asked):
             retried = f"accept-{id}" if number % 2 == 0 else None
             answers = await asyncio.gather(
@@ -153,7 +153,7 @@ async def test_two_processes_that_accept_at_once_give_one_acceptance(desk: Desk)
         assert len({header(record, "ce_id") for record in records}) == len(records) == 24
 
 
-GOOD = {"patient": "p-1", "to": THERE, "service": "surgery", "urgency": "urgent", "reason": REASON}
+GOOD = {"patient": person(), "to": THERE, "service": "surgery", "urgency": "urgent", "reason": REASON}
 
 
 NONSENSE: list[tuple[str, str, str, Any, str]] = [
@@ -165,7 +165,10 @@ NONSENSE: list[tuple[str, str, str, Any, str]] = [
     ("/referrals", "doctor", HERE, GOOD | {"reason": "   "}, "reason"),
     ("/referrals", "doctor", HERE, GOOD | {"reason": "x" * 501}, "reason"),
     ("/referrals", "doctor", HERE, GOOD | {"reason": None}, "reason"),
-    ("/referrals", "doctor", HERE, GOOD | {"patient": ["p-1"]}, "patient"),
+    ("/referrals", "doctor", HERE, GOOD | {"patient": [person()]}, "patient"),
+    ("/referrals", "doctor", HERE, GOOD | {"patient": "Tsering Dolma"}, "patient"),
+    ("/referrals", "doctor", HERE, GOOD | {"patient": "+915550123456"}, "patient"),
+    ("/referrals", "doctor", HERE, GOOD | {"service": "tsering-dolma"}, "service"),
     ("/referrals", "doctor", HERE, GOOD | {"status": "closed"}, "status"),
     ("/referrals", "doctor", HERE, GOOD | {"occurred_at": "yesterday"}, "occurred_at"),
     ("/referrals", "doctor", HERE, GOOD | {"occurred_at": "2099-01-01T00:00:00Z"}, "occurred_at"),
@@ -179,7 +182,7 @@ NONSENSE: list[tuple[str, str, str, Any, str]] = [
 
 
 async def test_nonsense_is_refused_with_its_field_and_changes_nothing(desk: Desk) -> None:
-    asked = await desk.request("p-nonsense")
+    asked = await desk.request("whom nonsense is said about")
     before = len(await desk.told(REFERRAL))
     for path, role, facility, body, field in NONSENSE:
         path = path.replace("{id}", f"/referrals/{asked['id']}")

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from referral_desk import ELSEWHERE, HERE, LOOP, REASON, THERE, Desk, card, open_desk, publish, until
+from referral_desk import ELSEWHERE, HERE, LOOP, REASON, THERE, Desk, card, open_desk, person, publish, until
 
 from deploy.local.testing import TestStack
 from libs.contracts.registration import PATIENT, PatientCorrected, PatientErased, PatientRegistered, PatientVoided
 
-LATE, KNOWN, NEWER, BESIDE = (f"p-{name}-{secrets.token_hex(4)}" for name in ("late", "known", "newer", "beside"))
+LATE, KNOWN, NEWER, BESIDE = (person(f"{name} {secrets.token_hex(4)}") for name in ("late", "known", "newer", "beside"))
 """Patients whose cards are put on the topic: new ones in every run, since the broker may be an old one."""
 
 
@@ -87,9 +87,9 @@ GUREZ, BANDIPORA, SMHS = "JK-BPR-CHC-GUREZ", "JK-BPR-DH-BANDIPORA", "JK-SXR-MC-S
 
 async def test_worklists_hold_one_facilitys_own_oldest_first_and_page_on(desk: Desk) -> None:
     await publish(desk.stack.kafka_bootstrap, PatientRegistered(card=card(KNOWN)), KNOWN, 1)
-    patients = ["p-0", KNOWN, "p-2", "p-3", "p-4"]
+    patients = ["first", KNOWN, "third", "fourth", "fifth"]
     asked = [(await desk.request(patient, origin=GUREZ, to=BANDIPORA))["id"] for patient in patients]
-    returned = await desk.request("p-9", origin=BANDIPORA, to=GUREZ)
+    returned = await desk.request("sent back", origin=BANDIPORA, to=GUREZ)
     for id in (asked[3], asked[1]):
         await desk.step(id, "accept", "doctor", BANDIPORA, {})
 
@@ -174,11 +174,11 @@ async def test_only_doctors_are_shown_the_illness(desk: Desk) -> None:
 
 
 async def test_reading_a_referral_is_logged_with_who_and_why(desk: Desk) -> None:
-    asked = await desk.request("p-read")
+    asked = await desk.request("who is read")
     headers = desk.headers("desk", THERE) | {"X-Purpose": "BTG"}
     await desk.served.client.get(f"/referrals/{asked['id']}", headers=headers)
     await desk.get("doctor", ELSEWHERE, f"/referrals/{asked['id']}")
-    (entry,) = await desk.served.service.database["reads"].find({"patient": "p-read"}).to_list(None)
+    (entry,) = await desk.served.service.database["reads"].find({"patient": person("who is read")}).to_list(None)
     logged = (entry["route"], entry["role"], entry["facility"], entry["purpose"], entry["subject"])
     assert logged == ("GET /referrals/{id}", "desk", THERE, "BTG", f"desk@{THERE}")
 

@@ -6,13 +6,13 @@ import secrets
 from collections.abc import AsyncIterator
 
 import pytest
-from referral_desk import HERE, REASON, THERE, Desk, card, data, open_desk, publish, until
+from referral_desk import HERE, REASON, THERE, Desk, card, data, open_desk, person, publish, until
 
 from deploy.local.testing import TestStack
 from libs.contracts.referral import REFERRAL
 from libs.contracts.registration import PatientRegistered
 
-MAN = f"p-man-{secrets.token_hex(4)}"
+MAN = person(f"a man {secrets.token_hex(4)}")
 BODY = {"patient": MAN, "to": THERE, "service": "obstetrics", "urgency": "emergency", "reason": REASON}
 
 
@@ -58,10 +58,10 @@ async def test_warnings_are_said_before_and_after_and_never_change_on_a_retry(de
 
 async def test_a_check_writes_nothing_but_who_looked(desk: Desk) -> None:
     count = await desk.served.service.database["referrals"].count_documents({})
-    answer = await desk.post("doctor", HERE, "/referrals/check", BODY | {"patient": "p-looked-at"})
+    answer = await desk.post("doctor", HERE, "/referrals/check", BODY | {"patient": person("looked at")})
     assert answer.status_code == 200
     assert await desk.served.service.database["referrals"].count_documents({}) == count
-    (entry,) = await desk.served.service.database["reads"].find({"patient": "p-looked-at"}).to_list(None)
+    (entry,) = await desk.served.service.database["reads"].find({"patient": person("looked at")}).to_list(None)
     assert entry["subject"] == f"doctor@{HERE}"
     assert (await desk.post("desk", HERE, "/referrals/check", BODY)).status_code == 403
 

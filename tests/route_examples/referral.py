@@ -22,7 +22,7 @@ Prepare = Callable[[httpx.AsyncClient, HeadersFor], Awaitable[str]]
 Call = Callable[[httpx.AsyncClient, Headers, str], Awaitable[httpx.Response]]
 
 REQUEST: dict[str, Any] = {
-    "patient": "route-example",
+    "patient": "00000000-0000-4000-8000-000000000000",
     "to": THERE,
     "service": "surgery",
     "urgency": "routine",

@@ -142,8 +142,8 @@ class By:
 
 @dataclass(frozen=True)
 class Request:
-    """`listed` says whether `to` stands in the directory, `withdrawn` whether the patient's record was voided or
-    erased; what is not known yet is not withdrawn."""
+    """What was asked, then what was found: whether `to` stands in the directory, whether any facility there offers the
+    service, and whether the patient's record was voided or erased (what is not known yet is not withdrawn)."""
 
     verb: ClassVar[str] = "request"
     patient: str
@@ -155,7 +155,12 @@ class Request:
     warnings: tuple[Notice, ...] = ()
     answer_within: dt.timedelta | None = None
     listed: bool = True
+    offered: bool = True
     withdrawn: bool = False
+
+    @property
+    def can_be_taken(self) -> bool:
+        return self.listed and self.offered and not self.withdrawn
 
 
 @dataclass(frozen=True)
@@ -273,6 +278,8 @@ def _request(state: Referral | None, command: Request, by: By, now: dt.datetime)
         raise Refused("same-facility", "a referral leads to another facility", field="to")
     if not command.listed:
         raise Refused("unknown-facility", "there is no such facility in the directory", field="to")
+    if not command.offered:
+        raise Refused("unknown-service", "no facility in the directory offers this", field="service")
     if command.withdrawn:
         raise Refused("record-withdrawn", "this patient's record was withdrawn", field="patient")
     return [

@@ -21,7 +21,7 @@ HERE, THERE, ELSEWHERE = "HP-KNR-CHC-POOH", "HP-KNR-RH-PEO", "LA-LEH-DH-SNM"
 SIDES = {HERE: "origin", THERE: "destination"}
 STEPS: tuple[type[Step], ...] = Step.__args__  # type: ignore[attr-defined]
 
-NOT_SAID = {"listed", "withdrawn", "findings", "warnings", "answer_within"}
+NOT_SAID = {"listed", "offered", "withdrawn", "findings", "warnings", "answer_within"}
 """Of a request: what is looked up, and what may always be absent."""
 
 REQUEST = machine.Request("p1", THERE, "surgery", "urgent", "acute abdomen, guarding")
@@ -189,6 +189,7 @@ def test_what_must_be_present_is_named(command: Step, field: str) -> None:
         ({"to": "  "}, "to"),
         ({"patient": ""}, "patient"),
         ({"withdrawn": True}, "patient"),
+        ({"offered": False}, "service"),
         ({"service": ""}, "service"),
         ({"urgency": "soon"}, "urgency"),
         ({"reason": "  "}, "reason"),
