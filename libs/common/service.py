@@ -21,7 +21,7 @@ from libs.common.journal import Journal, NotFound
 from libs.common.listen import Listener, React, Reaction, Subscription, reason_of
 from libs.common.logs import logger
 from libs.common.metrics import Metrics
-from libs.common.middleware import Measured
+from libs.common.middleware import Bounded, Measured
 from libs.common.mongo import ASCENDING, STORE_AWAY, Database, IndexModel, connect, open_database
 from libs.common.rates import Rates
 from libs.common.read_log import ReadLog
@@ -135,11 +135,11 @@ class Service:
             version="1",
             lifespan=self._lifespan,
             dependencies=[Depends(authorise)],
-            max_body_size=self.settings.max_request_bytes,
         )
         app.state.service = self
         problem.install(app)
         app.include_router(pages.router(self))
+        app.add_middleware(Bounded, limit=self.settings.max_request_bytes)
         app.add_middleware(Measured, metrics=self.metrics)
         return app
 
