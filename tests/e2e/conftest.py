@@ -63,14 +63,12 @@ class House:
         """Returns once every event is handled. Raises Unsettled."""
         client = connect(self.stack.mongodb_uri)
         try:
-            asyncio.run(
-                wait_until_settled(client, self.stack.kafka_bootstrap, self.names, 120.0, lambda why: None)
-            )
+            asyncio.run(wait_until_settled(client, self.stack.kafka_bootstrap, self.names, 120.0, lambda why: None))
         finally:
             client.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Broker, store, stand-ins and the four services, on free ports; stopped and removed afterwards."""
     folder = tmp_path_factory.mktemp("house")

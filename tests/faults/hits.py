@@ -22,6 +22,7 @@ from deploy.local.layout import REPOSITORY
 from deploy.local.ports import free_port
 from deploy.local.store import SERVICES
 from deploy.local.testing import TestStack
+from tests.rewinding import rewind
 
 FROZEN_SECONDS = 13.0
 """Longer than a consumer's session (10 s) and a relay's lease (4 s)."""
@@ -163,18 +164,8 @@ def _newer_card_follows(record: object, partition: TopicPartition) -> bool:
 def replay(service: str, stack: TestStack, chance: random.Random) -> None:
     """The service is stopped, its groups forget everything, and it reads every topic from the beginning."""
     stack.processes.stop(service)
-    asyncio.run(_forget(stack.kafka_bootstrap, f"hillhealth.{service}."))
+    asyncio.run(rewind(stack.kafka_bootstrap, f"hillhealth.{service}."))
     start_service(stack, service)
-
-
-async def _forget(bootstrap: str, prefix: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        groups = [name for name, *_ in await admin.list_consumer_groups() if name.startswith(prefix)]
-        await admin.delete_consumer_groups(groups)
-    finally:
-        await admin.close()
 
 
 POISON_TOPICS = ("referral.referral.v1", "grievance.grievance.v1", "registration.visit.v1", "registration.patient.v1")
