@@ -5,23 +5,26 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
-from libs.common.access import Forbidden
+from libs.common.access import Access, Forbidden
 from libs.common.mongo import Document
 from libs.common.read_log import ReadLog
 from libs.common.refusal import Refused
-from libs.common.web import Body, Reading, Requested
+from libs.common.web import Body, Reading, Requested, Write
 from libs.contracts.event import Code, Instant
 from libs.contracts.notifications import Channel
 from services.notifications import store, usecases
+from services.notifications.domain import preference
 from services.notifications.domain.message import Message, Status
+from services.notifications.domain.preference import Choice, Refusable, Scope
 from services.notifications.store import MESSAGE
 from services.notifications.usecases import Post
 
 Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=200)]
+Person = Annotated[str, Path(pattern=r"^(patient|contact):[A-Za-z0-9-]{1,64}$")]
 Recipient = Annotated[
     str | None, Query(max_length=120, description="`patient:<id>`, `contact:<id>` or `<role>@<facility>`")
 ]
@@ -81,6 +84,19 @@ class MessageDetail(MessageAnswer):
     history: list[Entry]
 
 
+class Statement(Body):
+    """Whether a channel may be used for a purpose."""
+
+    channel: Refusable
+    scope: Scope = "all"
+    allowed: bool
+
+
+class PreferencesAnswer(BaseModel):
+    recipient: str
+    choices: list[Choice]
+
+
 class Resolution(Body):
     """What a person found out about a message whose outcome is unknown."""
 
@@ -95,13 +111,56 @@ def _entry(entry: Document) -> Entry:
 
 def router(post: Post, read_log: ReadLog) -> APIRouter:
     routes = APIRouter()
+    _feed(routes, post, read_log)
+    _preferences(routes, post)
+    _messages(routes, post)
+    return routes
 
+
+def _own(access: Access) -> str:
+    """The patient that a citizen is. Raises Forbidden."""
+    patient = access.caller.patient
+    if not patient:
+        raise Forbidden("your token names no patient")
+    return patient
+
+
+def _preferences(routes: APIRouter, post: Post) -> None:
+    async def show(recipient: str) -> PreferencesAnswer:
+        found = await store.preferences_of(post.database, recipient)
+        return PreferencesAnswer(recipient=recipient, choices=list(found.choices) if found else [])
+
+    async def state(recipient: str, body: Statement, request: Write) -> PreferencesAnswer:
+        said = preference.State(recipient, body.channel, body.scope, body.allowed, request.cause.occurred_at)
+        outcome = await usecases.state_preference(post, said, request.cause, request.access)
+        return PreferencesAnswer(recipient=recipient, choices=list(outcome.state.choices))
+
+    @routes.get("/preferences", tags=["preferences"])
+    async def own(access: Reading) -> PreferencesAnswer:
+        """What I said about how I want to be told."""
+        return await show(f"patient:{_own(access)}")
+
+    @routes.post("/preferences", tags=["preferences"])
+    async def state_own(body: Statement, request: Requested) -> PreferencesAnswer:
+        """I agree to a channel, or refuse it: heeded at once. Named emergencies are told all the same."""
+        return await state(f"patient:{_own(request.access)}", body, request)
+
+    @routes.get("/recipients/{recipient}/preferences", tags=["preferences"])
+    async def of(recipient: Person, access: Reading) -> PreferencesAnswer:
+        """What a person said."""
+        return await show(recipient)
+
+    @routes.post("/recipients/{recipient}/preferences", tags=["preferences"])
+    async def state_for(recipient: Person, body: Statement, request: Requested) -> PreferencesAnswer:
+        """Written down for somebody who said so on the phone or on paper."""
+        return await state(recipient, body, request)
+
+
+def _feed(routes: APIRouter, post: Post, read_log: ReadLog) -> None:
     @routes.get("/feed", tags=["feed"])
     async def feed(access: Reading, cursor: Cursor = None, limit: Limit = 50) -> Feed:
         """What I was told, newest first; the reading is logged."""
-        patient = access.caller.patient
-        if not patient:
-            raise Forbidden("your token names no patient")
+        patient = _own(access)
         await read_log.record(access, patient=patient)
         documents, following = await store.feed(post.database, access, patient, cursor, limit)
         items = []
@@ -118,6 +177,8 @@ def router(post: Post, read_log: ReadLog) -> APIRouter:
             )
         return Feed(items=items, next=following)
 
+
+def _messages(routes: APIRouter, post: Post) -> None:
     @routes.get("/messages", tags=["messages"])
     async def messages(
         access: Reading,
@@ -146,5 +207,3 @@ def router(post: Post, read_log: ReadLog) -> APIRouter:
         """A person settles an unknown outcome; who did stands in the message's history."""
         outcome = await usecases.resolve(post, id, body.outcome, request.cause, request.access)
         return MessageAnswer.of(outcome.id, outcome.state)
-
-    return routes

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from libs.common.service import Service
 from libs.contracts import grievance, referral, registration
 from libs.contracts.notifications import Channel
-from services.notifications import api, catalogue, stream, usecases
+from services.notifications import api, catalogue, store, stream, usecases
 from services.notifications.access import ACCESS
 from services.notifications.channels import Provider
 from services.notifications.channels.in_app import InApp
@@ -19,7 +19,7 @@ from services.notifications.channels.smtp import Smtp
 from services.notifications.metrics import MessageMetrics
 from services.notifications.sending import Sending
 from services.notifications.settings import Settings
-from services.notifications.store import MESSAGE, Recipients
+from services.notifications.store import MESSAGE, PREFERENCES, Recipients
 from services.notifications.usecases import Post
 
 
@@ -30,7 +30,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service = Service(
         "notifications",
         settings,
-        kinds=(MESSAGE,),
+        kinds=(MESSAGE, PREFERENCES),
         access=ACCESS,
         about="Tells people and desks of each step, in their language, once.",
     )
@@ -60,7 +60,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings=settings,
         routing=routing,
         wording=wording,
-        recipients=Recipients(patients, contacts, facilities, routing.mailbox_language),
+        recipients=Recipients(
+            patients,
+            contacts,
+            facilities,
+            partial(store.preferences_of, service.database),
+            routing.mailbox_language,
+        ),
         sending=sending,
         metrics=metrics,
         chance=chance,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from libs.common.mongo import Database, Document
 from libs.common.paging import page
 from libs.contracts import notifications as contract
 from libs.contracts.notifications import Channel
-from services.notifications.domain import message
+from services.notifications.domain import message, preference
 from services.notifications.domain.message import ENTERED_IN_ERROR, RECIPIENT_ERASED, Plan
 from services.notifications.domain.template import FALLBACK
 
@@ -35,6 +36,15 @@ MESSAGE = AggregateType(
         ("state.awaiting",),
     ),
 )
+
+PREFERENCES = AggregateType(
+    name="preferences",
+    collection="preferences",
+    state=preference.Preferences,
+    events=preference.EVENTS,
+    evolve=preference.evolve,
+)
+"""One document per person who said something; its id is the recipient."""
 
 NAME_KEPT_SECONDS = 60.0
 """How long a facility's name is believed before its card is read again."""
@@ -71,12 +81,21 @@ class Known:
     addresses: Mapping[Channel, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     gone: str | None = None
+    refused: frozenset[Channel] = frozenset()
 
 
 class Recipients:
     """Who is behind a recipient, from the cards that other services publish."""
 
-    def __init__(self, patients: Cards, contacts: Cards, facilities: Cards, mailbox_language: str = FALLBACK) -> None:
+    def __init__(
+        self,
+        patients: Cards,
+        contacts: Cards,
+        facilities: Cards,
+        preferences: Callable[[str], Awaitable[preference.Preferences | None]],
+        mailbox_language: str = FALLBACK,
+    ) -> None:
+        self._preferences = preferences
         self._people = {"patient": patients, "contact": contacts}
         self._facilities = facilities
         self._mailbox_language = mailbox_language
@@ -86,7 +105,9 @@ class Recipients:
         """`card` is the person's card where the event itself carries it."""
         kind, _, key = plan.recipient.partition(":")
         if kind in self._people:
-            known = await self._person(kind, key, card)
+            known, stated = await asyncio.gather(self._person(kind, key, card), self._preferences(plan.recipient))
+            if stated is not None and isinstance(known, Known) and plan.override is None:
+                known = dataclasses.replace(known, refused=stated.refused(plan.purpose))
         else:
             known = await self._mailbox(plan.recipient)
         if isinstance(known, NotYet) or known.gone:
@@ -100,7 +121,7 @@ class Recipients:
                     return NotYet(f"facility:{value}")
                 value = facility["name"]
             values[variable.name] = value
-        return Known(known.language, known.addresses, values)
+        return dataclasses.replace(known, values=values)
 
     async def _person(self, kind: str, key: str, card: Mapping[str, Any] | None) -> Known | NotYet:
         people = self._people[kind]
@@ -132,6 +153,11 @@ class Recipients:
             if card is not None:
                 self._kept[code] = (card, time.monotonic() + NAME_KEPT_SECONDS)
         return card
+
+
+async def preferences_of(database: Database, recipient: str) -> preference.Preferences | None:
+    found = await database[PREFERENCES.collection].find_one({"_id": recipient}, {"state": 1})
+    return preference.Preferences.model_validate(found["state"]) if found else None
 
 
 async def any_waiting(database: Database) -> bool:

@@ -16,10 +16,11 @@ from libs.common.mongo import Database, Document
 from libs.contracts.event import Event
 from libs.contracts.notifications import Channel, MessageErased
 from services.notifications import store
-from services.notifications.domain import message
+from services.notifications.domain import message, preference
 from services.notifications.domain.message import (
     NO_ADDRESS,
     OPEN,
+    OPTED_OUT,
     TOO_LATE,
     Await,
     Command,
@@ -39,7 +40,7 @@ from services.notifications.domain.template import Wording
 from services.notifications.metrics import MessageMetrics
 from services.notifications.sending import Sending
 from services.notifications.settings import Settings
-from services.notifications.store import MESSAGE, Known, NotYet, Recipients, message_id
+from services.notifications.store import MESSAGE, PREFERENCES, Known, NotYet, Recipients, message_id
 
 SERVICE = "notifications"
 
@@ -80,6 +81,8 @@ def plans(routing: Routing, event_id: str, event: Event, occurred_at: dt.datetim
             channels=target.channels,
             useful_until=target.useful_until,
             variables=target.variables,
+            purpose=target.purpose,
+            override=target.override,
         )
         for target in routing.targets(event, occurred_at)
     ]
@@ -124,7 +127,7 @@ async def complete(post: Post, id: str, *, reschedule: bool) -> None:
             await _step(post, id, again, "look", state.looks)
         return
     said = _said(post, state.plan, state.channel, known)
-    if isinstance(said, Render) and post.domain_now() < state.useful_until:
+    if isinstance(said, Render):
         await _follow(post, state.plan, said.also, known, _cause_of(state))
     outcome = await _step(post, id, said, "complete", 1)
     _settle(post, outcome)
@@ -137,6 +140,8 @@ def _said(post: Post, plan: Plan, channel: Channel, known: Known) -> Render | Se
         return Settle(plan, channel, "lapsed", known.gone)
     if channel not in known.addresses:
         return Settle(plan, channel, "failed", NO_ADDRESS)
+    if channel in known.refused:
+        return Settle(plan, channel, "lapsed", OPTED_OUT)
     limit = VARIABLE_LIMIT if channel == "sms" else None
     rendered = post.wording.render(plan.template, known.language, known.values, limit=limit)
     size = count(rendered.text)
@@ -228,8 +233,9 @@ async def _attempt(post: Post, id: str, state: Message) -> None:
     if isinstance(known, NotYet):
         raise CardMissing
     address = known.addresses.get(state.channel)
-    if known.gone or address is None:
-        _settle(post, await _step(post, id, Lapse(known.gone or NO_ADDRESS), "lapse", 1))
+    if known.gone or address is None or state.channel in known.refused:
+        reason = known.gone or (NO_ADDRESS if address is None else OPTED_OUT)
+        _settle(post, await _step(post, id, Lapse(reason), "lapse", 1))
         return
     now = machine_now()
     claim = message.Claim(now, now + dt.timedelta(seconds=post.settings.lease_attempt_seconds))
@@ -256,6 +262,15 @@ async def forget(post: Post, recipient: str) -> None:
         if state.text or state.subject:
             cause = timer_cause("erase", 1, 0, aggregate=id, service=SERVICE, now=post.clock.now())
             await post.journal.erase(MESSAGE, id, MessageErased(**state.facts), cause, SYSTEM)
+
+
+async def state_preference(
+    post: Post, command: preference.State, cause: Cause, access: Access
+) -> Outcome[preference.Preferences]:
+    """A person's choice, heeded from now on: what is already at a provider cannot be called back."""
+    return await post.journal.append(
+        PREFERENCES, command.recipient, lambda state: preference.decide(state, command), cause, access
+    )
 
 
 async def resolve(

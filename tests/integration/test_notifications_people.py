@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
+import pytest
 from notifications_post import (
     Inboxes,
     Messages,
@@ -11,12 +13,13 @@ from notifications_post import (
     eventually,
     new_id,
     registered,
+    requested,
     token,
 )
 
 from deploy.local.testing import Served, TestStack
 from libs.common.clock import machine_now
-from libs.contracts import registration
+from libs.contracts import referral, registration
 
 pytest_plugins = ("notifications_fixtures",)
 
@@ -83,3 +86,76 @@ async def test_nothing_personal_leaves_by_metrics(served: Served) -> None:
     assert "hillhealth_sms_segments_total" in text
     assert "5550" not in text
     assert "Marked" not in text
+
+
+async def test_who_refuses_sms_gets_none_from_then_on_but_in_a_named_emergency(
+    stack: TestStack, served: Served, world: Others, messages: Messages, inboxes: Inboxes
+) -> None:
+    who = await registered(world, messages)
+    citizen = {"Authorization": f"Bearer {stack.issuer.token(role='citizen', facility='', patient=who)}"}
+    said = {"channel": "sms", "allowed": False}
+    key = {"Idempotency-Key": new_id()}
+    first, again = [await served.client.post("/preferences", json=said, headers=citizen | key) for _ in range(2)]
+    assert first.status_code == 200
+    assert first.json() == again.json()
+    assert [(c["channel"], c["scope"], c["allowed"]) for c in first.json()["choices"]] == [("sms", "all", False)]
+
+    found = await messages.settled(await world.publish(token(who), new_id()), 2)
+    assert found["patient", "in-app"]["is"] == "sent"
+    assert (found["patient", "sms"]["is"], found["patient", "sms"]["state"]["reason"]) == ("lapsed", "opted-out")
+    assert inboxes.sms(found["patient", "sms"]["_id"]) == []
+
+    emergency = requested(who).model_dump() | {"urgency": "emergency"}
+    told = await messages.settled(await world.publish(referral.ReferralAccepted(**emergency), new_id()), 2)
+    assert told["patient", "sms"]["is"] == "sent"
+    assert told["patient", "sms"]["state"]["override"] == "emergency-referral"
+
+    operator = {"Authorization": f"Bearer {stack.issuer.token(role='operator', facility='')}"}
+    answer = await served.client.post(
+        f"/recipients/patient:{who}/preferences",
+        json=said | {"allowed": True},
+        headers=operator | {"Idempotency-Key": new_id()},
+    )
+    assert answer.json() == (await served.client.get("/preferences", headers=citizen)).json()
+    after = await messages.settled(await world.publish(token(who), new_id()), 2)
+    assert after["patient", "sms"]["is"] == "sent"
+
+
+async def test_a_refusal_stops_what_is_queued(
+    stack: TestStack, served: Served, world: Others, messages: Messages, inboxes: Inboxes
+) -> None:
+    who = await registered(world, messages)
+    await inboxes.plant(sms={"status": 429, "times": 1000})
+    event = await world.publish(token(who), new_id())
+
+    async def tried() -> bool:
+        found = await messages.of(event)
+        return ("patient", "sms") in found and found["patient", "sms"]["state"]["attempt"] >= 1
+
+    await eventually(tried)
+    citizen = {"Authorization": f"Bearer {stack.issuer.token(role='citizen', facility='', patient=who)}"}
+    said = {"channel": "sms", "scope": "care", "allowed": False}
+    await served.client.post("/preferences", json=said, headers=citizen | {"Idempotency-Key": new_id()})
+    sms = (await messages.settled(event, 2))["patient", "sms"]
+    assert (sms["is"], sms["state"]["reason"]) == ("lapsed", "opted-out")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/preferences", {"channel": "in-app", "allowed": False}, "channel"),
+        ("/preferences", {"channel": "sms"}, "allowed"),
+        ("/preferences", {"channel": "sms", "allowed": False, "who": "x"}, "who"),
+        ("/messages/x/resolve", {"outcome": "perhaps"}, "outcome"),
+    ],
+)
+async def test_bad_input_is_named_and_nothing_changes(
+    stack: TestStack, served: Served, messages: Messages, path: str, body: dict[str, Any], field: str
+) -> None:
+    role = "citizen" if path == "/preferences" else "operator"
+    token_ = stack.issuer.token(role=role, facility="", patient="p-bad" if role == "citizen" else None)
+    headers = {"Authorization": f"Bearer {token_}", "Idempotency-Key": new_id()}
+    answer = await served.client.post(path, json=body, headers=headers)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert await messages.database["preferences"].count_documents({"_id": "patient:p-bad"}) == 0

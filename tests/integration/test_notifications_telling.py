@@ -206,10 +206,11 @@ async def test_officers_hear_of_an_anonymous_complaint_and_nobody_else_does(
 async def test_what_is_too_old_lapses_and_is_not_sent(world: Others, messages: Messages, inboxes: Inboxes) -> None:
     who = await registered(world, messages)
     event = await world.publish(token(who), new_id(), occurred_at=machine_now() - dt.timedelta(hours=13))
-    found = await messages.settled(event, 1)
-    lead = found["patient", "in-app"]
-    assert (lead["is"], lead["state"]["reason"]) == ("lapsed", "too-late")
-    assert inboxes.sms(message_id(event, f"patient:{who}", "sms")) == []
+    found = await messages.settled(event, 2)
+    for channel in ("in-app", "sms"):
+        document = found["patient", channel]
+        assert (document["is"], document["state"]["reason"]) == ("lapsed", "too-late")
+    assert inboxes.sms(found["patient", "sms"]["_id"]) == []
 
 
 async def test_what_waits_too_long_lapses(served: Served, world: Others, messages: Messages) -> None:

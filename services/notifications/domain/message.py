@@ -30,6 +30,7 @@ from libs.contracts.notifications import (
     MessageOutcomeUnknown,
     MessageSent,
 )
+from services.notifications.domain.preference import Purpose
 from services.notifications.domain.routing import Variable
 from services.notifications.domain.segments import Encoding
 from services.notifications.domain.template import UNDETERMINED
@@ -39,6 +40,7 @@ Status = Literal["waiting", "queued", "sending", "sent", "failed", "lapsed", "ou
 TOO_LATE = "too-late"
 RECIPIENT_ERASED = "recipient-erased"
 ENTERED_IN_ERROR = "entered-in-error"
+OPTED_OUT = "opted-out"
 NO_ADDRESS = "no-address"
 
 ASKS_BEFORE_UNKNOWN = 24
@@ -59,6 +61,9 @@ class Plan(BaseModel):
     """Every channel the routing allows for this recipient, in order."""
     useful_until: Instant
     variables: tuple[Variable, ...] = ()
+    purpose: Purpose = "care"
+    override: str | None = None
+    """The named emergency for which a refusal of a channel does not count."""
 
 
 class _Created(Event):
@@ -87,7 +92,9 @@ class MessageRendered(_Created):
 
 
 class MessagePlanned(_Created):
-    """There is something to tell and no text: it lapses or fails in the same breath."""
+    """There is something to tell and no text: it lapses or fails in the same breath. `also` as in MessageRendered."""
+
+    also: tuple[Channel, ...] = ()
 
 
 class SendAttempted(Event):
@@ -170,6 +177,8 @@ def evolve(state: Message | None, event: Event) -> Message:
     match event:
         case CardAwaited():
             change = {"status": "waiting", "awaiting": event.card, "looks": event.looks, "retry_at": event.look_at}
+        case MessagePlanned():
+            change = {"also": event.also}
         case MessageRendered():
             change = event.model_dump(include={"language", "text", "subject", "encoding", "segments", "retry_at"})
             change |= {"status": "queued", "awaiting": None, "also": event.also}
@@ -324,8 +333,10 @@ def decide(state: Message | None, command: Command, now: dt.datetime) -> Sequenc
 
 def _begin(state: Message | None, command: Await | Render | Settle, now: dt.datetime) -> Sequence[Event]:
     plan, channel = command.plan, command.channel
-    planned: tuple[Event, ...] = () if state else (MessagePlanned(plan=plan, channel=channel),)
-    as_planned = state or evolve(None, MessagePlanned(plan=plan, channel=channel))
+    also = command.also if isinstance(command, Render) else ()
+    plain = MessagePlanned(plan=plan, channel=channel, also=also)
+    planned: tuple[Event, ...] = () if state else (plain,)
+    as_planned = state or evolve(None, plain)
     if isinstance(command, Settle):
         settled = MessageLapsed if command.as_ == "lapsed" else MessageFailed
         return (*planned, settled(**as_planned.facts, reason=command.reason))

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libs.contracts.event import Code, Event
 from libs.contracts.notifications import Channel
+from services.notifications.domain.preference import Purpose
 from services.notifications.domain.template import FALLBACK, Wording
 
 Audience = Literal["patient", "reporter", "desk-of-destination", "officers"]
@@ -41,6 +42,19 @@ class Source(BaseModel):
     form: Form = Field("text", alias="as")
 
 
+class Override(BaseModel):
+    """An emergency, by its name, in which a person is told although they refused the channel."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Code
+    when: dict[str, str] = Field(min_length=1)
+    """Fields of the event and the values they must have."""
+
+    def holds(self, event: Any) -> bool:
+        return all(str(_value(event, field)) == value for field, value in self.when.items())
+
+
 class Tell(BaseModel):
     """One audience of one event. `channels` in order; those a person has no address for are left out."""
 
@@ -52,6 +66,8 @@ class Tell(BaseModel):
     useful_hours: float = Field(gt=0)
     """Hours after the event happened during which it is worth telling."""
     variables: dict[str, Source] = {}
+    purpose: Purpose = "care"
+    override: Override | None = None
 
     @model_validator(mode="after")
     def _led(self) -> Tell:
@@ -73,6 +89,8 @@ class Target(NamedTuple):
     template: str
     useful_until: dt.datetime
     variables: tuple[Variable, ...]
+    purpose: Purpose
+    override: str | None
 
 
 def _patient(event: Any) -> str | None:
@@ -145,7 +163,8 @@ class Routing(BaseModel):
                 for name, source in tell.variables.items()
             )
             until = occurred_at + dt.timedelta(hours=tell.useful_hours)
-            found.append(Target(recipient, tell.channels, tell.template, until, variables))
+            override = tell.override.name if tell.override and tell.override.holds(event) else None
+            found.append(Target(recipient, tell.channels, tell.template, until, variables, tell.purpose, override))
         return found
 
     def faults(self, public: Mapping[str, type[Event]], wording: Wording) -> list[str]:
@@ -162,7 +181,8 @@ def _faults(tell: Tell, event: type[Event], wording: Wording) -> list[str]:
     wrong = [f"{tell.audience} needs {name}" for name in NEEDS.get(tell.audience, ()) if name not in event.model_fields]
     if tell.audience == "patient" and not {"patient", "card"} & event.model_fields.keys():
         wrong.append("patient needs patient or card")
-    wrong += [f"no field {s.field}" for s in tell.variables.values() if not _has_field(event, s.field)]
+    fields = [source.field for source in tell.variables.values()] + list(tell.override.when if tell.override else ())
+    wrong += [f"no field {field}" for field in fields if not _has_field(event, field)]
     try:
         needed = wording.placeholders(tell.template)
     except KeyError:
