@@ -88,7 +88,7 @@ class KeySet:
         try:
             document = await self._document()
             keys = jwt.PyJWKSet.from_dict(document)
-        except (httpx.HTTPError, OSError, ValueError, TypeError, AttributeError, jwt.PyJWTError) as error:
+        except (httpx.HTTPError, OSError, ValueError, TypeError, LookupError, AttributeError, jwt.PyJWTError) as error:
             log.warning("key set not available", extra={"error": type(error).__name__})
             return
         self._keys = {key.key_id: key for key in keys.keys if key.key_id}
