@@ -14,9 +14,12 @@ STAFF = (*PARTIES, "operator")
 PLACES = ("origin", "destination", "escalated_at")
 
 
+_FIRST = {"request": "POST /referrals", "ask": "POST /advice"}
+
+
 def route(command: str) -> str:
     """The route on which a command of the machine is asked for."""
-    return "POST /referrals" if command == "request" else f"POST /referrals/{{id}}/{command}"
+    return _FIRST.get(command, f"POST /referrals/{{id}}/{command}")
 
 
 ACCESS: Table = {

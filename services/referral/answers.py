@@ -11,8 +11,9 @@ from libs.common.mongo import Document
 from libs.contracts.event import PUBLIC, Instant
 from libs.contracts.referral import FacilityCard, ReferralEvent, ReferralRequested, Urgency
 from services.referral.domain.dataset import Findings, Notice
+from services.referral.domain.events import EVENTS, AdviceAsked
 from services.referral.domain.moves import Move, Status, Transport
-from services.referral.domain.referral import Referral, ReferralLapsed
+from services.referral.domain.referral import Referral
 from services.referral.patients import NotYetKnown, Patient, Withdrawn
 
 NOT_YET_KNOWN = "not yet known"
@@ -131,6 +132,8 @@ class Detail(Answer):
     reason: str | None = None
     summary: str | None = None
     advice: str | None = None
+    verdict: str | None = None
+    specialist_text: str | None = None
     findings: Findings | None = None
     completeness: int | None = None
     warnings: tuple[Notice, ...] = ()
@@ -145,6 +148,8 @@ class Detail(Answer):
                 "reason": state.reason or None,
                 "summary": state.summary or None,
                 "advice": state.advice or None,
+                "verdict": state.verdict,
+                "specialist_text": state.specialist_text or None,
                 "findings": state.findings,
                 "completeness": state.completeness,
                 "warnings": state.warnings,
@@ -186,6 +191,12 @@ class MovesAnswer(Answer):
     moves: list[MoveAnswer]
 
 
+_PRIVATE = {event.TYPE: event for event in EVENTS if event.TOPIC is None}
+_BEGINNINGS = {ReferralRequested.TYPE, AdviceAsked.TYPE}
+_CODES = {"reason", "mode", "outcome", "verdict", "escalated_to"}
+"""Fields that hold a code or a role, where the contract or we say so; all else may be free text."""
+
+
 class HistoryEntry(Answer):
     """One thing that happened, by whom (role and facility) and when; without free text."""
 
@@ -198,15 +209,15 @@ class HistoryEntry(Answer):
     @classmethod
     def of(cls, entry: Document) -> HistoryEntry | None:
         """None for what nobody is shown."""
-        contract = PUBLIC.get(entry["type"], ReferralLapsed if entry["type"] == ReferralLapsed.TYPE else None)
-        if contract is None:
+        shown = PUBLIC.get(entry["type"]) or _PRIVATE.get(entry["type"])
+        if shown is None:
             return None
-        own = set(contract.model_fields) - set(ReferralEvent.model_fields) - {"at"}
-        if contract is ReferralRequested:
+        own = (set(shown.model_fields) - set(ReferralEvent.model_fields)) & _CODES
+        if entry["type"] in _BEGINNINGS:
             own = {"destination", "service", "urgency"}
         said: dict[str, Any] = entry["data"]
         return cls(
-            type=contract.__name__,
+            type=shown.__name__,
             occurred_at=entry["occurred_at"],
             recorded_at=entry["recorded_at"],
             actor=entry["actor"],

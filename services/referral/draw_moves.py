@@ -66,7 +66,8 @@ second dimension: a patient may arrive without ever having departed.
 
 {table()}
 
-Fields in brackets may be absent. `ReferralLapsed` is private to the journal; it names the role that was told.
+Fields in brackets may be absent. What is told of advice and of lapses is private
+to the journal; a lapse names the role that was told.
 """
 
 

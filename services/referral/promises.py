@@ -29,17 +29,25 @@ class _File(BaseModel):
     emergency: _Minutes
     urgent: _Minutes
     routine: _Minutes
+    advice: _Minutes
 
 
 @dataclass(frozen=True)
 class Promises:
-    """Minutes by urgency and level."""
+    """Minutes by urgency, or `advice`, and level."""
 
     minutes: dict[str, dict[str, int]]
 
     def answer_within(self, urgency: Urgency, level: str | None) -> dt.timedelta:
         """How long the destination has. A level that the file does not name, or is not known, has the time of any."""
-        by_level = self.minutes[urgency]
+        return self._within(urgency, level)
+
+    def advise_within(self, level: str | None) -> dt.timedelta:
+        """The same of a question for advice."""
+        return self._within("advice", level)
+
+    def _within(self, what: str, level: str | None) -> dt.timedelta:
+        by_level = self.minutes[what]
         return dt.timedelta(minutes=by_level.get(level or ANY_LEVEL, by_level[ANY_LEVEL]))
 
 

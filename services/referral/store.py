@@ -13,12 +13,13 @@ from libs.common.paging import page
 from libs.contracts import referral as contract
 from libs.contracts.referral import FacilityCard
 from services.referral.domain import facility, referral
+from services.referral.domain.events import EVENTS
 
 REFERRAL = AggregateType(
     name="referral",
     collection="referrals",
     state=referral.Referral,
-    events=referral.EVENTS,
+    events=EVENTS,
     evolve=referral.evolve,
     topic=contract.REFERRAL,
     due=referral.due,

@@ -18,8 +18,9 @@ from libs.contracts.registration import PatientCard
 from services.referral import store
 from services.referral.directory import Row
 from services.referral.domain import dataset, facility
+from services.referral.domain.commands import Ask, By, Convert, Request, Step
 from services.referral.domain.facility import Facility
-from services.referral.domain.referral import By, Referral, Request, Step, decide, overdue
+from services.referral.domain.referral import Referral, decide, overdue
 from services.referral.patients import Patients, Withdrawn
 from services.referral.promises import Promises
 from services.referral.store import FACILITY, REFERRAL
@@ -55,10 +56,14 @@ async def consider(around: Surroundings, clock: Clock, command: Request, access:
             today=clock.now().astimezone(INDIA).date(),
         ),
     )
+    level = destination.level if destination else None
+    within = around.promises.advise_within(level)
+    if not isinstance(command, Ask):
+        within = around.promises.answer_within(command.urgency, level)
     return dataclasses.replace(
         command,
         warnings=warnings,
-        answer_within=around.promises.answer_within(command.urgency, destination.level if destination else None),
+        answer_within=within,
         listed=destination is not None,
         offered=offered,
         withdrawn=isinstance(patient, Withdrawn),
@@ -68,9 +73,10 @@ async def consider(around: Surroundings, clock: Clock, command: Request, access:
 async def request(
     journal: Journal, around: Surroundings, clock: Clock, command: Request, cause: Cause, access: Access
 ) -> Outcome[Referral]:
-    """A new referral from the caller's facility. A patient whose card has not come yet is accepted.
+    """A new referral from the caller's facility, or a question for advice before one.
 
-    Raises Refused for a facility or a service that is not in the directory and for a record that was withdrawn.
+    A patient whose card has not come yet is accepted. Raises Refused for a facility or a service that is not in the
+    directory, and for a record that was withdrawn.
     """
     asked = await consider(around, clock, command, access)
     by = _by(access)
@@ -89,11 +95,21 @@ async def step(
     return await journal.append(REFERRAL, id, lambda state: decide(state, command, by, clock.now()), cause, access)
 
 
+async def convert(
+    journal: Journal, around: Surroundings, clock: Clock, id: str, cause: Cause, access: Access
+) -> Outcome[Referral]:
+    """What was a question becomes a request, with a promise of its own from now. Raises as `step`."""
+    asked = await journal.read(REFERRAL, id, access)
+    destination = await store.facility_card(around.database, asked.destination)
+    within = around.promises.answer_within(asked.urgency, destination.level if destination else None)
+    return await step(journal, clock, id, Convert(within), cause, access)
+
+
 async def lapse(journal: Journal, database: Database, clock: Clock, id: str, state: Referral) -> Outcome[Referral]:
-    """The promise to answer is broken: the nodal officer one level above the destination is told, once."""
+    """The promise to answer or advise is broken: the nodal officer one level above the destination is told, once."""
     destination = await store.facility_card(database, state.destination)
     above = destination.refers_to if destination and destination.refers_to else state.destination
-    cause = timer_cause("answer", 1, 0, aggregate=id, service="referral", now=clock.now())
+    cause = timer_cause(state.status, 1, 0, aggregate=id, service="referral", now=clock.now())
     return await journal.append(
         REFERRAL, id, lambda current: overdue(current, f"nodal-officer@{above}", clock.now()), cause, SYSTEM
     )

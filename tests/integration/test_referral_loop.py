@@ -86,9 +86,10 @@ async def test_a_retry_gets_its_first_answer_and_a_second_acceptance_is_refused(
 async def test_every_route_of_the_machine_refuses_another_role_and_another_facility(desk: Desk) -> None:
     asked = await desk.request()
     bodies: dict[str, dict[str, Any]] = {command: body for command, _, _, body in LOOP}
+    bodies |= {"advise": {"verdict": "send", "text": "at once"}, "convert": {}, "treat-here": {}, "withdraw": {}}
     bodies |= {"decline": {"reason": "no-bed"}, "cancel": {"reason": "patient-improved"}, "no-show": {}}
     for move in moves.commands():
-        if move.command == "request":
+        if move.command in ("request", "ask"):
             continue
         path, body = f"/referrals/{asked['id']}/{move.command}", bodies[move.command]
         home = HERE if move.side == "origin" else THERE

@@ -35,6 +35,13 @@ PATH: list[tuple[str, str, str, dict[str, Any]]] = [
     ("back-refer", "doctor", THERE, {"advice": "rest"}),
     ("acknowledge", "doctor", HERE, {}),
 ]
+ADVICE: list[tuple[bool, str, str, str, dict[str, Any]]] = [
+    (False, "advise", "doctor", THERE, {"verdict": "treat-there", "text": "plaster and rest"}),
+    (False, "withdraw", "doctor", HERE, {}),
+    (False, "convert", "doctor", HERE, {}),
+    (True, "treat-here", "doctor", HERE, {}),
+]
+"""Whether advice was given before, and the move."""
 ASIDE: list[tuple[int, str, str, str, dict[str, Any]]] = [
     (0, "decline", "doctor", THERE, {"reason": "no-bed"}),
     (0, "cancel", "doctor", HERE, {"reason": "patient-improved"}),
@@ -63,6 +70,20 @@ def _after(steps: int) -> Prepare:
     return prepare
 
 
+def _after_question(advised: bool) -> Prepare:
+    async def prepare(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+        asked = await client.post("/advice", json=REQUEST, headers=_key(headers_for("doctor", HERE)))
+        asked.raise_for_status()
+        id = str(asked.json()["id"])
+        if advised:
+            body = {"verdict": "treat-there", "text": "plaster and rest"}
+            headers = _key(headers_for("doctor", THERE))
+            (await client.post(f"/referrals/{id}/advise", json=body, headers=headers)).raise_for_status()
+        return id
+
+    return prepare
+
+
 def _move(command: str, body: dict[str, Any]) -> Call:
     async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
         return await client.post(f"/referrals/{id}/{command}", json=body, headers=_key(headers))
@@ -81,8 +102,11 @@ async def _worklist(client: httpx.AsyncClient, headers: Headers, id: str) -> htt
     return await client.get("/referrals", params={"box": "sent"}, headers=dict(headers))
 
 
-async def _request(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
-    return await client.post("/referrals", json=REQUEST, headers=_key(headers))
+def _request(path: str) -> Call:
+    async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+        return await client.post(path, json=REQUEST, headers=_key(headers))
+
+    return call
 
 
 def _of_another(answer: httpx.Response) -> bool:
@@ -96,14 +120,27 @@ def _own_origin(answer: httpx.Response) -> bool:
 _MOVES = [(steps, *move) for steps, move in enumerate(PATH)] + ASIDE
 
 EXAMPLES: list[dict[str, Any]] = [
-    {
-        "route": "POST /referrals",
-        "role": "doctor",
-        "facility": HERE,
-        "prepare": _after(0),
-        "call": _request,
-        "refused": _own_origin,
-    },
+    *(
+        {
+            "route": f"POST {path}",
+            "role": "doctor",
+            "facility": HERE,
+            "prepare": _after(0),
+            "call": _request(path),
+            "refused": _own_origin,
+        }
+        for path in ("/referrals", "/advice")
+    ),
+    *(
+        {
+            "route": f"POST /referrals/{{id}}/{command}",
+            "role": role,
+            "facility": facility,
+            "prepare": _after_question(advised),
+            "call": _move(command, body),
+        }
+        for advised, command, role, facility, body in ADVICE
+    ),
     *(
         {
             "route": f"POST /referrals/{{id}}/{command}",

@@ -12,6 +12,9 @@ OutcomeCode = Literal[
     "admitted", "treated-and-discharged", "manageable-at-origin", "referred-onward", "died", "left-against-advice"
 ]
 
+Verdict = Literal["treat-there", "send", "tell-more"]
+
+VERDICTS: tuple[str, ...] = get_args(Verdict)
 URGENCIES = ("routine", "urgent", "emergency")
 DECLINE_REASONS: tuple[str, ...] = get_args(DeclineReason)
 CANCEL_REASONS: tuple[str, ...] = get_args(CancelReason)

@@ -21,6 +21,11 @@ Status = Literal[
     "back-referred",
     "closed",
     "lapsed",
+    "advice-asked",
+    "advice-lapsed",
+    "advice-given",
+    "treated-at-origin",
+    "withdrawn",
 ]
 Transport = Literal["none", "departed", "held"]
 """The leg on the road: a second dimension, never a precondition of arriving."""
@@ -70,10 +75,21 @@ _OUTCOME = (
     Needs("outcome", codes=codes.OUTCOMES),
     Needs("summary", longest=codes.LONGEST_TEXT, required=False),
 )
+_VERDICT = (Needs("verdict", codes=codes.VERDICTS), Needs("text", longest=codes.LONGEST_TEXT))
 _ADVICE = (Needs("advice", longest=codes.LONGEST_TEXT),)
 
 MOVES: tuple[Move, ...] = (
     Move(None, "request", "requested", "doctor", "origin", "ReferralRequested", _REQUEST),
+    Move(None, "ask", "advice-asked", "doctor", "origin", "AdviceAsked", _REQUEST),
+    Move("advice-asked", "advise", "advice-given", "doctor", "destination", "AdviceGiven", _VERDICT),
+    Move("advice-asked", "lapse", "advice-lapsed", CLOCK, "destination", "AdviceLapsed"),
+    Move("advice-asked", "convert", "requested", "doctor", "origin", "ReferralRequested"),
+    Move("advice-asked", "withdraw", "withdrawn", "doctor", "origin", "AdviceWithdrawn"),
+    Move("advice-lapsed", "advise", "advice-given", "doctor", "destination", "AdviceGiven", _VERDICT),
+    Move("advice-lapsed", "convert", "requested", "doctor", "origin", "ReferralRequested"),
+    Move("advice-lapsed", "withdraw", "withdrawn", "doctor", "origin", "AdviceWithdrawn"),
+    Move("advice-given", "convert", "requested", "doctor", "origin", "ReferralRequested"),
+    Move("advice-given", "treat-here", "treated-at-origin", "doctor", "origin", "TreatedAtOrigin"),
     Move("requested", "accept", "accepted", "doctor", "destination", "ReferralAccepted"),
     Move("requested", "decline", "declined", "doctor", "destination", "ReferralDeclined", _DECLINE),
     Move("requested", "cancel", "cancelled", "doctor", "origin", "ReferralCancelled", _CANCEL),

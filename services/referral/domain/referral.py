@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,7 +13,22 @@ from libs.common.refusal import Refused
 from libs.contracts import referral as contract
 from libs.contracts.event import Event, FacilityCode, Id, Instant, personal
 from services.referral.domain import moves
+from services.referral.domain.commands import By, Command, Convert, Lapse, Request
 from services.referral.domain.dataset import Findings, Notice, completeness
+from services.referral.domain.events import (
+    BY_NAME,
+    AdviceGiven,
+    AdviceLapsed,
+    Asked,
+    OutcomeRecorded,
+    PatientBackReferred,
+    Recorded,
+    ReferralCancelled,
+    ReferralDeclined,
+    ReferralLapsed,
+    TransportDeparted,
+    TransportHeld,
+)
 from services.referral.domain.moves import Move, Side, Status, Transport
 
 
@@ -47,189 +61,11 @@ class Referral(BaseModel):
     cancelled_for: str | None = None
     mode: str | None = None
     held_for: str | None = None
+    verdict: str | None = None
+    specialist_text: str = personal("")
     outcome: str | None = None
     summary: str = personal("")
     advice: str = personal("")
-
-
-class Recorded(BaseModel):
-    """Each event of the contract has a form of our own: `at`, by the domain's clock in UTC, and the free text stay in
-    the journal."""
-
-    at: Instant
-
-
-class ReferralRequested(contract.ReferralRequested, Recorded):
-    """`completeness` of the minimum dataset in percent, `warnings` as they were said to whoever asked."""
-
-    reason: str = personal("")
-    findings: Findings | None = personal()
-    completeness: int | None = None
-    warnings: tuple[Notice, ...] = personal(())
-    answer_due: Instant | None = None
-
-
-class ReferralAccepted(contract.ReferralAccepted, Recorded):
-    pass
-
-
-class ReferralDeclined(contract.ReferralDeclined, Recorded):
-    pass
-
-
-class ReferralCancelled(contract.ReferralCancelled, Recorded):
-    pass
-
-
-class PatientNoShow(contract.PatientNoShow, Recorded):
-    pass
-
-
-class TransportDeparted(contract.TransportDeparted, Recorded):
-    pass
-
-
-class TransportHeld(contract.TransportHeld, Recorded):
-    pass
-
-
-class PatientArrived(contract.PatientArrived, Recorded):
-    pass
-
-
-class OutcomeRecorded(contract.OutcomeRecorded, Recorded):
-    summary: str = personal("")
-
-
-class PatientBackReferred(contract.PatientBackReferred, Recorded):
-    advice: str = personal("")
-
-
-class ReferralClosed(contract.ReferralClosed, Recorded):
-    pass
-
-
-class ReferralLapsed(Event, Recorded):
-    """Nobody answered in time: `escalated_to` (role@facility) is told, once. Private to the journal."""
-
-    escalated_to: str
-
-
-EVENTS: tuple[type[Event], ...] = (
-    ReferralRequested,
-    ReferralAccepted,
-    ReferralDeclined,
-    ReferralCancelled,
-    PatientNoShow,
-    TransportDeparted,
-    TransportHeld,
-    PatientArrived,
-    OutcomeRecorded,
-    PatientBackReferred,
-    ReferralClosed,
-    ReferralLapsed,
-)
-_EVENT = {event.__name__: event for event in EVENTS}
-
-
-@dataclass(frozen=True)
-class By:
-    """Who does it: the role and the facility of a verified caller."""
-
-    role: str
-    facility: str
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked, then what was found: whether `to` stands in the directory, whether any facility there offers the
-    service, and whether the patient's record was voided or erased (what is not known yet is not withdrawn)."""
-
-    verb: ClassVar[str] = "request"
-    patient: str
-    to: str
-    service: str
-    urgency: contract.Urgency
-    reason: str
-    findings: Findings | None = None
-    warnings: tuple[Notice, ...] = ()
-    answer_within: dt.timedelta | None = None
-    listed: bool = True
-    offered: bool = True
-    withdrawn: bool = False
-
-    @property
-    def can_be_taken(self) -> bool:
-        return self.listed and self.offered and not self.withdrawn
-
-
-@dataclass(frozen=True)
-class Accept:
-    verb: ClassVar[str] = "accept"
-
-
-@dataclass(frozen=True)
-class Decline:
-    verb: ClassVar[str] = "decline"
-    reason: str
-
-
-@dataclass(frozen=True)
-class Cancel:
-    verb: ClassVar[str] = "cancel"
-    reason: str
-
-
-@dataclass(frozen=True)
-class NoShow:
-    verb: ClassVar[str] = "no-show"
-
-
-@dataclass(frozen=True)
-class Depart:
-    verb: ClassVar[str] = "depart"
-    mode: str
-
-
-@dataclass(frozen=True)
-class Hold:
-    verb: ClassVar[str] = "hold"
-    reason: str
-
-
-@dataclass(frozen=True)
-class Arrive:
-    verb: ClassVar[str] = "arrive"
-
-
-@dataclass(frozen=True)
-class RecordOutcome:
-    verb: ClassVar[str] = "outcome"
-    outcome: str
-    summary: str = ""
-
-
-@dataclass(frozen=True)
-class BackRefer:
-    verb: ClassVar[str] = "back-refer"
-    advice: str
-
-
-@dataclass(frozen=True)
-class Acknowledge:
-    verb: ClassVar[str] = "acknowledge"
-
-
-@dataclass(frozen=True)
-class Lapse:
-    """`escalated_to` is role@facility."""
-
-    verb: ClassVar[str] = "lapse"
-    escalated_to: str
-
-
-Step = Accept | Decline | Cancel | NoShow | Depart | Hold | Arrive | RecordOutcome | BackRefer | Acknowledge
-Command = Request | Step | Lapse
 
 
 def open_moves(state: Referral, by: By) -> tuple[Move, ...]:
@@ -249,7 +85,7 @@ def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -
     has now) where the table has no such row, and with a field where something that must be present is not.
     """
     if isinstance(command, Request):
-        return _request(state, command, by, now)
+        return _ask(state, command, by, now)
     if state is None:
         return []
     allowed = open_moves(state, by)
@@ -263,10 +99,13 @@ def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -
         )
     said = dataclasses.asdict(command)
     _check(move, said)
-    return [_EVENT[move.event](**_public(state), **said, at=now)]
+    if isinstance(command, Convert):
+        said = {name: getattr(state, name) for name in Asked.model_fields if name not in Recorded.model_fields}
+        said["answer_due"] = _promised(command.answer_within, now)
+    return [BY_NAME[move.event](**_public(state), **said, at=now)]
 
 
-def _request(state: Referral | None, command: Request, by: By, now: dt.datetime) -> list[Event]:
+def _ask(state: Referral | None, command: Request, by: By, now: dt.datetime) -> list[Event]:
     if state is not None:
         raise Refused("illegal-move", "this referral exists already", allowed=_names(open_moves(state, by)))
     move = moves.find(None, command.verb)
@@ -283,7 +122,7 @@ def _request(state: Referral | None, command: Request, by: By, now: dt.datetime)
     if command.withdrawn:
         raise Refused("record-withdrawn", "this patient's record was withdrawn", field="patient")
     return [
-        ReferralRequested(
+        BY_NAME[move.event](
             patient=command.patient,
             origin=by.facility,
             destination=command.to,
@@ -293,10 +132,14 @@ def _request(state: Referral | None, command: Request, by: By, now: dt.datetime)
             findings=command.findings,
             completeness=completeness(command.service, command.urgency, command.findings),
             warnings=command.warnings,
-            answer_due=now + command.answer_within if command.answer_within is not None else None,
+            answer_due=_promised(command.answer_within, now),
             at=now,
         )
     ]
+
+
+def _promised(within: dt.timedelta | None, now: dt.datetime) -> dt.datetime | None:
+    return None if within is None else now + within
 
 
 def due(state: Referral) -> dt.datetime | None:
@@ -313,21 +156,14 @@ def overdue(state: Referral | None, escalated_to: str, now: dt.datetime) -> list
 
 def evolve(state: Referral | None, event: Event) -> Referral:
     """The state after this event. Reasons, outcome and texts are kept beside the status they led to."""
-    if isinstance(event, ReferralRequested):
-        return Referral(
-            **_public(event),
-            status="requested",
-            reason=event.reason,
-            findings=event.findings,
-            completeness=event.completeness,
-            warnings=event.warnings,
-            answer_due=event.answer_due,
-            requested_at=event.at,
-            changed_at=event.at,
-        )
-    assert state is not None, f"{event.TYPE} before ReferralRequested"
-    assert isinstance(event, Recorded)
     move = moves.of_event(type(event).__name__)
+    if isinstance(event, Asked):
+        asked = {name: getattr(event, name) for name in Asked.model_fields if name != "at"} | _public(event)
+        asked |= {"status": move.to, "requested_at": event.at, "changed_at": event.at}
+        # Advice that becomes a request keeps what the specialist said.
+        return Referral(**asked) if state is None else state.model_copy(update=asked)
+    assert state is not None, f"{event.TYPE} before anything was asked"
+    assert isinstance(event, Recorded)
     changes: dict[str, Any] = {"status": move.to, "changed_at": event.at}
     if move.transport is not None:
         changes["transport"] = move.transport
@@ -342,7 +178,9 @@ def evolve(state: Referral | None, event: Event) -> Referral:
             changes["held_for"] = reason
         case OutcomeRecorded(outcome=outcome, summary=summary):
             changes |= {"outcome": outcome, "summary": summary}
-        case ReferralLapsed(escalated_to=to):
+        case AdviceGiven(verdict=verdict, text=text):
+            changes |= {"verdict": verdict, "specialist_text": text}
+        case ReferralLapsed(escalated_to=to) | AdviceLapsed(escalated_to=to):
             changes |= {"escalated_to": to, "escalated_at": to.partition("@")[2]}
         case PatientBackReferred(advice=advice):
             changes["advice"] = advice
@@ -351,7 +189,7 @@ def evolve(state: Referral | None, event: Event) -> Referral:
     return state.model_copy(update=changes)
 
 
-def _public(source: Referral | contract.ReferralEvent) -> dict[str, Any]:
+def _public(source: Referral | Event) -> dict[str, Any]:
     """What every referral event carries."""
     return {name: getattr(source, name) for name in contract.ReferralEvent.model_fields}
 

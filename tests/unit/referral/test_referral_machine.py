@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from libs.common.refusal import Refused
 from libs.contracts.event import PUBLIC, Event
-from services.referral.domain import codes, moves
-from services.referral.domain import referral as machine
-from services.referral.domain.referral import By, Command, Referral, Step, decide, evolve, open_moves
+from services.referral.domain import codes, moves, referral
+from services.referral.domain import commands as machine
+from services.referral.domain.commands import By, Command, Step
+from services.referral.domain.events import EVENTS
+from services.referral.domain.referral import Referral, decide, evolve, open_moves
 
 NOW = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
 HERE, THERE, ELSEWHERE = "HP-KNR-CHC-POOH", "HP-KNR-RH-PEO", "LA-LEH-DH-SNM"
@@ -29,6 +31,12 @@ DOCTOR_HERE, DOCTOR_THERE = By("doctor", HERE), By("doctor", THERE)
 ROLES = ("doctor", "desk", "transport", "officer", "citizen", "")
 
 FIELDS: dict[type[Any], st.SearchStrategy[Any]] = {
+    machine.Advise: st.builds(
+        machine.Advise,
+        st.sampled_from(codes.VERDICTS),
+        st.text(min_size=1, max_size=20).filter(lambda t: bool(t.strip())),
+    ),
+    machine.Convert: st.just(machine.Convert()),
     machine.Decline: st.builds(machine.Decline, st.sampled_from(codes.DECLINE_REASONS)),
     machine.Cancel: st.builds(machine.Cancel, st.sampled_from(codes.CANCEL_REASONS)),
     machine.Depart: st.builds(machine.Depart, st.sampled_from(codes.DEPART_MODES)),
@@ -52,10 +60,15 @@ def requested() -> list[Event]:
     return decide(None, REQUEST, DOCTOR_HERE, NOW)
 
 
-@given(walk=st.lists(st.tuples(any_step, any_actor), max_size=40))
+def asked() -> list[Event]:
+    question = {field.name: getattr(REQUEST, field.name) for field in dataclasses.fields(REQUEST)}
+    return decide(None, machine.Ask(**question), DOCTOR_HERE, NOW)
+
+
+@given(walk=st.lists(st.tuples(any_step, any_actor), max_size=40), question=st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_any_walk_by_anybody_moves_only_as_the_table_says(walk: list[tuple[Command, By]]) -> None:
-    told = requested()
+def test_any_walk_by_anybody_moves_only_as_the_table_says(walk: list[tuple[Command, By]], question: bool) -> None:
+    told = asked() if question else requested()
     state = fold(told)
     for minute, (command, by) in enumerate(walk, 1):
         row = moves.find(state.status, command.verb)
@@ -81,10 +94,10 @@ def test_any_walk_by_anybody_moves_only_as_the_table_says(walk: list[tuple[Comma
     assert state == Referral.model_validate_json(state.model_dump_json())
 
 
-@given(walk=st.lists(any_step, max_size=30))
+@given(walk=st.lists(any_step, max_size=30), question=st.booleans())
 @settings(max_examples=200, deadline=None)
-def test_a_journal_read_back_from_the_store_folds_to_the_same(walk: list[Command]) -> None:
-    told = requested()
+def test_a_journal_read_back_from_the_store_folds_to_the_same(walk: list[Command], question: bool) -> None:
+    told = asked() if question else requested()
     for command in walk:
         state = fold(told)
         row = moves.find(state.status, command.verb)
@@ -95,7 +108,7 @@ def test_a_journal_read_back_from_the_store_folds_to_the_same(walk: list[Command
 
 
 def test_each_row_can_be_reached_and_every_status_has_its_way() -> None:
-    reached = {None, "requested"}
+    reached: set[str | None] = {None}
     for _ in moves.MOVES:
         reached |= {move.to for move in moves.MOVES if move.at in reached}
     assert {move.at for move in moves.MOVES} <= reached
@@ -104,7 +117,8 @@ def test_each_row_can_be_reached_and_every_status_has_its_way() -> None:
 
 def test_the_table_is_the_contract() -> None:
     rows = {(move.at or "–", move.command, move.to, f"{move.role}, {move.side}") for move in moves.MOVES}
-    assert rows == {
+    of_advice = {row for row in rows if "advice" in row[0] or row[1] == "ask"}
+    assert rows - of_advice == {
         ("requested", "lapse", "lapsed", "clock, destination"),
         ("lapsed", "accept", "accepted", "doctor, destination"),
         ("lapsed", "decline", "declined", "doctor, destination"),
@@ -140,16 +154,44 @@ def test_an_event_leads_to_one_status_only() -> None:
 
 
 def test_every_command_and_every_event_stands_in_the_table() -> None:
-    commands = {step.verb: step for step in (machine.Request, machine.Lapse, *STEPS)}
+    commands = {step.verb: step for step in (machine.Request, machine.Ask, machine.Lapse, *STEPS)}
     assert set(commands) == {move.command for move in moves.MOVES}
-    assert {event.__name__ for event in machine.EVENTS} == {move.event for move in moves.MOVES}
+    assert {event.__name__ for event in EVENTS} == {move.event for move in moves.MOVES}
     for rule in moves.commands():
         said = {field.name for field in dataclasses.fields(commands[rule.command])} - NOT_SAID
         assert said == {need.field for need in rule.needs}
 
 
+def test_the_rows_of_advice() -> None:
+    rows = {(move.at, move.command, move.to) for move in moves.MOVES}
+    assert {row for row in rows if "advice" in (row[0] or "") or row[1] == "ask"} == {
+        (None, "ask", "advice-asked"),
+        ("advice-asked", "advise", "advice-given"),
+        ("advice-asked", "lapse", "advice-lapsed"),
+        ("advice-asked", "convert", "requested"),
+        ("advice-asked", "withdraw", "withdrawn"),
+        ("advice-lapsed", "advise", "advice-given"),
+        ("advice-lapsed", "convert", "requested"),
+        ("advice-lapsed", "withdraw", "withdrawn"),
+        ("advice-given", "convert", "requested"),
+        ("advice-given", "treat-here", "treated-at-origin"),
+    }
+
+
+def test_nothing_about_advice_is_public_until_it_becomes_a_request() -> None:
+    told = asked()
+    told += decide(fold(told), machine.Advise("treat-there", "a plaster"), DOCTOR_THERE, NOW)
+    assert [event.TOPIC for event in told] == [None, None]
+    later = NOW + dt.timedelta(hours=1)
+    told += decide(fold(told), machine.Convert(HALF_AN_HOUR), DOCTOR_HERE, later)
+    assert told[-1].TYPE == "referral.ReferralRequested.v1"
+    state = fold(told)
+    assert (state.status, state.reason, state.verdict) == ("requested", REQUEST.reason, "treat-there")
+    assert (state.specialist_text, state.answer_due) == ("a plaster", later + HALF_AN_HOUR)
+
+
 def test_only_the_contract_leaves_the_journal() -> None:
-    for event in machine.EVENTS:
+    for event in EVENTS:
         if event.TOPIC is None:
             continue
         contract = PUBLIC[event.TYPE]
@@ -243,17 +285,17 @@ def promised() -> list[Event]:
 
 def test_the_clock_lapses_what_nobody_answered_once_and_not_a_moment_early() -> None:
     state = fold(promised())
-    assert machine.due(state) == NOW + HALF_AN_HOUR
-    assert machine.overdue(state, f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR - dt.timedelta(seconds=1)) == []
-    told = promised() + machine.overdue(state, f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR)
+    assert referral.due(state) == NOW + HALF_AN_HOUR
+    assert referral.overdue(state, f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR - dt.timedelta(seconds=1)) == []
+    told = promised() + referral.overdue(state, f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR)
     lapsed = fold(told)
     assert (lapsed.status, lapsed.escalated_to, lapsed.escalated_at) == (
         "lapsed",
         f"nodal-officer@{ELSEWHERE}",
         ELSEWHERE,
     )
-    assert machine.due(lapsed) is None
-    assert machine.overdue(lapsed, f"nodal-officer@{ELSEWHERE}", NOW + 2 * HALF_AN_HOUR) == []
+    assert referral.due(lapsed) is None
+    assert referral.overdue(lapsed, f"nodal-officer@{ELSEWHERE}", NOW + 2 * HALF_AN_HOUR) == []
 
 
 @pytest.mark.parametrize(
@@ -266,17 +308,17 @@ def test_the_clock_lapses_what_nobody_answered_once_and_not_a_moment_early() -> 
 )
 def test_what_lapsed_can_still_be_answered(command: Step, by: By, status: str) -> None:
     told = promised()
-    told += machine.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR)
+    told += referral.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR)
     told += decide(fold(told), command, by, NOW + 2 * HALF_AN_HOUR)
     assert fold(told).status == status
-    assert machine.due(fold(told)) is None
+    assert referral.due(fold(told)) is None
 
 
 def test_what_was_answered_in_time_never_lapses() -> None:
     told = promised()
     told += decide(fold(told), machine.Accept(), DOCTOR_THERE, NOW)
-    assert machine.due(fold(told)) is None
-    assert machine.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", NOW + 2 * HALF_AN_HOUR) == []
+    assert referral.due(fold(told)) is None
+    assert referral.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", NOW + 2 * HALF_AN_HOUR) == []
 
 
 @pytest.mark.parametrize("role", ["doctor", "desk", "nodal-officer", "system"])

@@ -20,7 +20,7 @@ def test_the_more_urgent_has_the_shorter_promise_at_every_level() -> None:
 
 def test_a_level_that_differs_has_its_own(tmp_path: Path) -> None:
     path = tmp_path / "promises.yaml"
-    path.write_text("emergency: {any: 30, MC: 10}\nurgent: {any: 60}\nroutine: {any: 600}\n")
+    path.write_text("emergency: {any: 30, MC: 10}\nurgent: {any: 60}\nroutine: {any: 600}\nadvice: {any: 9}\n")
     ours = promises.read(path)
     assert ours.answer_within("emergency", "MC") == dt.timedelta(minutes=10)
     assert ours.answer_within("emergency", "DH") == dt.timedelta(minutes=30)
@@ -30,9 +30,9 @@ def test_a_level_that_differs_has_its_own(tmp_path: Path) -> None:
     "text",
     [
         "emergency: {any: 30}\nurgent: {any: 60}\n",
-        "emergency: {MC: 30}\nurgent: {any: 60}\nroutine: {any: 600}\n",
-        "emergency: {any: -1}\nurgent: {any: 60}\nroutine: {any: 600}\n",
-        "emergency: {any: soon}\nurgent: {any: 60}\nroutine: {any: 600}\n",
+        "emergency: {MC: 30}\nurgent: {any: 60}\nroutine: {any: 600}\nadvice: {any: 9}\n",
+        "emergency: {any: -1}\nurgent: {any: 60}\nroutine: {any: 600}\nadvice: {any: 9}\n",
+        "emergency: {any: soon}\nurgent: {any: 60}\nroutine: {any: 600}\nadvice: {any: 9}\n",
         "emergency: [",
     ],
 )
