@@ -9,8 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.contracts.event import Instant
-from services.grievance.domain.deadlines import Category
-from services.grievance.domain.grievance import Grievance, Status, allowed
+from services.grievance.domain.calendar import Shifts, WorkingCalendar
+from services.grievance.domain.category import Category
+from services.grievance.domain.moments import running
+from services.grievance.domain.moves import allowed
+from services.grievance.domain.state import Grievance, Status
 
 
 class Answer(BaseModel):
@@ -21,7 +24,6 @@ class CategoryAnswer(Answer):
     code: str
     name: str
     emergency: bool
-    redress_hours: float
 
     @classmethod
     def of(cls, category: Category) -> CategoryAnswer:
@@ -45,16 +47,30 @@ class Progress(Answer):
     rating: int | None = None
     reopened: int = Field(0, description="How often it was reopened")
     step: int = Field(0, description="How often it went to the next level because a date was missed")
+    transfers: int = Field(0, description="How often it was passed on to another office")
+    expected_by: Instant | None = Field(None, description="What an interim reply said")
+    jurisdiction: str
+    paused_for: str | None = None
+    paused_until: Instant | None = None
+    appeals_open: int = 0
 
 
 def _progress(state: Grievance) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in Progress.model_fields}
+    of_others = {"jurisdiction", "paused_for", "paused_until", "appeals_open"}
+    return {name: getattr(state, name) for name in set(Progress.model_fields) - of_others} | {
+        "jurisdiction": state.policy.jurisdiction,
+        "paused_for": state.paused.reason if state.paused else None,
+        "paused_until": state.paused.until if state.paused else None,
+        "appeals_open": len(state.appeals_open),
+    }
 
 
 class GrievanceAnswer(Progress):
     id: str
     about_facility: str
+    also_about: tuple[str, ...] = ()
     about_referral: str | None = None
+    parent: str | None = Field(None, description="The case this one is an appeal of")
     assigned_to: str | None = None
     language: str
     reporter: Literal["patient", "contact", "anonymous"]
@@ -67,7 +83,9 @@ class GrievanceAnswer(Progress):
 def _facts(state: Grievance) -> dict[str, Any]:
     return _progress(state) | {
         "about_facility": state.about_facility,
+        "also_about": state.also_about,
         "about_referral": state.about_referral,
+        "parent": state.parent,
         "assigned_to": state.assigned_to,
         "language": state.language,
         "reporter": state.reporter.kind,
@@ -82,14 +100,24 @@ class FiledAnswer(GrievanceAnswer):
         return cls(id=id, secret=secret, **_facts(state))
 
 
+class ClockAnswer(Answer):
+    """A running clock of a case."""
+
+    name: str
+    due_at: Instant
+
+
 class Detail(GrievanceAnswer):
     """With what was said. `patient` is the reporter's id where the reporter is a patient."""
 
     text: str
     action_taken: str
     reopen_reason: str
+    appeal_reason: str
     patient: str | None = None
-    next_due_at: Instant | None = None
+    attempts: int = 0
+    clocks: list[ClockAnswer]
+    missed: tuple[str, ...] = Field((), description="Clocks whose date passed; redress is counted in `step`")
 
     @classmethod
     def of(cls, id: str, state: Grievance) -> Detail:
@@ -99,7 +127,10 @@ class Detail(GrievanceAnswer):
             action_taken=state.action_taken,
             reopen_reason=state.reopen_reason,
             patient=state.reporter.id if state.reporter.kind == "patient" else None,
-            next_due_at=state.next_due_at,
+            appeal_reason=state.appeal_reason,
+            attempts=len(state.attempts),
+            clocks=[ClockAnswer(name=clock.name, due_at=clock.due_at) for clock in running(state)],
+            missed=state.missed,
             **_facts(state),
         )
 
@@ -119,6 +150,7 @@ class Listed(Answer):
     assigned_to: str | None
     reopened: int
     step: int
+    missed: tuple[str, ...]
 
     @classmethod
     def of(cls, id: str, state: Grievance, now: dt.datetime) -> Listed:
@@ -161,3 +193,31 @@ class TrackingAnswer(Progress):
     @classmethod
     def of(cls, state: Grievance) -> TrackingAnswer:
         return cls(moves=list(allowed(state, "reporter")), **_progress(state))
+
+
+class TrackedAppeal(TrackingAnswer):
+    """The appeal's own case, with the secret that goes with its ticket."""
+
+    secret: str
+
+    @classmethod
+    def opened(cls, state: Grievance, secret: str) -> TrackedAppeal:
+        return cls(secret=secret, moves=list(allowed(state, "reporter")), **_progress(state))
+
+
+class CalendarAnswer(Answer):
+    """`days` by date: the shifts of each, none where it is closed."""
+
+    code: str
+    days: dict[dt.date, Shifts]
+
+    @classmethod
+    def of(cls, code: str, calendar: WorkingCalendar, first: dt.date, days: int) -> CalendarAnswer:
+        dates = [first + dt.timedelta(days=number) for number in range(days)]
+        return cls(code=code, days={day: calendar.shifts(day) for day in dates})
+
+
+class DeclaredAnswer(Answer):
+    code: str
+    day: dt.date
+    shifts: Shifts

@@ -2,61 +2,55 @@
 
 from __future__ import annotations
 
-import dataclasses
-import uuid
+import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import StringConstraints
 
-from libs.common.aadhaar import contains_aadhaar
-from libs.common.access import ANONYMOUS, Access, Forbidden
-from libs.common.cause import Cause
-from libs.common.ids import derive
-from libs.common.journal import NotFound, Outcome
-from libs.common.refusal import Refused
+from libs.common.journal import NotFound
 from libs.common.service import Service
-from libs.common.tokens import Unauthenticated
-from libs.common.web import Body, Reading, Requested
-from libs.contracts.event import FacilityCode, Id
-from services.grievance import store, usecases
+from libs.common.web import Reading, Requested
+from services.grievance import bodies, store, usecases
 from services.grievance.answers import (
+    CalendarAnswer,
     CategoryAnswer,
+    DeclaredAnswer,
     Detail,
     Entry,
     FiledAnswer,
     GrievanceAnswer,
     History,
     Listed,
+    TrackedAppeal,
     TrackingAnswer,
     Worklist,
 )
-from services.grievance.directory import Directory
 from services.grievance.domain import ticket as tickets
-from services.grievance.domain.deadlines import Category
-from services.grievance.domain.grievance import Grievance, Status
+from services.grievance.domain.calendar import IST
+from services.grievance.domain.category import Category
+from services.grievance.domain.commands import (
+    Assign,
+    Attempt,
+    CloseUnreachable,
+    Command,
+    Confirm,
+    Interim,
+    Pause,
+    Reopen,
+    Resolve,
+    Resume,
+    Transfer,
+)
+from services.grievance.domain.declared import Declare
+from services.grievance.domain.policy import Jurisdiction
+from services.grievance.domain.state import Grievance, Status
+from services.grievance.filing import complaint_of, unlinked
 from services.grievance.store import GRIEVANCE
 from services.grievance.tracking import TrackingKey
-from services.grievance.usecases import Cells, Complaint, ContactDetails
+from services.grievance.usecases import Office
 
-
-def _without_aadhaar(text: str) -> str:
-    if contains_aadhaar(text):
-        raise ValueError("holds what looks like an Aadhaar number; leave it out, it is not needed")
-    return text
-
-
-Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000), AfterValidator(_without_aadhaar)
-]
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_without_aadhaar)
-]
-Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{7,14}$")]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$", max_length=254)]
-Language = Literal["en", "hi", "ur", "bo", "lbj", "doi", "ks"]
 Ticket = Annotated[str, StringConstraints(max_length=64)]
 Secret = Annotated[
     str, Header(alias="X-Tracking-Secret", min_length=1, max_length=128, description="What the filing answered")
@@ -65,140 +59,37 @@ Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the 
 Limit = Annotated[int, Query(ge=1, le=200)]
 
 
-class ContactBody(BaseModel):
-    """How to reach a reporter who is not a patient; one of phone and email is needed. `phone` is E.164."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    name: Name | None = None
-    phone: Phone | None = None
-    email: Email | None = None
-
-
-class FileBody(Body):
-    """A complaint. Anonymous ones need no token, name nobody, and their Idempotency-Key must be a random UUID."""
-
-    category: str = Field(max_length=64, description="One of GET /categories")
-    text: Text
-    about_facility: FacilityCode
-    about_referral: Id | None = None
-    anonymous: StrictBool = False
-    language: Language = "en"
-    patient: Id | None = Field(None, description="The patient the token says the caller is")
-    contact: ContactBody | None = None
-
-
-class AssignBody(Body):
-    to: str = Field(max_length=80, description="`nodal-officer@` and a facility that handles or handled it")
-
-
-class ResolveBody(Body):
-    outcome: str = Field(max_length=64, description="fixed, explained, compensated, action-taken or not-fixed")
-    action_taken: Text
-
-
-class ConfirmBody(Body):
-    rating: int = Field(ge=1, le=5, strict=True)
-
-
-class ReopenBody(Body):
-    reason: Text
-
-
-@dataclass(frozen=True)
-class Office:
-    """What the routes need beside the service: who refers to whom, what may be complained about, the tickets' key."""
-
-    directory: Directory
-    cells: Cells
-    categories: Mapping[str, Category]
-    tracking: TrackingKey
-
-
-def router(service: Service, office: Office) -> APIRouter:
+def router(service: Service, office: Office, categories: Mapping[str, Category], tracking: TrackingKey) -> APIRouter:
     """The routes for those who complain, those who answer, and those who hold a ticket."""
     routes = APIRouter()
-    _filing(routes, service, office)
-    _officers(routes, service)
-    _reporters(routes, service)
-    _tracking(routes, service, office.tracking)
+    _filing(routes, office, categories, tracking)
+    _reading(routes, service)
+    _officers(routes, office)
+    _reporters(routes, office, tracking)
+    _tracking(routes, office, tracking)
+    _rules(routes, office)
     return routes
 
 
-def _filing(routes: APIRouter, service: Service, office: Office) -> None:
+def _filing(routes: APIRouter, office: Office, categories: Mapping[str, Category], tracking: TrackingKey) -> None:
     @routes.get("/categories", tags=["filing"])
-    async def categories() -> list[CategoryAnswer]:
-        """What may be complained about, and how long putting it right may take."""
-        return [CategoryAnswer.of(category) for category in office.categories.values() if not category.retired]
+    async def list_categories() -> list[CategoryAnswer]:
+        """What may be complained about."""
+        return [CategoryAnswer.of(category) for category in categories.values() if not category.retired]
 
     @routes.post("/grievances", status_code=201, tags=["filing"])
-    async def file(body: FileBody, request: Requested) -> FiledAnswer:
+    async def file(body: bodies.FileBody, request: Requested) -> FiledAnswer:
         """Files a complaint, acknowledges it at once, and gives the ticket and the secret that goes with it."""
-        complaint = _complaint(body, request.access, office.categories)
+        complaint = complaint_of(body, request.access, categories)
         cause, access = request.cause, request.access
         if body.anonymous:
-            cause, access = _unlinked(cause, access)
-        outcome = await usecases.file(
-            service.journal, service.clock, office.directory, office.cells, complaint, cause, access
-        )
-        return FiledAnswer.filed(outcome.id, outcome.state, office.tracking.secret(outcome.id))
+            cause, access = unlinked(cause, access)
+        outcome = await usecases.file(office, complaint, cause, access)
+        return FiledAnswer.filed(outcome.id, outcome.state, tracking.secret(outcome.id))
 
 
-def _complaint(body: FileBody, access: Access, categories: Mapping[str, Category]) -> Complaint:
-    """Raises Refused naming the field, Unauthenticated, Forbidden."""
-    caller = access.caller
-    category = categories.get(body.category)
-    if category is None or category.retired:
-        raise Refused("category-unknown", "must be a code of GET /categories", field="category")
-    if body.anonymous:
-        for field in ("patient", "contact"):
-            if getattr(body, field) is not None:
-                raise Refused("not-anonymous", "an anonymous complaint says nobody's name", field=field)
-    elif caller.role == ANONYMOUS.role:
-        raise Unauthenticated("a bearer token is needed, or file it with anonymous true")
-    if body.patient is not None and body.patient != caller.patient:
-        raise Forbidden("your token does not say that you are this patient")
-    if body.patient is not None and body.contact is not None:
-        raise Refused("contact-not-needed", "a patient is reached as they are registered", field="contact")
-    if body.contact is not None and body.contact.phone is None and body.contact.email is None:
-        raise Refused("contact-unreachable", "needs a phone or an email", field="contact")
-    patient = body.patient
-    if not body.anonymous and body.contact is None:
-        patient = caller.patient
-        if patient is None:
-            raise Refused("contact-missing", "who is not a patient says how to be reached", field="contact")
-    contact = body.contact
-    return Complaint(
-        category=category,
-        text=body.text,
-        about_facility=body.about_facility,
-        about_referral=body.about_referral,
-        language=body.language,
-        filed_by=None if body.anonymous else caller.subject,
-        patient=patient,
-        contact=ContactDetails(contact.name, contact.phone, contact.email) if contact else None,
-    )
-
-
-def _unlinked(cause: Cause, access: Access) -> tuple[Cause, Access]:
-    """The request as anybody's, so that not even a guess at its sender can be tested against the journal.
-
-    The key is then all that keeps others from the answer. Raises Refused unless it is a UUID.
-    """
-    try:
-        key = str(uuid.UUID(cause.key or ""))
-    except ValueError:
-        raise Refused(
-            "key-not-a-uuid", "must be a random UUID when the complaint is anonymous", field="Idempotency-Key"
-        ) from None
-    anybody = dataclasses.replace(access, caller=ANONYMOUS)
-    caller = f"{ANONYMOUS.role}:{ANONYMOUS.subject}"
-    unlinked = dataclasses.replace(cause, id=derive("request", caller, access.route, key), actor=ANONYMOUS.actor)
-    return unlinked, anybody
-
-
-def _officers(routes: APIRouter, service: Service) -> None:
-    @routes.get("/grievances", tags=["officers"])
+def _reading(routes: APIRouter, service: Service) -> None:
+    @routes.get("/grievances", tags=["reading"])
     async def worklist(
         access: Reading, status: Status | None = None, cursor: Cursor = None, limit: Limit = 50
     ) -> Worklist:
@@ -208,84 +99,154 @@ def _officers(routes: APIRouter, service: Service) -> None:
         items = [Listed.of(found["_id"], Grievance.model_validate(found["state"]), now) for found in documents]
         return Worklist(items=items, next=following)
 
-    @routes.get("/grievances/{id}", tags=["officers"])
+    @routes.get("/grievances/{id}", tags=["reading"])
     async def show(id: str, access: Reading) -> Detail:
         """One complaint with its text; the reading is logged."""
         state = await service.journal.read(GRIEVANCE, id, access)
         await service.read_log.record(access, patient=state.reporter.id or id)
         return Detail.of(id, state)
 
-    @routes.get("/grievances/{id}/history", tags=["officers"])
+    @routes.get("/grievances/{id}/history", tags=["reading"])
     async def history(id: str, access: Reading) -> History:
         """What happened to it, oldest first; the reading is logged."""
         state = await service.journal.read(GRIEVANCE, id, access)
         await service.read_log.record(access, patient=state.reporter.id or id)
         return History(items=[Entry.of(entry) for entry in await service.journal.history(GRIEVANCE, id)])
 
+
+def _officers(routes: APIRouter, office: Office) -> None:
+    async def move(id: str, command: Command, request: Requested) -> GrievanceAnswer:
+        outcome = await usecases.move(office, id, command, request.cause, request.access)
+        return GrievanceAnswer.of(outcome.id, outcome.state)
+
     @routes.post("/grievances/{id}/assign", tags=["officers"])
-    async def assign(id: str, body: AssignBody, request: Requested) -> GrievanceAnswer:
+    async def assign(id: str, body: bodies.AssignBody, request: Requested) -> GrievanceAnswer:
         """Gives it to a nodal officer."""
-        outcome = await usecases.assign(service.journal, service.clock, id, body.to, request.cause, request.access)
-        return _answer(outcome)
+        return await move(id, Assign(body.to), request)
+
+    @routes.post("/grievances/{id}/transfer", tags=["officers"])
+    async def transfer(id: str, body: bodies.TransferBody, request: Requested) -> GrievanceAnswer:
+        """Passes it on to the office it belongs to; when it was received, and what was promised, stays."""
+        command = Transfer(body.to, body.reason, body.explanation)
+        outcome = await usecases.transfer(office, id, command, request.cause, request.access)
+        return GrievanceAnswer.of(outcome.id, outcome.state)
+
+    @routes.post("/grievances/{id}/interim", tags=["officers"])
+    async def interim(id: str, body: bodies.InterimBody, request: Requested) -> GrievanceAnswer:
+        """Says that it will take longer, why, and until when; the promise stays."""
+        return await move(id, Interim(body.expected_by, body.reason), request)
+
+    @routes.post("/grievances/{id}/pause", tags=["officers"])
+    async def pause(id: str, body: bodies.PauseBody, request: Requested) -> GrievanceAnswer:
+        """Stops its clocks for a named reason; they go on by themselves."""
+        return await move(id, Pause(body.reason, body.until), request)
+
+    @routes.post("/grievances/{id}/resume", tags=["officers"])
+    async def resume(id: str, body: bodies.Nothing, request: Requested) -> GrievanceAnswer:
+        """Lets its clocks go on."""
+        return await move(id, Resume(), request)
 
     @routes.post("/grievances/{id}/resolve", tags=["officers"])
-    async def resolve(id: str, body: ResolveBody, request: Requested) -> GrievanceAnswer:
+    async def resolve(id: str, body: bodies.ResolveBody, request: Requested) -> GrievanceAnswer:
         """Says what was done; it is closed only by the one who filed it."""
-        outcome = await usecases.resolve(
-            service.journal, service.clock, id, body.outcome, body.action_taken, request.cause, request.access
-        )
-        return _answer(outcome)
+        return await move(id, Resolve(body.outcome, body.action_taken), request)
+
+    @routes.post("/grievances/{id}/attempt", tags=["officers"])
+    async def attempt(id: str, body: bodies.AttemptBody, request: Requested) -> GrievanceAnswer:
+        """Records that somebody tried to reach the complainant."""
+        return await move(id, Attempt(body.channel, body.reached, body.note), request)
+
+    @routes.post("/grievances/{id}/close-unreachable", tags=["officers"])
+    async def close_unreachable(id: str, body: bodies.Nothing, request: Requested) -> GrievanceAnswer:
+        """Closes it without the complainant, after as many attempts over as many days as the jurisdiction asks."""
+        return await move(id, CloseUnreachable(), request)
 
 
-def _reporters(routes: APIRouter, service: Service) -> None:
+def _reporters(routes: APIRouter, office: Office, tracking: TrackingKey) -> None:
     @routes.post("/grievances/{id}/confirm", tags=["reporters"])
-    async def confirm(id: str, body: ConfirmBody, request: Requested) -> GrievanceAnswer:
+    async def confirm(id: str, body: bodies.ConfirmBody, request: Requested) -> GrievanceAnswer:
         """The one who filed it agrees: closed."""
-        outcome = await usecases.confirm(service.journal, service.clock, id, body.rating, request.cause, request.access)
-        return _answer(outcome)
+        outcome = await usecases.move(office, id, Confirm(body.rating), request.cause, request.access)
+        return GrievanceAnswer.of(outcome.id, outcome.state)
 
     @routes.post("/grievances/{id}/reopen", tags=["reporters"])
-    async def reopen(id: str, body: ReopenBody, request: Requested) -> GrievanceAnswer:
+    async def reopen(id: str, body: bodies.ReopenBody, request: Requested) -> GrievanceAnswer:
         """The one who filed it does not agree; the promised date stays what it was."""
-        outcome = await usecases.reopen(service.journal, service.clock, id, body.reason, request.cause, request.access)
-        return _answer(outcome)
+        outcome = await usecases.move(office, id, Reopen(body.reason), request.cause, request.access)
+        return GrievanceAnswer.of(outcome.id, outcome.state)
+
+    @routes.post("/grievances/{id}/appeal", status_code=201, tags=["reporters"])
+    async def appeal(id: str, body: bodies.AppealBody, request: Requested) -> FiledAnswer:
+        """Appeals to the next level: a case of its own, with a ticket of its own; this one waits for it."""
+        outcome = await usecases.appeal(office, id, body.reason, request.cause, request.access)
+        return FiledAnswer.filed(outcome.id, outcome.state, tracking.secret(outcome.id))
 
 
-def _tracking(routes: APIRouter, service: Service, tracking: TrackingKey) -> None:
+def _tracking(routes: APIRouter, office: Office, tracking: TrackingKey) -> None:
     async def opened(ticket: str, secret: str) -> str:
         """The grievance's id. Raises NotFound, the same and as fast for a wrong secret as for a ticket there is not."""
-        id = await store.holder_of(service.database, tickets.normalised(ticket) or "")
+        id = await store.holder_of(office.database, tickets.normalised(ticket) or "")
         if not tracking.holds(id, secret):
             raise NotFound
         assert id is not None
         return id
 
+    async def move(ticket: str, secret: str, command: Command, request: Requested) -> TrackingAnswer:
+        id = await opened(ticket, secret)
+        outcome = await usecases.move(office, id, command, request.cause.derive("tracking", id), request.access)
+        return TrackingAnswer.of(outcome.state)
+
     @routes.get("/tracking/{ticket}", tags=["tracking"])
     async def track(ticket: Ticket, access: Reading, secret: Secret) -> TrackingAnswer:
         """How far it is: dates and codes, no name and no text."""
         id = await opened(ticket, secret)
-        return TrackingAnswer.of(await service.journal.read(GRIEVANCE, id, access))
+        return TrackingAnswer.of(await office.journal.read(GRIEVANCE, id, access))
 
     @routes.post("/tracking/{ticket}/confirm", tags=["tracking"])
     async def confirm_by_ticket(
-        ticket: Ticket, body: ConfirmBody, request: Requested, secret: Secret
+        ticket: Ticket, body: bodies.ConfirmBody, request: Requested, secret: Secret
     ) -> TrackingAnswer:
         """Who holds the ticket's secret agrees: closed."""
-        id = await opened(ticket, secret)
-        outcome = await usecases.confirm(
-            service.journal, service.clock, id, body.rating, request.cause.derive("tracking", id), request.access
-        )
-        return TrackingAnswer.of(outcome.state)
+        return await move(ticket, secret, Confirm(body.rating), request)
 
     @routes.post("/tracking/{ticket}/reopen", tags=["tracking"])
-    async def reopen_by_ticket(ticket: Ticket, body: ReopenBody, request: Requested, secret: Secret) -> TrackingAnswer:
+    async def reopen_by_ticket(
+        ticket: Ticket, body: bodies.ReopenBody, request: Requested, secret: Secret
+    ) -> TrackingAnswer:
         """Who holds the ticket's secret does not agree."""
+        return await move(ticket, secret, Reopen(body.reason), request)
+
+    @routes.post("/tracking/{ticket}/appeal", status_code=201, tags=["tracking"])
+    async def appeal_by_ticket(
+        ticket: Ticket, body: bodies.AppealBody, request: Requested, secret: Secret
+    ) -> TrackedAppeal:
+        """Who holds the ticket's secret appeals; the appeal has a ticket and a secret of its own."""
         id = await opened(ticket, secret)
-        outcome = await usecases.reopen(
-            service.journal, service.clock, id, body.reason, request.cause.derive("tracking", id), request.access
-        )
-        return TrackingAnswer.of(outcome.state)
+        cause = request.cause.derive("tracking", id)
+        outcome = await usecases.appeal(office, id, body.reason, cause, request.access)
+        return TrackedAppeal.opened(outcome.state, tracking.secret(outcome.id))
 
 
-def _answer(outcome: Outcome[Grievance]) -> GrievanceAnswer:
-    return GrievanceAnswer.of(outcome.id, outcome.state)
+def _rules(routes: APIRouter, office: Office) -> None:
+    @routes.get("/jurisdictions", tags=["rules"])
+    async def jurisdictions() -> list[Jurisdiction]:
+        """Whose promises hold where, and from when."""
+        return list(office.jurisdictions)
+
+    @routes.get("/calendars/{code}", tags=["rules"])
+    async def calendar(
+        code: str, first: dt.date | None = None, days: Annotated[int, Query(ge=1, le=62)] = 14
+    ) -> CalendarAnswer:
+        """When the offices of a state (its LGD code) or a district (`state-district`) work. Times are Indian."""
+        if not office.working_time.knows(code):
+            raise NotFound
+        state_lgd, _, district_lgd = code.partition("-")
+        working = await office.working_time.at(int(state_lgd), int(district_lgd or 0))
+        return CalendarAnswer.of(code, working, first or office.clock.now().astimezone(IST).date(), days)
+
+    @routes.post("/calendars/{code}/days", tags=["rules"])
+    async def declare(code: str, body: bodies.DayBody, request: Requested) -> DeclaredAnswer:
+        """Declares a day of a place otherwise; the dates of its open cases follow."""
+        command = Declare(body.day, body.shifts, body.reason)
+        outcome = await usecases.declare(office, code, command, request.cause, request.access)
+        return DeclaredAnswer(code=code, day=body.day, shifts=outcome.state.days[body.day])

@@ -1,76 +1,148 @@
-"""Reads the categories file, and refuses a bad one with the line of the mistake."""
+"""The data files: categories, jurisdictions, calendars. A bad one is refused at start, with its line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.grievance.domain.deadlines import Category
+from services.grievance.domain.calendar import MonthDay, Season, Shift, Shifts, Week, WorkingCalendar
+from services.grievance.domain.category import Catalogue, Category
+from services.grievance.domain.policy import Jurisdiction
+from services.grievance.lined import BadFile, read
 
-SHIPPED = Path(__file__).with_name("categories.yaml")
-
-
-class BadCatalogue(Exception):
-    """The file cannot be used; the message is `file:line: why`."""
-
-
-def read_catalogue(path: Path = SHIPPED) -> Mapping[str, Category]:
-    """The categories by code, in the file's order. Raises BadCatalogue, and OSError if there is no such file."""
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        raise BadCatalogue(f"{path}:{line}: {getattr(error, 'problem', None) or 'not YAML'}") from error
-    categories: dict[str, Category] = {}
-    for code, entry in _entries(path, _only_member(path, root)):
-        if code.value in categories:
-            raise _bad(path, code, f"category {code.value} stands twice")
-        categories[code.value] = _category(path, code, entry)
-    if not categories:
-        raise BadCatalogue(f"{path}:1: there is no category")
-    return categories
+HERE = Path(__file__).parent
+CATEGORIES = HERE / "categories.yaml"
+JURISDICTIONS = HERE / "jurisdictions"
+CALENDARS = HERE / "calendars"
+HOLIDAYS = "holidays.yaml"
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def _only_member(path: Path, root: yaml.Node | None) -> yaml.Node:
-    if root is None:
-        raise BadCatalogue(f"{path}:1: the file is empty")
-    members = _entries(path, root)
-    for name, _ in members:
-        if name.value != "categories":
-            raise _bad(path, name, f"unknown field {name.value}")
-    return members[0][1]
+def _shift(written: Any) -> Any:
+    if not isinstance(written, str):
+        return written
+    opens, _, closes = written.partition("-")
+    return {"opens": opens, "closes": closes}
 
 
-def _entries(path: Path, node: yaml.Node) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
-    if not isinstance(node, yaml.MappingNode) or not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
-        raise _bad(path, node, "expected names, each with its value")
-    return list(node.value)
+def _week(written: Any) -> Any:
+    if not isinstance(written, dict):
+        return written
+    if unknown := set(written) - set(WEEKDAYS):
+        raise ValueError(f"{', '.join(sorted(map(str, unknown)))}: must be of {', '.join(WEEKDAYS)}")
+    return [[_shift(each) for each in written.get(day) or ()] for day in WEEKDAYS]
 
 
-def _category(path: Path, code: yaml.ScalarNode, entry: yaml.Node) -> Category:
-    lines: dict[str, yaml.Node] = {"code": code}
-    for name, value in _entries(path, entry):
-        if name.value in lines:
-            raise _bad(path, name, f"field {name.value} stands twice" if name.value != "code" else "unknown field code")
-        lines[name.value] = value
-    try:
-        fields = yaml.constructor.SafeConstructor().construct_document(entry)
-        return Category.model_validate(fields | {"code": code.value})
-    except yaml.YAMLError as error:
-        raise _bad(path, entry, str(getattr(error, "problem", error))) from error
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        first = min(found, key=lambda one: one["type"] != "extra_forbidden")
-        where = lines.get(str(first["loc"][0]), code)
-        if isinstance(where, yaml.SequenceNode) and len(first["loc"]) > 1 and isinstance(first["loc"][1], int):
-            where = where.value[first["loc"][1]]
-        field = ".".join(str(part) for part in first["loc"])
-        raise _bad(path, where, f"{code.value}: {field}: {first['msg']}") from error
+WrittenShift = Annotated[Shift, BeforeValidator(_shift)]
+WrittenWeek = Annotated[Week, BeforeValidator(_week)]
 
 
-def _bad(path: Path, node: yaml.Node, why: str) -> BadCatalogue:
-    return BadCatalogue(f"{path}:{node.start_mark.line + 1}: {why}")
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SeasonEntry(_File):
+    first: MonthDay
+    last: MonthDay
+    week: WrittenWeek
+
+
+class District(_File):
+    """What is otherwise in a district than in its state; what is not said is the state's."""
+
+    week: WrittenWeek | None = None
+    seasons: tuple[SeasonEntry, ...] | None = None
+    holidays: dict[dt.date, str] = Field(default_factory=dict)
+
+
+class CalendarFile(District):
+    """A state's working time. `code` is its LGD code, and so are the districts'."""
+
+    code: Annotated[str, Field(pattern=r"^[0-9]{1,3}$")]
+    name: str
+    source: str
+    confidence: Literal["high", "medium", "low"]
+    week: WrittenWeek
+    seasons: tuple[SeasonEntry, ...] = ()
+    days: dict[dt.date, tuple[WrittenShift, ...]] = Field(default_factory=dict)
+    districts: dict[int, District] = Field(default_factory=dict)
+
+
+class HolidayFile(_File):
+    states: dict[int, dict[dt.date, str]]
+
+
+def read_categories(path: Path = CATEGORIES) -> Mapping[str, Category]:
+    """Raises BadFile, and OSError if there is no such file."""
+    return read(path, Catalogue).categories
+
+
+def read_jurisdictions(folder: Path = JURISDICTIONS, known: Iterable[str] = ()) -> tuple[Jurisdiction, ...]:
+    """Raises BadFile: a bad file, one code in two files, a category nobody knows, or none that takes everything."""
+    found: dict[str, Jurisdiction] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        jurisdiction = read(path, Jurisdiction)
+        if jurisdiction.code in found:
+            raise BadFile(f"{path}:1: {jurisdiction.code} stands in another file too")
+        named = {*jurisdiction.takes.categories, *(c for version in jurisdiction.versions for c in version.categories)}
+        if unknown := named - set(known):
+            raise BadFile(f"{path}:1: no such category: {', '.join(sorted(unknown))}")
+        found[jurisdiction.code] = jurisdiction
+    if not any(jurisdiction.takes.closeness == 0 for jurisdiction in found.values()):
+        raise BadFile(f"{folder}:1: none takes complaints of every state and category")
+    return tuple(found.values())
+
+
+class Calendars:
+    """Working time by place, as the files have it; what is declared later is laid over it."""
+
+    def __init__(self, states: Mapping[int, CalendarFile], holidays: Mapping[int, Mapping[dt.date, str]]) -> None:
+        self._states = states
+        self._holidays = holidays
+        self._made: dict[tuple[int, int], WorkingCalendar] = {}
+
+    def codes(self) -> list[str]:
+        return [str(state) for state in self._states]
+
+    def base(self, state_lgd: int, district_lgd: int) -> WorkingCalendar:
+        """A district's calendar; for a state without a file, ten to five from Monday to Saturday."""
+        place = (state_lgd, district_lgd)
+        if place not in self._made:
+            self._made[place] = self._make(state_lgd, district_lgd)
+        return self._made[place]
+
+    def _make(self, state_lgd: int, district_lgd: int) -> WorkingCalendar:
+        code = f"{state_lgd}-{district_lgd}"
+        file = self._states.get(state_lgd)
+        if file is None:
+            return WorkingCalendar(code=code, week=_SIX_DAYS)
+        district = file.districts.get(district_lgd, District())
+        seasons = file.seasons if district.seasons is None else district.seasons
+        return WorkingCalendar(
+            code=code,
+            week=file.week if district.week is None else district.week,
+            seasons=tuple(Season(first=each.first, last=each.last, week=each.week) for each in seasons),
+            holidays={**self._holidays.get(state_lgd, {}), **file.holidays, **district.holidays},
+            days=file.days,
+        )
+
+
+_TEN_TO_FIVE: Shifts = (Shift(opens=dt.time(10), closes=dt.time(17)),)
+_SIX_DAYS: Week = (*[_TEN_TO_FIVE] * 6, ())
+
+
+def read_calendars(folder: Path = CALENDARS) -> Calendars:
+    """Raises BadFile, and OSError if there is no file of holidays."""
+    states: dict[int, CalendarFile] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name == HOLIDAYS:
+            continue
+        file = read(path, CalendarFile)
+        if int(file.code) in states:
+            raise BadFile(f"{path}:1: state {file.code} stands in another file too")
+        states[int(file.code)] = file
+    return Calendars(states, read(folder / HOLIDAYS, HolidayFile).states)

@@ -8,11 +8,13 @@ from pydantic import Field
 
 from libs.common.settings import ServiceSettings
 from libs.contracts.event import FacilityCode
-from services.grievance.catalogue import SHIPPED
+from services.grievance.catalogue import CALENDARS, CATEGORIES, JURISDICTIONS
 
 
 class Settings(ServiceSettings):
-    categories: Path = Field(SHIPPED, description="What people complain about, and by when it must be put right")
+    categories: Path = Field(CATEGORIES, description="File of what people complain about")
+    jurisdictions: Path = Field(JURISDICTIONS, description="Folder: by when it must be put right, and who answers")
+    calendars: Path = Field(CALENDARS, description="Folder: when the offices of each state work")
     state_cells: dict[int, FacilityCode] = Field(
         {1: "JK-STATE-CELL", 2: "HP-STATE-CELL", 37: "LA-STATE-CELL"},
         description="Who answers where no facility stands above, by LGD code of the state",

@@ -1,39 +1,46 @@
-"""Where grievances and contacts stand, and what is asked of the store."""
+"""Where grievances, contacts and declared days stand, and what is asked of the store."""
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import AsyncIterator
+
 from libs.common.access import Access
 from libs.common.aggregate import AggregateType
+from libs.common.clock import LONG_AGO
 from libs.common.mongo import Database, Document
 from libs.common.paging import page
 from libs.contracts.grievance import CONTACT as CONTACT_TOPIC
 from libs.contracts.grievance import GRIEVANCE as GRIEVANCE_TOPIC
 from libs.contracts.grievance import ContactErased, ContactRecorded
-from services.grievance.domain import contact, grievance
+from services.grievance.domain import contact, declared, events, fold
 from services.grievance.domain.contact import Contact
-from services.grievance.domain.grievance import Grievance
+from services.grievance.domain.declared import DatesDerived, DayDeclared, DeclaredDays
+from services.grievance.domain.moments import next_due
+from services.grievance.domain.state import Grievance
+
+
+def _due(state: Grievance) -> dt.datetime | None:
+    clock = next_due(state)
+    return clock.due_at if clock else None
+
 
 GRIEVANCE = AggregateType(
     name="grievance",
     collection="grievances",
     state=Grievance,
-    events=(
-        grievance.Filed,
-        grievance.Acknowledged,
-        grievance.Assigned,
-        grievance.Resolved,
-        grievance.Confirmed,
-        grievance.Reopened,
-        grievance.Escalated,
-    ),
-    evolve=grievance.evolve,
+    events=events.EVENTS,
+    evolve=fold.evolve,
     topic=GRIEVANCE_TOPIC,
     claims=lambda state: [f"ticket:{state.ticket}"],
-    due=lambda state: state.next_due_at if state.open else None,
+    due=_due,
+    # What a crash cut in half: an appeal that has no case yet, a parent that was not told.
+    retry_at=lambda state: LONG_AGO if state.parent_waits or state.appeal_waits else None,
     indexes=(
         ("state.offices", "state.open", "state.due_at"),
         ("state.offices", "state.status", "state.due_at"),
         ("state.filed_by", "state.due_at"),
+        ("state.state_lgd", "state.status"),
     ),
 )
 
@@ -44,6 +51,15 @@ CONTACT = AggregateType(
     events=(ContactRecorded, ContactErased),
     evolve=contact.evolve,
     topic=CONTACT_TOPIC,
+)
+
+DECLARED = AggregateType(
+    name="declared days",
+    collection="calendars",
+    state=DeclaredDays,
+    events=(DayDeclared, DatesDerived),
+    evolve=declared.evolve,
+    retry_at=lambda state: LONG_AGO if state.derived < state.changes else None,
 )
 
 
@@ -63,3 +79,13 @@ async def worklist(
     return await page(
         database[GRIEVANCE.collection], access.filter() | wanted, sort="state.due_at", limit=limit, cursor=cursor
     )
+
+
+async def unsettled_at(database: Database, state_lgd: int, district_lgd: int | None) -> AsyncIterator[str]:
+    """Ids of the cases of a place whose clocks may still run."""
+    place: Document = {"state.state_lgd": state_lgd}
+    if district_lgd is not None:
+        place["state.district_lgd"] = district_lgd
+    for status in ("filed", "assigned", "resolved"):
+        async for found in database[GRIEVANCE.collection].find(place | {"state.status": status}, {"_id": 1}):
+            yield found["_id"]

@@ -38,12 +38,19 @@ class Desk:
         return f"Bearer {self.issuer.token(role=role, facility=facility, subject=subject, patient=patient)}"
 
     async def send(
-        self, path: str, body: dict[str, Any], *, token: str | None = None, key: str | None = None, **headers: str
+        self,
+        path: str,
+        body: dict[str, Any],
+        *,
+        token: str | None = None,
+        key: str | None = None,
+        sent: dt.datetime = SENT,
+        **headers: str,
     ) -> httpx.Response:
-        sent = headers | {"Idempotency-Key": key or str(uuid.uuid4()), "Date": format_datetime(SENT, usegmt=True)}
+        headers |= {"Idempotency-Key": key or str(uuid.uuid4()), "Date": format_datetime(sent, usegmt=True)}
         if token:
-            sent["Authorization"] = token
-        return await self.client.post(path, json=body, headers=sent)
+            headers["Authorization"] = token
+        return await self.client.post(path, json=body, headers=headers)
 
     async def file(self, key: str | None = None, token: str | None = None, **body: Any) -> httpx.Response:
         whole = {"category": "medicine-not-available", "text": TEXT, "about_facility": ABOUT, "language": "bo"} | body
@@ -54,8 +61,16 @@ class Desk:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
-    async def move(self, id: str, move: str, token: str | None, key: str | None = None, **body: Any) -> httpx.Response:
-        return await self.send(f"/grievances/{id}/{move}", body, token=token, key=key)
+    async def move(
+        self,
+        id: str,
+        move: str,
+        token: str | None,
+        key: str | None = None,
+        sent: dt.datetime = SENT,
+        **body: Any,
+    ) -> httpx.Response:
+        return await self.send(f"/grievances/{id}/{move}", body, token=token, key=key, sent=sent)
 
     def citizen(self, name: str = "P1") -> str:
         return self.token("citizen", ABOUT, f"citizen:{name}", patient=f"patient-{name}")

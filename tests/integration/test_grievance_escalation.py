@@ -17,14 +17,24 @@ from libs.common.clock import DayClock
 from libs.common.mongo import Document, connect, open_database
 from libs.common.timers import Timers
 from services.grievance import usecases
-from services.grievance.catalogue import read_catalogue
+from services.grievance.catalogue import read_calendars, read_categories, read_jurisdictions
+from services.grievance.directory import Directory
+from services.grievance.domain import moments
+from services.grievance.domain.commands import Assign, Command, Reopen, Resolve
+from services.grievance.domain.state import Grievance
+from services.grievance.hours import WorkingTime
 from services.grievance.main import create_app
 from services.grievance.store import GRIEVANCE
-from services.grievance.usecases import Cells, Complaint
+from services.grievance.usecases import Cells, Complaint, Office
 
 START = dt.datetime(2026, 11, 1, 4, 0, tzinfo=dt.UTC)
 CELLS = Cells({37: "LA-STATE-CELL"}, "IN-NATIONAL-CELL")
-CATEGORIES = read_catalogue()
+CATEGORIES = read_categories()
+JURISDICTIONS = read_jurisdictions(known=CATEGORIES)
+REDRESS = dt.timedelta(days=21)
+"""In Ladakh, for what is not urgent."""
+
+ABOVE_THAT = dt.timedelta(days=30)
 
 
 class Process:
@@ -33,21 +43,30 @@ class Process:
     def __init__(self, stack: TestStack, prefix: str) -> None:
         settings = stack.settings("grievance", DATABASE_PREFIX=prefix)
         service: Any = create_app(settings).state.service
-        self.journal, self.clock = service.journal, DayClock()
-        service.journal._clock = self.clock
+        self.clock = service.journal._clock = DayClock()
         self.service = service
         self.client = connect(stack.mongodb_uri)
         self.database = open_database(self.client, f"{prefix}grievance")
-        self.directory = usecases.Directory(service._replicas[0])
+        self.office = Office(
+            journal=service.journal,
+            database=self.database,
+            clock=self.clock,
+            directory=Directory(service._replicas[0]),
+            cells=CELLS,
+            jurisdictions=JURISDICTIONS,
+            working_time=WorkingTime(read_calendars(), service.journal),
+        )
         self.timers = Timers(settings, self.database, self.clock, service.metrics, leased=False)
         self.looked_at: list[str] = []
         self.working = asyncio.Event()
-        self.timers.add(GRIEVANCE, self.escalate)
+        self.timers.add(GRIEVANCE, self.on_timer)
 
-    async def escalate(self, id: str, document: Document) -> None:
-        self.looked_at.append(id)
-        self.working.set()
-        await usecases.escalate(self.journal, self.clock, self.directory, id, document)
+    async def on_timer(self, id: str, document: Document) -> None:
+        clock = moments.next_due(Grievance.model_validate(document["state"]))
+        if clock is not None and clock.name == "redress":
+            self.looked_at.append(id)
+            self.working.set()
+        await usecases.on_timer(self.office, id, document)
 
     def cause(self, verb: str, key: str) -> Cause:
         return request_cause("citizen:p1", verb, key, fingerprint=key, actor="citizen", occurred_at=self.clock.now())
@@ -56,10 +75,12 @@ class Process:
         complaint = Complaint(
             CATEGORIES[category], "None in the pharmacy", ABOUT, None, "bo", "citizen:p1", "patient-1"
         )
-        outcome = await usecases.file(
-            self.journal, self.clock, self.directory, CELLS, complaint, self.cause("file", str(number)), SYSTEM
-        )
+        outcome = await usecases.file(self.office, complaint, self.cause("file", str(number)), SYSTEM)
         return outcome.id
+
+    async def move(self, id: str, command: Command) -> None:
+        verb = type(command).__name__
+        await usecases.move(self.office, id, command, self.cause(verb, id), SYSTEM)
 
     async def sweep_until_nothing_is_due(self) -> None:
         while await self.timers.sweep():
@@ -87,14 +108,14 @@ async def test_two_schedulers_make_one_step_per_breach(two: tuple[Process, Proce
     first, second = two
     ids = await asyncio.gather(*(first.file(number) for number in range(150)))
     for process in two:
-        process.clock.saw(START + dt.timedelta(days=7))
+        process.clock.saw(START + REDRESS)
     await asyncio.gather(first.sweep_until_nothing_is_due(), second.sweep_until_nothing_is_due())
     assert len(first.looked_at) + len(second.looked_at) >= len(ids)
     for id in ids:
         steps = await first.steps(id)
         assert [(step["data"]["step"], step["data"]["handled_by"]) for step in steps] == [(1, ABOVE)]
     for process in two:
-        process.clock.saw(START + dt.timedelta(days=14))
+        process.clock.saw(START + REDRESS + ABOVE_THAT)
     await asyncio.gather(first.sweep_until_nothing_is_due(), second.sweep_until_nothing_is_due())
     for id in ids:
         steps = await first.steps(id)
@@ -108,7 +129,7 @@ async def test_one_scheduler_killed_half_way_changes_nothing(two: tuple[Process,
     first, second = two
     ids = await asyncio.gather(*(first.file(number) for number in range(100)))
     for process in two:
-        process.clock.saw(START + dt.timedelta(days=30))
+        process.clock.saw(START + dt.timedelta(days=40))
     doomed = asyncio.create_task(first.sweep_until_nothing_is_due())
     await first.working.wait()
     doomed.cancel()
@@ -127,7 +148,9 @@ async def test_the_oldest_breach_comes_first_however_many_newer_ones_there_are(t
         id = await first.file(number)
         if number < 5:
             oldest.append(id)
-    first.clock.saw(START + dt.timedelta(days=8))
+    first.clock.saw(START + dt.timedelta(days=10))
+    await first.sweep_until_nothing_is_due()
+    first.clock.saw(START + dt.timedelta(days=22))
     await first.timers.sweep()
     assert set(oldest) <= set(first.looked_at)
     await first.sweep_until_nothing_is_due()
@@ -143,15 +166,11 @@ async def test_unassigned_and_assigned_cases_alike_and_no_edit_resets_the_clock(
     """rival-digit.md W13: there a case without an assignee is skipped, and a comment starts the clock anew."""
     first, _ = two
     unassigned, assigned, resolved = [await first.file(number) for number in range(3)]
-    first.clock.saw(START + dt.timedelta(days=6, hours=23))
-    for id in (assigned, assigned):
-        await usecases.assign(
-            first.journal, first.clock, id, f"nodal-officer@{OFFICE}", first.cause("assign", id), SYSTEM
-        )
-    await usecases.resolve(
-        first.journal, first.clock, resolved, "fixed", "restocked", first.cause("resolve", resolved), SYSTEM
-    )
-    first.clock.saw(START + dt.timedelta(days=7))
+    first.clock.saw(START + REDRESS - dt.timedelta(hours=1))
+    for _ in range(2):
+        await first.move(assigned, Assign(f"nodal-officer@{OFFICE}"))
+    await first.move(resolved, Resolve("fixed", "restocked"))
+    first.clock.saw(START + REDRESS)
     await first.sweep_until_nothing_is_due()
     assert [len(await first.steps(id)) for id in (unassigned, assigned, resolved)] == [1, 1, 0]
 
@@ -161,11 +180,11 @@ async def test_a_date_missed_while_it_was_called_resolved_counts_once_it_is_reop
 ) -> None:
     first, _ = two
     id = await first.file(1)
-    await usecases.resolve(first.journal, first.clock, id, "fixed", "restocked", first.cause("resolve", id), SYSTEM)
-    first.clock.saw(START + dt.timedelta(days=8))
+    await first.move(id, Resolve("fixed", "restocked"))
+    first.clock.saw(START + dt.timedelta(days=22))
     await first.sweep_until_nothing_is_due()
     assert await first.steps(id) == []
-    await usecases.reopen(first.journal, first.clock, id, "nothing changed", first.cause("reopen", id), SYSTEM)
+    await first.move(id, Reopen("nothing changed"))
     await first.sweep_until_nothing_is_due()
     assert [step["data"]["step"] for step in await first.steps(id)] == [1]
 
@@ -183,6 +202,6 @@ async def test_the_office_it_first_came_to_still_acts_after_an_escalation(two: t
 async def test_before_the_first_request_of_a_played_day_nothing_is_due(two: tuple[Process, Process]) -> None:
     first, second = two
     id = await first.file(1)
-    second.clock = second.timers._clock = DayClock()
+    second.timers._clock = DayClock()
     assert await second.timers.sweep() == 0
     assert await first.steps(id) == []

@@ -1,213 +1,157 @@
 """One complaint, from the filing to the word of the one who filed it that it is put right.
 
-| from            | move     | to       | who                                                   |
-|-----------------|----------|----------|-------------------------------------------------------|
-| –               | file     | filed    | a citizen, or nobody known                            |
-| filed, assigned | assign   | assigned | officer, where it is or was handled                   |
-| filed, assigned | resolve  | resolved | nodal officer, where it is or was handled             |
-| resolved        | confirm  | closed   | only the one who filed it                             |
-| resolved        | reopen   | filed or assigned, as before | only the one who filed it         |
-| filed, assigned | escalate | the same | the clock, one step per breached date                 |
+| from                         | move              | to                        | who                              |
+|------------------------------|-------------------|---------------------------|----------------------------------|
+| –                            | file              | filed                     | a citizen, or nobody known       |
+| filed, assigned              | assign            | assigned                  | officer of one of its offices    |
+| filed, assigned              | transfer          | filed, at another office  | officer of one of its offices    |
+| filed, assigned              | interim           | the same                  | nodal officer of one of its offices |
+| filed, assigned              | pause, resume     | the same                  | nodal officer of one of its offices |
+| filed, assigned              | resolve           | resolved                  | nodal officer of one of its offices |
+| resolved                     | attempt           | the same                  | nodal officer of one of its offices |
+| resolved                     | close-unreachable | closed-unreachable        | nodal officer, after enough attempts |
+| resolved                     | confirm           | closed                    | only the one who filed it        |
+| resolved, closed-unreachable | reopen            | filed or assigned         | only the one who filed it        |
+| resolved, closed-unreachable | appeal            | resolved, and a child case above | only the one who filed it |
+| any                          | the clock         | one step per missed date  |                                  |
 
-Nothing but `file` sets the promised date, and nothing moves it: neither a reopening nor an edit.
+Its offices are where it is handled and where it was before an escalation or a transfer: never the accused. The promised
+date is set when it is filed. No move changes it, a reopening neither; a changed working calendar derives it anew, and
+the journal keeps what was promised before. While an appeal is open its parent cannot be closed.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from libs.common.refusal import Refused
-from libs.contracts import grievance as contract
-from libs.contracts.event import Code, Event, FacilityCode, Id, Instant, personal
-from libs.contracts.grievance import Reporter
-from services.grievance.domain.deadlines import Category, next_breach, promised
+from libs.contracts.event import Event
+from services.grievance.domain import moments
+from services.grievance.domain.calendar import WorkingCalendar
+from services.grievance.domain.clocks import due
+from services.grievance.domain.commands import (
+    Appeal,
+    AppealSettled,
+    Assign,
+    Attempt,
+    CloseUnreachable,
+    Command,
+    Confirm,
+    File,
+    Interim,
+    NoteAppealOpened,
+    Pause,
+    Rederive,
+    Reopen,
+    Resolve,
+    Resume,
+    TellParent,
+    Tick,
+    Transfer,
+)
+from services.grievance.domain.events import (
+    Acknowledged,
+    AppealDecided,
+    Appealed,
+    AppealOpened,
+    Assigned,
+    ClockMissed,
+    ClosedUnreachable,
+    Confirmed,
+    ContactAttempted,
+    Escalated,
+    Filed,
+    InterimReplied,
+    ParentTold,
+    Paused,
+    Rederived,
+    Reopened,
+    Resolved,
+    Resumed,
+    Transferred,
+)
+from services.grievance.domain.moves import (
+    CHANNELS,
+    LONGEST_INTERIM,
+    LONGEST_PAUSE,
+    OUTCOMES,
+    PAUSES,
+    TRANSFERS,
+    allowed,
+    never_the_accused,
+    require,
+    require_nodal_officer,
+    require_one_of,
+)
+from services.grievance.domain.state import Grievance
 
-Status = Literal["filed", "assigned", "resolved", "closed"]
 
-OUTCOMES = ("fixed", "explained", "compensated", "action-taken", "not-fixed")
-"""`not-fixed` is counted apart: a case is never shown as put right when it was not."""
+def decide(state: Grievance | None, command: Command, now: dt.datetime, calendar: WorkingCalendar) -> list[Event]:
+    """What the command makes happen, by the working time of the place it is about.
 
-MOVES: dict[str, tuple[tuple[Status, ...], str]] = {
-    "assign": (("filed", "assigned"), "officer"),
-    "resolve": (("filed", "assigned"), "nodal-officer"),
-    "confirm": (("resolved",), "reporter"),
-    "reopen": (("resolved",), "reporter"),
-}
-"""Each move: where it is legal, and who makes it."""
-
-
-class Grievance(BaseModel):
-    """`offices` are the facilities whose officers may act: where it is handled and where it was before an escalation.
-
-    `filed_by` is the subject of the one who filed it; None for an anonymous complaint, whose filer is whoever knows the
-    ticket's secret. `due_at` is the promise; `next_due_at` is when the clock looks next, None after the last level.
-    What the category promised when it was filed stays with the case: `escalation_hours` is not looked up again.
+    Raises Refused; decides nothing for a grievance that does not exist.
     """
-
-    model_config = ConfigDict(frozen=True)
-
-    ticket: str
-    category: Code
-    status: Status
-    open: bool
-    about_facility: FacilityCode
-    about_referral: Id | None = None
-    handled_by: FacilityCode
-    offices: tuple[FacilityCode, ...]
-    state_cell: FacilityCode
-    escalation_hours: tuple[float, ...] = ()
-    reporter: Reporter
-    filed_by: str | None = personal()
-    language: str = "en"
-    text: str = personal("")
-    filed_at: Instant
-    acknowledged_at: Instant | None = None
-    due_at: Instant | None = None
-    next_due_at: Instant | None = None
-    step: int = 0
-    assigned_to: str | None = None
-    assigned_at: Instant | None = None
-    resolved_at: Instant | None = None
-    outcome: Code | None = None
-    action_taken: str = personal("")
-    closed_at: Instant | None = None
-    rating: int | None = None
-    reopened: int = 0
-    reopen_reason: str = personal("")
-
-    @property
-    def clock_runs(self) -> bool:
-        return self.open and self.next_due_at is not None
-
-
-class Filed(contract.GrievanceFiled):
-    text: str = personal("")
-    filed_by: str | None = personal()
-    filed_at: Instant
-    state_cell: FacilityCode
-    escalation_hours: tuple[float, ...] = ()
-
-
-class Acknowledged(contract.GrievanceAcknowledged):
-    acknowledged_at: Instant
-    next_due_at: Instant | None = None
-
-
-class Assigned(contract.GrievanceAssigned):
-    assigned_at: Instant
-
-
-class Resolved(contract.GrievanceResolved):
-    action_taken: str = personal("")
-    resolved_at: Instant
-
-
-class Confirmed(contract.GrievanceConfirmed):
-    confirmed_at: Instant
-
-
-class Reopened(contract.GrievanceReopened):
-    reason: str = personal("")
-    reopened_at: Instant
-
-
-class Escalated(contract.GrievanceEscalated):
-    escalated_at: Instant
-    next_due_at: Instant | None = None
-
-
-@dataclass(frozen=True)
-class File:
-    ticket: str
-    category: Category
-    text: str
-    about_facility: FacilityCode
-    about_referral: Id | None
-    handled_by: FacilityCode
-    state_cell: FacilityCode
-    reporter: Reporter
-    filed_by: str | None
-    language: str
-
-
-@dataclass(frozen=True)
-class Assign:
-    to: str
-
-
-@dataclass(frozen=True)
-class Resolve:
-    outcome: str
-    action_taken: str
-
-
-@dataclass(frozen=True)
-class Confirm:
-    rating: int
-
-
-@dataclass(frozen=True)
-class Reopen:
-    reason: str
-
-
-@dataclass(frozen=True)
-class Escalate:
-    """`step` is the one this breach asks for; `handled_by` is the next level up."""
-
-    step: int
-    handled_by: FacilityCode
-
-
-Command = File | Assign | Resolve | Confirm | Reopen | Escalate
-
-
-def allowed(state: Grievance, who: str) -> tuple[str, ...]:
-    """The moves that are legal now for `who`: officer, nodal-officer or reporter."""
-    return tuple(move for move, (legal, mover) in MOVES.items() if mover == who and state.status in legal)
-
-
-def decide(state: Grievance | None, command: Command, now: dt.datetime) -> list[Event]:
-    """What the command makes happen. Raises Refused; decides nothing for a grievance that does not exist."""
     if isinstance(command, File):
-        return _file(state, command, now)
+        return _file(state, command, now, calendar)
     if state is None:
         return []
-    if isinstance(command, Escalate):
-        return _escalate(state, command, now)
-    _require(state, type(command).__name__.lower())
+    match command:
+        case Tick():
+            return _tick(state, command, now, calendar)
+        case Rederive():
+            return _rederive(state, calendar)
+        case NoteAppealOpened():
+            return [AppealOpened(child=command.child)] if state.appeal_waits == command.child else []
+        case AppealSettled():
+            return _appeal_settled(state, command, now, calendar)
+        case TellParent():
+            return [ParentTold()] if state.parent_waits else []
+    require(state, command.MOVE)
     match command:
         case Assign():
-            _require_nodal_officer(state, command.to)
+            require_nodal_officer(state, command.to)
             return [Assigned(to=command.to, assigned_at=now, **_public(state))]
+        case Transfer():
+            return _transfer(state, command, now)
+        case Interim():
+            if not now < command.expected_by <= now + LONGEST_INTERIM:
+                raise Refused("date-out-of-range", "must lie ahead, within a year", field="expected_by")
+            return [InterimReplied(expected_by=command.expected_by, reason=command.reason, replied_at=now)]
+        case Pause():
+            return _pause(state, command, now)
+        case Resume():
+            return [_resumed(state, now, calendar)]
         case Resolve():
-            if command.outcome not in OUTCOMES:
-                raise Refused("unknown-outcome", f"must be one of {', '.join(OUTCOMES)}", field="outcome")
-            if not command.action_taken.strip():
-                raise Refused("no-action-taken", "must say what was done", field="action_taken")
+            return _resolve(state, command, now, calendar)
+        case Attempt():
+            require_one_of(command.channel, CHANNELS, "channel")
             return [
-                Resolved(outcome=command.outcome, action_taken=command.action_taken, resolved_at=now, **_public(state))
+                ContactAttempted(channel=command.channel, reached=command.reached, note=command.note, attempted_at=now)
             ]
+        case CloseUnreachable():
+            return _close_unreachable(state, now)
         case Confirm():
             if not 1 <= command.rating <= 5:
                 raise Refused("rating-out-of-range", "must be 1 to 5", field="rating")
             return [Confirmed(rating=command.rating, confirmed_at=now, **_public(state))]
         case Reopen():
             return [Reopened(cycle=state.reopened + 1, reason=command.reason, reopened_at=now, **_public(state))]
+        case Appeal():
+            return _appeal(state, command, now, calendar)
     raise TypeError(f"a grievance knows no {type(command).__name__}")
 
 
-def _file(state: Grievance | None, command: File, now: dt.datetime) -> list[Event]:
+def _file(state: Grievance | None, command: File, now: dt.datetime, calendar: WorkingCalendar) -> list[Event]:
     if state is not None:
         return []
-    _never_the_accused(command.about_facility, command.handled_by)
+    accused = (command.about_facility, *command.also_about)
+    never_the_accused(accused, command.handled_by)
+    promises = command.policy.promises
+    clocks = moments.started(now, calendar, **{"first-action": promises.first_action, "redress": promises.redress})
     facts: dict[str, Any] = {
         "ticket": command.ticket,
-        "category": command.category.code,
+        "category": command.category,
         "about_facility": command.about_facility,
         "handled_by": command.handled_by,
         "reporter": command.reporter,
@@ -216,58 +160,123 @@ def _file(state: Grievance | None, command: File, now: dt.datetime) -> list[Even
     return [
         Filed(
             about_referral=command.about_referral,
+            also_about=command.also_about,
             text=command.text,
             filed_by=command.filed_by,
             filed_at=now,
             state_cell=command.state_cell,
-            escalation_hours=command.category.escalation_hours,
+            state_lgd=command.state_lgd,
+            district_lgd=command.district_lgd,
+            policy=command.policy,
+            parent=command.parent,
             **facts,
         ),
-        Acknowledged(
-            due_at=promised(command.category, now),
-            next_due_at=promised(command.category, now),
-            acknowledged_at=now,
-            **facts,
-        ),
+        Acknowledged(due_at=moments.promise(clocks, now), clocks=clocks, acknowledged_at=now, **facts),
     ]
 
 
-def _escalate(state: Grievance, command: Escalate, now: dt.datetime) -> list[Event]:
-    """One step for the date that was missed; nothing if the step was made, or the clock stands, or it is not due."""
-    due = state.next_due_at
-    if not state.open or due is None or now < due or command.step != state.step + 1:
-        return []
-    _never_the_accused(state.about_facility, command.handled_by)
-    facts = _public(state) | {"handled_by": command.handled_by}
-    return [
-        Escalated(
-            step=command.step,
-            due_at=due,
-            next_due_at=next_breach(state.escalation_hours, command.step, now),
-            escalated_at=now,
-            **facts,
-        )
-    ]
+def _transfer(state: Grievance, command: Transfer, now: dt.datetime) -> list[Event]:
+    require_one_of(command.reason, TRANSFERS, "reason")
+    if command.to in state.accused:
+        raise Refused("accused-in-route", "nobody answers a complaint about themselves", field="to")
+    if command.to == state.handled_by:
+        raise Refused("there-already", "must be another office", field="to")
+    facts = _public(state) | {"handled_by": command.to}
+    return [Transferred(reason=command.reason, explanation=command.explanation, transferred_at=now, **facts)]
 
 
-def _never_the_accused(about: str, office: str) -> None:
-    if about == office:
-        raise Refused("accused-in-route", "nobody answers a complaint about themselves", field="about_facility")
+def _pause(state: Grievance, command: Pause, now: dt.datetime) -> list[Event]:
+    require_one_of(command.reason, PAUSES, "reason")
+    if not now < command.until <= now + LONGEST_PAUSE:
+        raise Refused("date-out-of-range", f"must lie ahead, within {LONGEST_PAUSE.days} days", field="until")
+    return [Paused(reason=command.reason, until=command.until, paused_at=now)]
 
 
-def _require(state: Grievance, move: str) -> None:
-    legal, mover = MOVES[move]
-    if state.status not in legal:
+def _resumed(state: Grievance, now: dt.datetime, calendar: WorkingCalendar) -> Resumed:
+    assert state.paused is not None
+    pauses = (*state.pauses, (state.paused.since, max(now, state.paused.since)))
+    return Resumed(resumed_at=now, clocks=moments.derived(state.clocks, calendar, pauses))
+
+
+def _resolve(state: Grievance, command: Resolve, now: dt.datetime, calendar: WorkingCalendar) -> list[Event]:
+    require_one_of(command.outcome, OUTCOMES, "outcome")
+    if not command.action_taken.strip():
+        raise Refused("no-action-taken", "must say what was done", field="action_taken")
+    promises = state.policy.promises
+    resolved = Resolved(
+        outcome=command.outcome,
+        action_taken=command.action_taken,
+        resolved_at=now,
+        clocks=moments.started(now, calendar, tell=promises.tell, confirm=promises.confirm),
+        **_public(state),
+    )
+    return [_resumed(state, now, calendar), resolved] if state.paused else [resolved]
+
+
+def _close_unreachable(state: Grievance, now: dt.datetime) -> list[Event]:
+    rule = state.policy.unreachable
+    assert rule is not None
+    if any(attempt.reached for attempt in state.attempts):
+        raise Refused("complainant-was-reached", "only the one who filed it closes it then")
+    days = (state.attempts[-1].at - state.attempts[0].at).days if state.attempts else 0
+    if len(state.attempts) < rule.attempts or days < rule.over_days:
         raise Refused(
-            "move-not-allowed", f"{move} is not possible while it is {state.status}", allowed=allowed(state, mover)
+            "too-few-attempts",
+            f"needs {rule.attempts} attempts over {rule.over_days} days; there are {len(state.attempts)} over {days}",
+            allowed=tuple(move for move in allowed(state, "nodal-officer") if move != "close-unreachable"),
         )
+    return [ClosedUnreachable(attempts=len(state.attempts), closed_at=now, **_public(state))]
 
 
-def _require_nodal_officer(state: Grievance, to: str) -> None:
-    role, _, facility = to.partition("@")
-    if role != "nodal-officer" or facility not in state.offices:
-        places = ", ".join(f"nodal-officer@{office}" for office in state.offices)
-        raise Refused("not-an-officer-of-this-case", f"must be one of {places}", field="to")
+def _appeal(state: Grievance, command: Appeal, now: dt.datetime, calendar: WorkingCalendar) -> list[Event]:
+    rule = state.policy.appeal
+    assert rule is not None
+    if state.resolved_at is None:
+        raise TypeError("an appeal before the resolution")
+    if now > due(rule.window, state.resolved_at, calendar):
+        raise Refused("appeal-too-late", f"an appeal comes within {rule.window.model_dump()} of the resolution")
+    return [Appealed(child=command.child, reason=command.reason, appealed_at=now)]
+
+
+def _appeal_settled(
+    state: Grievance, command: AppealSettled, now: dt.datetime, calendar: WorkingCalendar
+) -> list[Event]:
+    if command.child not in state.appeals_open:
+        return []
+    clocks = moments.started(now, calendar, confirm=state.policy.promises.confirm)
+    return [AppealDecided(child=command.child, outcome=command.outcome, decided_at=now, clocks=clocks)]
+
+
+def _tick(state: Grievance, command: Tick, now: dt.datetime, calendar: WorkingCalendar) -> list[Event]:
+    """One step for one missed date; nothing if the step was made, or the clock stands, or it is not due."""
+    clock = moments.next_due(state)
+    if clock is None or clock.due_at is None or now < clock.due_at or clock.name != command.clock:
+        return []
+    if command.step != moments.step(state, clock):
+        return []
+    if clock.name == "pause":
+        return [_resumed(state, now, calendar)]
+    if clock.name != "redress":
+        return [ClockMissed(clock=clock.name, due_at=clock.due_at, missed_at=now)]
+    never_the_accused(state.accused, command.handled_by)
+    ladder = state.policy.promises.ladder
+    following = moments.started(
+        now, calendar, redress=ladder[command.step - 1] if command.step <= len(ladder) else None
+    )
+    facts = _public(state) | {"handled_by": command.handled_by}
+    return [Escalated(step=command.step, due_at=clock.due_at, clocks=following, escalated_at=now, **facts)]
+
+
+def _rederive(state: Grievance, calendar: WorkingCalendar) -> list[Event]:
+    """A changed calendar moves what is counted in working time; the journal keeps what was promised before."""
+    clocks = moments.derived(state.clocks, calendar, state.pauses)
+    due_at = state.due_at
+    promised = state.policy.promises.redress
+    if promised.works:
+        due_at = due(promised, state.filed_at, calendar)
+    if clocks == state.clocks and due_at == state.due_at:
+        return []
+    return [Rederived(clocks=clocks, due_at=due_at, was=state.clocks, was_due_at=state.due_at)]
 
 
 def _public(state: Grievance) -> dict[str, Any]:
@@ -279,68 +288,3 @@ def _public(state: Grievance) -> dict[str, Any]:
         "reporter": state.reporter,
         "language": state.language,
     }
-
-
-def evolve(state: Grievance | None, event: Event) -> Grievance:
-    if isinstance(event, Filed):
-        return Grievance(
-            ticket=event.ticket,
-            category=event.category,
-            status="filed",
-            open=True,
-            about_facility=event.about_facility,
-            about_referral=event.about_referral,
-            handled_by=event.handled_by,
-            offices=(event.handled_by,),
-            state_cell=event.state_cell,
-            escalation_hours=event.escalation_hours,
-            reporter=event.reporter,
-            filed_by=event.filed_by,
-            language=event.language,
-            text=event.text,
-            filed_at=event.filed_at,
-        )
-    if state is None:
-        raise TypeError(f"{event.TYPE} before the filing")
-    return state.model_copy(update=_changes(state, event))
-
-
-def _changes(state: Grievance, event: Event) -> dict[str, object]:
-    match event:
-        case Acknowledged():
-            return {
-                "acknowledged_at": event.acknowledged_at,
-                "due_at": event.due_at,
-                "next_due_at": event.next_due_at,
-            }
-        case Assigned():
-            return {"status": "assigned", "assigned_to": event.to, "assigned_at": event.assigned_at}
-        case Resolved():
-            return {
-                "status": "resolved",
-                "open": False,
-                "resolved_at": event.resolved_at,
-                "outcome": event.outcome,
-                "action_taken": event.action_taken,
-            }
-        case Confirmed():
-            return {"status": "closed", "closed_at": event.confirmed_at, "rating": event.rating}
-        case Reopened():
-            return {
-                "status": "assigned" if state.assigned_to else "filed",
-                "open": True,
-                "reopened": event.cycle,
-                "reopen_reason": event.reason,
-                "resolved_at": None,
-                "outcome": None,
-                "action_taken": "",
-            }
-        case Escalated():
-            offices = state.offices if event.handled_by in state.offices else (*state.offices, event.handled_by)
-            return {
-                "handled_by": event.handled_by,
-                "offices": offices,
-                "step": event.step,
-                "next_due_at": event.next_due_at,
-            }
-    raise TypeError(f"a grievance knows no {event.TYPE}")

@@ -1,11 +1,11 @@
-"""Who answers a complaint: the facility to which the accused one refers, and on up; never the accused."""
+"""Who answers a complaint: the facility to which the accused one refers, and on up; never an accused one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 
-def next_office(about: str, offices: Sequence[str], refers_up: Sequence[str], state_cell: str) -> str:
-    """The next level: the first of `refers_up` (the chain of referrals above, nearest first) that is neither the one
-    complained about nor has had the case before; the state's cell when there is none."""
-    return next((code for code in refers_up if code != about and code not in offices), state_cell)
+def next_office(accused: Sequence[str], offices: Sequence[str], refers_up: Sequence[str], state_cell: str) -> str:
+    """The next level: the first of `refers_up` (the chain of referrals above, nearest first) that is neither accused
+    nor has had the case before; the state's cell when there is none."""
+    return next((code for code in refers_up if code not in accused and code not in offices), state_cell)

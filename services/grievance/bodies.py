@@ -1,0 +1,115 @@
+"""What requests say. Nothing here echoes what was sent in."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+
+from libs.common.aadhaar import contains_aadhaar
+from libs.common.web import Body
+from libs.contracts.event import FacilityCode, Id, Instant
+from services.grievance.domain.calendar import Shift
+
+
+def _without_aadhaar(text: str) -> str:
+    if contains_aadhaar(text):
+        raise ValueError("holds what looks like an Aadhaar number; leave it out, it is not needed")
+    return text
+
+
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000), AfterValidator(_without_aadhaar)
+]
+Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), AfterValidator(_without_aadhaar)]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_without_aadhaar)
+]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{7,14}$")]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$", max_length=254)]
+Language = Literal["en", "hi", "ur", "bo", "lbj", "doi", "ks"]
+ReferralId = Annotated[
+    str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+]
+"""It goes out on a thin topic, so nothing else may stand in its place."""
+Coded = Annotated[str, StringConstraints(max_length=64)]
+
+
+class ContactBody(BaseModel):
+    """How to reach a reporter who is not a patient; one of phone and email is needed. `phone` is E.164."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: Name | None = None
+    phone: Phone | None = None
+    email: Email | None = None
+
+
+class FileBody(Body):
+    """A complaint. Anonymous ones need no token, name nobody, and their Idempotency-Key must be a random UUID."""
+
+    category: Coded = Field(description="One of GET /categories")
+    text: Text
+    about_facility: FacilityCode
+    also_about: tuple[FacilityCode, ...] = Field((), max_length=5, description="Others that it is about as well")
+    about_referral: ReferralId | None = None
+    anonymous: StrictBool = False
+    language: Language = "en"
+    patient: Id | None = Field(None, description="The patient the token says the caller is")
+    contact: ContactBody | None = None
+
+
+class AssignBody(Body):
+    to: str = Field(max_length=80, description="`nodal-officer@` and a facility that handles or handled it")
+
+
+class TransferBody(Body):
+    to: FacilityCode
+    reason: Coded = Field(description="wrong-office, several-offices, sub-judice, rti, service-matter, policy-matter")
+    explanation: Text = Field(description="For the complainant: why it is passed on")
+
+
+class InterimBody(Body):
+    expected_by: Instant
+    reason: Text
+
+
+class PauseBody(Body):
+    reason: Coded = Field(description="awaiting-complainant, awaiting-document, sub-judice, road-closed, weather")
+    until: Instant = Field(description="At most 30 days ahead; its clocks go on then by themselves")
+
+
+class Nothing(Body):
+    """A move that needs nothing to be said."""
+
+
+class ResolveBody(Body):
+    outcome: Coded = Field(description="fixed, explained, compensated, action-taken or not-fixed")
+    action_taken: Text
+
+
+class AttemptBody(Body):
+    channel: Coded = Field(description="phone, visit, letter, sms, through-asha, through-panchayat")
+    reached: StrictBool
+    note: Note = ""
+
+
+class ConfirmBody(Body):
+    rating: int = Field(ge=1, le=5, strict=True)
+
+
+class ReopenBody(Body):
+    reason: Text
+
+
+class AppealBody(Body):
+    reason: Text
+
+
+class DayBody(Body):
+    """No shifts: closed that day. Times are Indian."""
+
+    day: dt.date
+    shifts: tuple[Shift, ...] = Field((), max_length=6)
+    reason: Coded

@@ -1,0 +1,64 @@
+"""Every route that names a facility succeeds where it belongs and is refused elsewhere; no route lacks an example."""
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grievance_desk import Desk, seed_directory
+
+from deploy.local import store
+from deploy.local.testing import Served, TestStack, serving
+from services.grievance.access import ACCESS
+
+_spec = importlib.util.spec_from_file_location(
+    "grievance_route_examples", Path(__file__).parents[1] / "route_examples" / "grievance.py"
+)
+assert _spec is not None
+assert _spec.loader is not None
+_examples = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_examples)
+EXAMPLES: list[dict[str, Any]] = _examples.EXAMPLES
+ELSEWHERE = "HP-KNR-RH-PEO"
+
+
+@pytest.fixture(scope="module")
+async def served(stack: TestStack) -> AsyncIterator[Served]:
+    prefix = f"test_{secrets.token_hex(4)}_"
+    seed_directory(stack.mongodb_uri, prefix)
+    async with serving(stack.settings("grievance", DATABASE_PREFIX=prefix), "grievance") as served:
+        yield served
+    store.drop(stack.mongodb_uri, prefix)
+
+
+def test_no_route_that_names_a_facility_lacks_an_example() -> None:
+    assert {example["route"] for example in EXAMPLES} == {route for route, rule in ACCESS.items() if rule.at}
+
+
+@pytest.mark.parametrize("facility", [ELSEWHERE, _examples.ABOUT], ids=["elsewhere", "accused"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["route"])
+async def test_a_route_belongs_to_its_facility(
+    stack: TestStack, served: Served, example: dict[str, Any], facility: str
+) -> None:
+    desk = Desk(served.client, stack.issuer, served.service.database)
+    # Examples are sent over weeks; each begins today.
+    served.service.clock._latest = None
+
+    def bearer(role: str, facility: str) -> dict[str, str]:
+        return {"Authorization": desk.token(role, facility)}
+
+    id = await example["prepare"](desk.client, bearer)
+    before = await desk.document(id)
+    there = await example["call"](desk.client, bearer(example["role"], facility), id)
+    if "refused" in example:
+        assert example["refused"](there), there.text
+    else:
+        assert there.status_code == 403, there.text
+    after = await desk.document(id)
+    assert (after["version"], after["state"]) == (before["version"], before["state"])
+    here = await example["call"](desk.client, bearer(example["role"], example["facility"]), id)
+    assert here.status_code == 200, here.text

@@ -1,0 +1,165 @@
+"""The data files: what is shipped holds together, and a bad one is refused with its line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from pathlib import Path
+
+import pytest
+
+from services.grievance import catalogue
+from services.grievance.catalogue import read_calendars, read_categories, read_jurisdictions
+from services.grievance.domain.policy import NoJurisdiction, chosen, policy
+from services.grievance.lined import BadFile
+
+CATEGORIES = read_categories()
+JURISDICTIONS = read_jurisdictions(known=CATEGORIES)
+DAY = dt.date(2026, 11, 20)
+HIMACHAL, JAMMU_KASHMIR, LADAKH, ELSEWHERE = 2, 1, 37, 27
+
+
+def promised(state: int, category: str, day: dt.date = DAY) -> tuple[str, str, list[str]]:
+    """Jurisdiction, redress and ladder, as written."""
+    found = policy(*chosen(JURISDICTIONS, day, state, category), category, CATEGORIES[category].emergency)
+    return (
+        found.jurisdiction,
+        found.promises.redress.model_dump(),
+        [span.model_dump() for span in found.promises.ladder],
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "category", "expected"),
+    [
+        (ELSEWHERE, "long-wait", ("cpgrams", "21 days", ["30 days"])),
+        (HIMACHAL, "long-wait", ("himachal-1100", "14 days", ["7 days", "7 days"])),
+        (JAMMU_KASHMIR, "long-wait", ("jammu-kashmir", "15 working days", ["15 working days"])),
+        (LADAKH, "long-wait", ("ladakh", "21 days", ["30 days"])),
+        (HIMACHAL, "scheme-enrolment", ("pm-jay", "30 days", ["30 days"])),
+        (LADAKH, "denied-cashless-treatment", ("pm-jay", "4 hours", ["4 hours"])),
+    ],
+)
+def test_who_promises_what(state: int, category: str, expected: tuple[str, str, list[str]]) -> None:
+    assert promised(state, category) == expected
+
+
+@pytest.mark.parametrize(
+    ("day", "redress"),
+    [("2020-05-01", "60 days"), ("2021-01-01", "45 days"), ("2022-07-26", "45 days"), ("2022-07-27", "30 days"),
+     ("2024-08-22", "30 days"), ("2024-08-23", "21 days")],
+)  # fmt: skip
+def test_a_promise_is_that_of_its_day(day: str, redress: str) -> None:
+    assert promised(ELSEWHERE, "long-wait", dt.date.fromisoformat(day))[1] == redress
+
+
+def test_before_a_state_had_its_own_the_nation_s_holds() -> None:
+    assert promised(LADAKH, "long-wait", dt.date(2023, 8, 16))[0] == "cpgrams"
+    with pytest.raises(NoJurisdiction):
+        promised(LADAKH, "long-wait", dt.date(2001, 1, 1))
+
+
+def test_every_category_has_a_promise_everywhere_and_anonymity() -> None:
+    for state in (HIMACHAL, JAMMU_KASHMIR, LADAKH, ELSEWHERE):
+        for category in CATEGORIES:
+            _, version = chosen(JURISDICTIONS, DAY, state, category)
+            assert version.anonymous
+            assert len(version.lanes["usual"].ladder) <= len(version.levels) - 2
+    assert CATEGORIES["denied-cashless-treatment"].emergency
+
+
+def test_himachal_closes_on_confirmation_only() -> None:
+    _, version = chosen(JURISDICTIONS, DAY, HIMACHAL, "long-wait")
+    assert version.unreachable is None
+    assert len(version.levels) == 4
+
+
+def test_calendars_know_their_days() -> None:
+    calendars = read_calendars()
+    leh = calendars.base(LADAKH, 9)
+    assert leh.shifts(dt.date(2026, 11, 22)) == ()
+    assert leh.shifts(dt.date(2026, 1, 26)) == ()
+    assert len(leh.shifts(dt.date(2026, 11, 20))) == 2
+    assert leh.shifts(dt.date(2026, 7, 20)) != leh.shifts(dt.date(2026, 11, 20))
+    assert calendars.base(HIMACHAL, 21).shifts(dt.date(2026, 4, 15)) == ()
+    assert calendars.base(ELSEWHERE, 1).shifts(dt.date(2026, 11, 20)) != ()
+
+
+GOOD = "categories:\n  long-wait:\n    name: Long wait\n    emergency: false\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("", 1, "empty"),
+        ("# nothing\n\nkinds: {}\n", 3, "kinds"),
+        ("categories: {}\n", 1, "categories"),
+        ("- a\n", 1, "dict"),
+        (GOOD.replace("false", "perhaps"), 4, "emergency"),
+        (GOOD.replace("name:", "nmae:"), 3, "nmae"),
+        (GOOD.replace("    name: Long wait\n", ""), 2, "name"),
+        (GOOD + GOOD.split("\n", 1)[1], 5, "twice"),
+        (GOOD.replace("long-wait", "Long Wait"), 2, "Long Wait"),
+        (GOOD + "    name: again\n", 5, "twice"),
+        (GOOD + "  other: [\n", 6, "expected"),
+        (GOOD.replace("Long wait", "!!python/name:os.system x"), 3, "constructor"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_line(tmp_path: Path, text: str, line: int, says: str) -> None:
+    path = tmp_path / "categories.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadFile) as refusal:
+        read_categories(path)
+    assert str(refusal.value).startswith(f"{path}:{line}: ")
+    assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says"),
+    [
+        ("ladakh.yaml", "redress: 21 days", "redress: 21 dais", "lanes.usual.redress"),
+        ("ladakh.yaml", "redress: 21 days", "redress: soon", "lanes.usual.redress"),
+        ("pm-jay.yaml", "asked-for-money", "asked-for-sweets", "no such category"),
+        ("himachal-1100.yaml", "[7 days, 7 days]", "[7 days, 7 days, 7 days]", "ladder"),
+        ("jammu-kashmir.yaml", "valid_from: 2018-09-10", "valid_from: once", "valid_from"),
+        ("cpgrams.yaml", "valid_from: 2021-01-01", "valid_from: 2001-01-01", "follow each other"),
+        ("jammu-kashmir.yaml", "code: jammu-kashmir", "code: ladakh", "another file"),
+        ("cpgrams.yaml", "name: Centralised", "takes: {states: [9]}\nname: Centralised", "none takes"),
+    ],
+)
+def test_a_bad_jurisdiction_is_refused_with_its_line(tmp_path: Path, name: str, old: str, new: str, says: str) -> None:
+    folder = tmp_path / "jurisdictions"
+    shutil.copytree(catalogue.JURISDICTIONS, folder)
+    text = (folder / name).read_text(encoding="utf-8")
+    assert old in text
+    (folder / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(BadFile, match=r":\d+: ") as refusal:
+        read_jurisdictions(folder, known=CATEGORIES)
+    assert says in str(refusal.value)
+    line = int(str(refusal.value).split(":")[1])
+    if "." in says:
+        assert new in (folder / name).read_text(encoding="utf-8").splitlines()[line - 1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [("09:30-13:30", "13:30-09:30", "opens"), ("mon:", "moon:", "moon"), ("first: 11-01", "first: 13-01", "first"),
+     ("confidence: low", "confidence: maybe", "confidence"), ("09:30-13:30", "early", "week")],
+)  # fmt: skip
+def test_a_bad_calendar_is_refused_with_its_line(tmp_path: Path, old: str, new: str, says: str) -> None:
+    folder = tmp_path / "calendars"
+    shutil.copytree(catalogue.CALENDARS, folder)
+    text = (folder / "ladakh.yaml").read_text(encoding="utf-8")
+    (folder / "ladakh.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(BadFile, match=r"ladakh.yaml:\d+: ") as refusal:
+        read_calendars(folder)
+    assert says in str(refusal.value)
+
+
+def test_a_new_state_is_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "jurisdictions"
+    shutil.copytree(catalogue.JURISDICTIONS, folder)
+    text = (folder / "ladakh.yaml").read_text(encoding="utf-8")
+    (folder / "sikkim.yaml").write_text(text.replace("ladakh", "sikkim").replace("[37]", "[11]"), encoding="utf-8")
+    found = read_jurisdictions(folder, known=CATEGORIES)
+    assert chosen(found, DAY, 11, "long-wait")[0].code == "sikkim"
