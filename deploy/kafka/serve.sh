@@ -48,6 +48,13 @@ group.coordinator.append.linger.ms=0
 offsets.retention.minutes=80640
 PROPERTIES
 
+# For Kafka's own tools in this container: --command-config
+cat >"$work/admin.properties" <<PROPERTIES
+security.protocol=SASL_PLAINTEXT
+sasl.mechanism=SCRAM-SHA-512
+sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="broker" password="$password";
+PROPERTIES
+
 if [ ! -e "$DATA/meta.properties" ]; then
     # 16 random bytes; not the tool's own random-uuid, which costs another start of the JVM.
     id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'AA' | cut -c 1-22)
