@@ -13,6 +13,7 @@ from libs.common.clock import machine_now
 from libs.common.journal import ARCHIVE_ABOVE, ClaimTaken, KeyReused, NotFound
 from libs.common.refusal import Refused
 from libs.common.service import Service
+from libs.contracts.event import Event
 from libs.contracts.registration import PatientErased, PatientRegistered
 from tests.toy.ledger import (
     LEDGER,
@@ -20,6 +21,7 @@ from tests.toy.ledger import (
     Asked,
     Claimed,
     Contact,
+    Ledger,
     Noted,
     Reached,
     accepted,
@@ -163,6 +165,37 @@ async def test_one_command_whose_claim_is_taken_does_not_refuse_those_of_its_tur
     assert not isinstance(first, BaseException)
     assert not isinstance(third, BaseException)
     assert (await service.journal.read(LEDGER, "a", SYSTEM)).accepted == 2
+
+
+async def test_nobody_is_answered_from_a_state_that_was_never_written(service: Service) -> None:
+    await service.journal.create(LEDGER, "holder", lambda s: [asked(), Claimed(claim="00")], request(), SYSTEM)
+    await service.journal.create(LEDGER, "a", lambda s: [asked()], request(), SYSTEM)
+
+    def unless_claimed(state: Ledger | None) -> list[Event]:
+        if state and state.claim:
+            raise Refused("claimed", "claimed")
+        return []
+
+    taken, decided = await asyncio.gather(
+        service.journal.append(LEDGER, "a", lambda s: [Claimed(claim="00")], request(), SYSTEM),
+        service.journal.append(LEDGER, "a", unless_claimed, request(), SYSTEM),
+        return_exceptions=True,
+    )
+    assert isinstance(taken, ClaimTaken)
+    assert not isinstance(decided, BaseException)
+    assert decided.state.claim is None
+
+
+async def test_the_rule_is_asked_of_the_state_as_the_turn_has_left_it(service: Service) -> None:
+    await service.journal.create(LEDGER, "a", lambda s: [asked(destination="B1")], request(), SYSTEM)
+    receiver = Access(Caller("x", "doctor", "B1"), allow("doctor", at="destination"))
+    _, second = await asyncio.gather(
+        service.journal.append(LEDGER, "a", lambda s: [asked(destination="C1")], request(), SYSTEM),
+        service.journal.append(LEDGER, "a", lambda s: [accepted()], request(), receiver),
+        return_exceptions=True,
+    )
+    assert isinstance(second, Forbidden)
+    assert (await service.journal.read(LEDGER, "a", SYSTEM)).accepted == 0
 
 
 async def test_what_is_refused_or_forbidden_writes_nothing(service: Service) -> None:
