@@ -29,11 +29,13 @@ MESSAGE = AggregateType(
     topic=contract.MESSAGE,
     due=message.next_due,
     retry_at=lambda state: state.retry_at,
+    claims=lambda state: [f"sms-of-day:{state.slot}"] if state.slot else [],
     indexes=(
         ("state.recipient", "state.occurred_at", "_id"),
         ("state.recipient", "state.channel", "state.occurred_at", "_id"),
         ("state.status", "state.occurred_at", "_id"),
         ("state.awaiting",),
+        ("state.case", "state.recipient"),
     ),
 )
 
@@ -56,6 +58,30 @@ AT_A_TIME = 500
 def message_id(event: str, recipient: str, channel: Channel) -> str:
     """One message per event, recipient and channel."""
     return derive(event, recipient, channel)
+
+
+class Slots:
+    """Places of each person's day as far as this process knows: hints that save a look, the store decides."""
+
+    MOST = 100_000
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def take(self, day: str) -> int:
+        """The next place, so that two at one instant do not both try for it."""
+        if len(self._last) >= self.MOST:
+            self._last.clear()
+        self._last[day] = self._last.get(day, 0) + 1
+        return self._last[day]
+
+    def give_back(self, day: str, place: int) -> None:
+        """It was not used. Only the last one can be given back; a gap is found when it is needed."""
+        if self._last.get(day) == place:
+            self._last[day] = place - 1
+
+    def saw(self, day: str, place: int) -> None:
+        self._last[day] = max(place, self._last.get(day, 0))
 
 
 class Cards(Protocol):
@@ -158,6 +184,28 @@ class Recipients:
 async def preferences_of(database: Database, recipient: str) -> preference.Preferences | None:
     found = await database[PREFERENCES.collection].find_one({"_id": recipient}, {"state": 1})
     return preference.Preferences.model_validate(found["state"]) if found else None
+
+
+async def free_place(database: Database, recipient: str, day: str, most: int) -> int | None:
+    """The first place of a person's day that nobody has, up to `most`."""
+    told = database[MESSAGE.collection].find({"state.recipient": recipient, "state.channel": "sms"}, {"state.slot": 1})
+    taken = {found["state"].get("slot") async for found in told}
+    return next((place for place in range(1, most + 1) if f"{day}:{place}" not in taken), None)
+
+
+async def newer_of_case(database: Database, state: message.Message) -> bool:
+    """Whether the same person was told something newer of the same case through the same channel."""
+    told = database[MESSAGE.collection].find(
+        {"state.case": state.case, "state.recipient": state.recipient}, {"state.channel": 1, "state.occurred_at": 1}
+    )
+    occurred_at = state.model_dump(mode="json")["occurred_at"]
+    return any(
+        [
+            True
+            async for found in told
+            if found["state"]["channel"] == state.channel and found["state"]["occurred_at"] > occurred_at
+        ]
+    )
 
 
 async def any_waiting(database: Database) -> bool:

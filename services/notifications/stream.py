@@ -27,7 +27,7 @@ def reaction(post: Post) -> Callable[[Received], Awaitable[None]]:
             return
         event = received.event
         card = event.model_dump(mode="json")["card"] if isinstance(event, PatientRegistered) else None
-        plans = usecases.plans(post.routing, received.id, event, received.occurred_at)
+        plans = usecases.plans(post.routing, received.id, event, received.occurred_at, received.key)
         await asyncio.gather(*(usecases.tell(post, plan, received.cause(), card) for plan in plans))
 
     return told

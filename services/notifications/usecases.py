@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from libs.common.access import SYSTEM, Access
 from libs.common.cause import Cause, timer_cause
 from libs.common.clock import Clock, machine_now
-from libs.common.journal import Journal, Outcome
+from libs.common.journal import ClaimTaken, Journal, Outcome
 from libs.common.mongo import Database, Document
 from libs.contracts.event import Event
 from libs.contracts.notifications import Channel, MessageErased
 from services.notifications import store
 from services.notifications.domain import message, preference
 from services.notifications.domain.message import (
+    DAY_CEILING,
     NO_ADDRESS,
     OPEN,
     OPTED_OUT,
+    SUPERSEDED,
     TOO_LATE,
     Await,
     Command,
@@ -37,12 +40,16 @@ from services.notifications.domain.message import (
 from services.notifications.domain.routing import LEAD, Routing
 from services.notifications.domain.segments import VARIABLE_LIMIT, count
 from services.notifications.domain.template import Wording
+from services.notifications.domain.timing import indian_day
 from services.notifications.metrics import MessageMetrics
 from services.notifications.sending import Sending
 from services.notifications.settings import Settings
-from services.notifications.store import MESSAGE, PREFERENCES, Known, NotYet, Recipients, message_id
+from services.notifications.store import MESSAGE, PREFERENCES, Known, NotYet, Recipients, Slots, message_id
 
 SERVICE = "notifications"
+
+SUPERSEDED_FROM_ATTEMPT = 6
+"""Failed attempts after which a message that newer news of its case has overtaken is not tried again."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Post:
     recipients: Recipients
     sending: Sending
     metrics: MessageMetrics
+    slots: Slots = field(default_factory=Slots)
     chance: Callable[[], float] = random.random
 
     def domain_now(self) -> dt.datetime:
@@ -69,8 +77,8 @@ class CardMissing(Exception):
     """A card that was there when the message was rendered is not there now: the replica was lost."""
 
 
-def plans(routing: Routing, event_id: str, event: Event, occurred_at: dt.datetime) -> list[Plan]:
-    """What an event makes us tell, and to whom."""
+def plans(routing: Routing, event_id: str, event: Event, occurred_at: dt.datetime, case: str = "") -> list[Plan]:
+    """What an event makes us tell, and to whom. `case` is the aggregate it is about."""
     return [
         Plan(
             event=event_id,
@@ -83,6 +91,8 @@ def plans(routing: Routing, event_id: str, event: Event, occurred_at: dt.datetim
             variables=target.variables,
             purpose=target.purpose,
             override=target.override,
+            case=case,
+            when=target.when,
         )
         for target in routing.targets(event, occurred_at)
     ]
@@ -148,7 +158,10 @@ def _said(post: Post, plan: Plan, channel: Channel, known: Known) -> Render | Se
     now = machine_now()
     outside = channel != LEAD
     leads = channel == plan.channels[0]
-    claimed = outside and post.sending.has_room()
+    hold_until = None
+    if channel == "sms" and plan.when == "daytime" and plan.override is None:
+        hold_until = post.routing.quiet_hours.ends_at(post.domain_now())
+    claimed = outside and hold_until is None and post.sending.has_room()
     return Render(
         plan,
         channel,
@@ -161,23 +174,51 @@ def _said(post: Post, plan: Plan, channel: Channel, known: Known) -> Render | Se
         at=now,
         lease_until=now + dt.timedelta(seconds=post.settings.lease_attempt_seconds) if claimed else None,
         sent=not outside,
+        hold_until=hold_until,
     )
 
 
 async def _create(
     post: Post, plan: Plan, channel: Channel, command: Command, cause: Cause, known: Known | None = None
 ) -> Outcome[Message]:
-    outcome = await post.journal.create(
+    if isinstance(command, Render) and channel == "sms":
+        outcome = await _create_in_slot(post, plan, command, cause)
+    else:
+        outcome = await _write_new(post, plan, channel, command, cause)
+    _settle(post, outcome)
+    if known is not None:
+        _send_if_claimed(post, outcome, known)
+    return outcome
+
+
+async def _write_new(post: Post, plan: Plan, channel: Channel, command: Command, cause: Cause) -> Outcome[Message]:
+    return await post.journal.create(
         MESSAGE,
         message_id(plan.event, plan.recipient, channel),
         lambda state: decide(state, command, post.domain_now()),
         cause.derive(plan.recipient, channel),
         SYSTEM,
     )
-    _settle(post, outcome)
-    if known is not None:
-        _send_if_claimed(post, outcome, known)
-    return outcome
+
+
+async def _create_in_slot(post: Post, plan: Plan, command: Render, cause: Cause) -> Outcome[Message]:
+    """An SMS takes one of its person's numbered places of the day; the places are unique, so nothing passes them."""
+    day, most = f"{plan.recipient}:{indian_day(post.clock.now())}", post.settings.sms_per_person_and_day
+    place: int | None = post.slots.take(day)
+    while place is not None:
+        if place <= most:
+            try:
+                placed = dataclasses.replace(command, slot=f"{day}:{place}")
+                outcome = await _write_new(post, plan, "sms", placed, cause)
+            except ClaimTaken:
+                pass
+            else:
+                if outcome.repeated:
+                    post.slots.give_back(day, place)
+                return outcome
+        place = await store.free_place(post.database, plan.recipient, day, most)
+        post.slots.saw(day, place or most)
+    return await _write_new(post, plan, "sms", Settle(plan, "sms", "lapsed", DAY_CEILING), cause)
 
 
 def _send_if_claimed(post: Post, outcome: Outcome[Message], known: Known) -> None:
@@ -217,6 +258,8 @@ async def step(post: Post, id: str, document: Document) -> None:
     state = Message.model_validate(document["state"])
     if state.status in OPEN and post.domain_now() >= state.useful_until:
         _settle(post, await _step(post, id, Lapse(TOO_LATE), "lapse", 1))
+    elif state.held_until is not None:
+        await _attempt(post, id, state)
     elif state.retry_at is None or state.retry_at > machine_now():
         return
     elif state.status == "waiting":
@@ -237,12 +280,21 @@ async def _attempt(post: Post, id: str, state: Message) -> None:
         reason = known.gone or (NO_ADDRESS if address is None else OPTED_OUT)
         _settle(post, await _step(post, id, Lapse(reason), "lapse", 1))
         return
+    if await _needless(post, state):
+        _settle(post, await _step(post, id, Lapse(SUPERSEDED), "lapse", 1))
+        return
     now = machine_now()
     claim = message.Claim(now, now + dt.timedelta(seconds=post.settings.lease_attempt_seconds))
     outcome = await _step(post, id, claim, "claim", state.attempt + 1)
     _settle(post, outcome)
     if not outcome.repeated and any(isinstance(event, SendAttempted) for event in outcome.events):
         await post.sending.send(id, outcome.state, address)
+
+
+async def _needless(post: Post, state: Message) -> bool:
+    """Whether what was held back, or could not be sent for long, has been overtaken by news of the same case."""
+    delayed = state.held_until is not None or state.attempt >= SUPERSEDED_FROM_ATTEMPT
+    return delayed and bool(state.case) and await store.newer_of_case(post.database, state)
 
 
 async def cards_came(post: Post, kind: str, keys: list[str]) -> None:

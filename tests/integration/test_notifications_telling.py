@@ -229,14 +229,31 @@ async def test_what_waits_too_long_lapses(served: Served, world: Others, message
 
 
 async def test_many_at_once_each_once(world: Others, messages: Messages, inboxes: Inboxes) -> None:
-    who = await registered(world, messages)
-    records = [world.record(token(who, number), new_id()) for number in range(1, 121)]
-    await asyncio.gather(*(world.send(record) for _, record in records * 2))
+    people = [new_id() for _ in range(30)]
+    await asyncio.gather(*(world.publish(patient(who), who) for who in people))
+    records = [(who, *world.record(token(who, number), new_id())) for who in people for number in (1, 2, 3)]
+    await asyncio.gather(*(world.send(record) for _, _, record in records * 2))
 
     async def all_sent() -> bool:
-        wanted = {"state.recipient": f"patient:{who}", "state.channel": "sms", "state.status": "sent"}
-        return await messages.database["messages"].count_documents(wanted) == 121
+        found = [await messages.of(id) for _, id, _ in records]
+        return all(("patient", "sms") in m and m["patient", "sms"]["is"] == "sent" for m in found)
 
     await eventually(all_sent, 60)
-    for id, _ in records:
+    for who, id, _ in records:
         assert len(inboxes.sms(message_id(id, f"patient:{who}", "sms"))) == 1
+
+
+async def test_no_storm_passes_the_ceiling_of_a_persons_day(
+    served: Served, world: Others, messages: Messages, inboxes: Inboxes
+) -> None:
+    most = served.service.settings.sms_per_person_and_day
+    who = await registered(world, messages)
+    records = [world.record(token(who, number), new_id()) for number in range(1, most + 6)]
+    await asyncio.gather(*(world.send(record) for _, record in records * 2))
+    for id, _ in records:
+        await messages.settled(id, 2, 30)
+    found = [(await messages.of(id))["patient", "sms"] for id, _ in records]
+    received = [document for document in found if inboxes.sms(document["_id"])]
+    assert len(received) == most - 1  # one was the registration
+    beyond = [document for document in found if document not in received]
+    assert {(document["is"], document["state"]["reason"]) for document in beyond} == {("lapsed", "day-ceiling")}

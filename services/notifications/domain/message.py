@@ -34,6 +34,7 @@ from services.notifications.domain.preference import Purpose
 from services.notifications.domain.routing import Variable
 from services.notifications.domain.segments import Encoding
 from services.notifications.domain.template import UNDETERMINED
+from services.notifications.domain.timing import When
 
 Status = Literal["waiting", "queued", "sending", "sent", "failed", "lapsed", "outcome-unknown"]
 
@@ -41,6 +42,8 @@ TOO_LATE = "too-late"
 RECIPIENT_ERASED = "recipient-erased"
 ENTERED_IN_ERROR = "entered-in-error"
 OPTED_OUT = "opted-out"
+SUPERSEDED = "superseded"
+DAY_CEILING = "day-ceiling"
 NO_ADDRESS = "no-address"
 
 ASKS_BEFORE_UNKNOWN = 24
@@ -64,6 +67,9 @@ class Plan(BaseModel):
     purpose: Purpose = "care"
     override: str | None = None
     """The named emergency for which a refusal of a channel does not count."""
+    case: str = ""
+    """The aggregate that the event is about: a newer message of the same case makes an older one needless."""
+    when: When = "at-once"
 
 
 class _Created(Event):
@@ -89,12 +95,21 @@ class MessageRendered(_Created):
     segments: int
     also: tuple[Channel, ...] = ()
     retry_at: Instant
+    slot: str | None = None
+    """Which of a person's messages of this channel and day it is; unique, so that no storm passes the ceiling."""
 
 
 class MessagePlanned(_Created):
     """There is something to tell and no text: it lapses or fails in the same breath. `also` as in MessageRendered."""
 
     also: tuple[Channel, ...] = ()
+
+
+class MessageHeld(Event):
+    """It waits for the end of the quiet hours (domain's clock)."""
+
+    until: Instant
+    reason: Code
 
 
 class SendAttempted(Event):
@@ -134,6 +149,9 @@ class Message(Plan):
     also: tuple[Channel, ...] = ()
     attempt: int = 0
     asks: int = 0
+    held_until: Instant | None = None
+    """When quiet hours are over (domain's clock)."""
+    slot: str | None = None
     retry_at: Instant | None = None
     """When the machine's clock asks for the next look, attempt or question."""
     erased: bool = False
@@ -158,6 +176,7 @@ EVENTS: tuple[type[Event], ...] = (
     CardAwaited,
     MessagePlanned,
     MessageRendered,
+    MessageHeld,
     SendAttempted,
     RetryScheduled,
     AnswerAwaited,
@@ -180,11 +199,15 @@ def evolve(state: Message | None, event: Event) -> Message:
         case MessagePlanned():
             change = {"also": event.also}
         case MessageRendered():
-            change = event.model_dump(include={"language", "text", "subject", "encoding", "segments", "retry_at"})
+            change = event.model_dump(
+                include={"language", "text", "subject", "encoding", "segments", "retry_at", "slot"}
+            )
             change |= {"status": "queued", "awaiting": None, "also": event.also}
+        case MessageHeld():
+            change = {"held_until": event.until, "retry_at": None}
         case SendAttempted():
             change = {"status": "sending", "attempt": event.attempt, "retry_at": event.lease_until}
-            change |= {"asks": 0, "reason": None}
+            change |= {"asks": 0, "reason": None, "held_until": None}
         case RetryScheduled():
             change = {"status": "queued", "reason": event.reason, "retry_at": event.retry_at}
         case AnswerAwaited():
@@ -203,7 +226,7 @@ def evolve(state: Message | None, event: Event) -> Message:
 
 
 def _settled(status: Status, reason: str | None = None) -> dict[str, object]:
-    return {"status": status, "reason": reason, "retry_at": None, "awaiting": None}
+    return {"status": status, "reason": reason, "retry_at": None, "awaiting": None, "held_until": None}
 
 
 def _blank(event: _Created) -> Message:
@@ -236,6 +259,8 @@ class Render:
     at: dt.datetime | None = None
     lease_until: dt.datetime | None = None
     sent: bool = False
+    hold_until: dt.datetime | None = None
+    slot: str | None = None
 
 
 @dataclass(frozen=True)
@@ -314,8 +339,7 @@ def decide(state: Message | None, command: Command, now: dt.datetime) -> Sequenc
         case _ if state is None:
             return ()
         case Claim():
-            due = state.status == "queued" and state.retry_at is not None and state.retry_at <= command.machine_now
-            return _claim(state, command, now) if due else ()
+            return _claim(state, command, now) if _may_go(state, command, now) else ()
         case Lapse() if state.status in OPEN:
             return (MessageLapsed(**state.facts, reason=command.reason),)
         case Accepted() if _answers(state, command.attempt):
@@ -355,13 +379,24 @@ def _begin(state: Message | None, command: Await | Render | Settle, now: dt.date
         segments=command.segments,
         also=command.also,
         retry_at=command.at or now,
+        slot=command.slot,
     )
     after = evolve(state, rendered)
     if command.sent:
         return (rendered, MessageSent(**after.facts))
+    if command.hold_until is not None and command.hold_until > now:
+        return (rendered, MessageHeld(until=command.hold_until, reason="quiet-hours"))
     if command.lease_until is not None:
         return (rendered, SendAttempted(attempt=1, lease_until=command.lease_until))
     return (rendered,)
+
+
+def _may_go(state: Message, command: Claim, now: dt.datetime) -> bool:
+    if state.status != "queued":
+        return False
+    if state.held_until is not None:
+        return state.held_until <= now
+    return state.retry_at is not None and state.retry_at <= command.machine_now
 
 
 def _claim(state: Message, command: Claim, now: dt.datetime) -> Sequence[Event]:
@@ -402,8 +437,10 @@ def _resolve(state: Message, command: Resolve) -> Sequence[Event]:
 
 
 def next_due(state: Message) -> dt.datetime | None:
-    """When it stops being of use (domain's clock), while nothing is under way."""
-    return state.useful_until if state.status in OPEN else None
+    """When its quiet hours are over, or it stops being of use (domain's clock), while nothing is under way."""
+    if state.status not in OPEN:
+        return None
+    return min(state.held_until or state.useful_until, state.useful_until)
 
 
 def back_off(attempt: int, chance: float, *, base: float = 1.0, cap: float = 900.0) -> dt.timedelta:

@@ -12,6 +12,7 @@ from libs.contracts.event import Code, Event
 from libs.contracts.notifications import Channel
 from services.notifications.domain.preference import Purpose
 from services.notifications.domain.template import FALLBACK, Wording
+from services.notifications.domain.timing import IST, QuietHours, When
 
 Audience = Literal["patient", "reporter", "desk-of-destination", "officers"]
 Form = Literal["text", "date", "facility"]
@@ -19,8 +20,6 @@ Form = Literal["text", "date", "facility"]
 PERSONS: frozenset[Audience] = frozenset({"patient", "reporter"})
 LEAD: Channel = "in-app"
 """The channel a person always has; its message says which others follow."""
-
-IST = dt.timezone(dt.timedelta(hours=5, minutes=30))
 
 
 class Variable(BaseModel):
@@ -68,6 +67,8 @@ class Tell(BaseModel):
     variables: dict[str, Source] = {}
     purpose: Purpose = "care"
     override: Override | None = None
+    when: When = "at-once"
+    """Whether an SMS may come at night. The feed and mailboxes disturb nobody."""
 
     @model_validator(mode="after")
     def _led(self) -> Tell:
@@ -91,6 +92,7 @@ class Target(NamedTuple):
     variables: tuple[Variable, ...]
     purpose: Purpose
     override: str | None
+    when: When
 
 
 def _patient(event: Any) -> str | None:
@@ -148,6 +150,7 @@ class Routing(BaseModel):
     events: dict[str, tuple[Tell, ...]]
     stand_in: dict[str, tuple[str, ...]] = {}
     """Which languages stand in, in order, for one that has no template."""
+    quiet_hours: QuietHours = QuietHours()
     mailbox_language: str = FALLBACK
     """The language that desks' and officers' mailboxes are written to in."""
 
@@ -164,7 +167,9 @@ class Routing(BaseModel):
             )
             until = occurred_at + dt.timedelta(hours=tell.useful_hours)
             override = tell.override.name if tell.override and tell.override.holds(event) else None
-            found.append(Target(recipient, tell.channels, tell.template, until, variables, tell.purpose, override))
+            found.append(
+                Target(recipient, tell.channels, tell.template, until, variables, tell.purpose, override, tell.when)
+            )
         return found
 
     def faults(self, public: Mapping[str, type[Event]], wording: Wording) -> list[str]:

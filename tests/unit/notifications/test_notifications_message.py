@@ -69,6 +69,19 @@ def types(events: Sequence[Event]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 
+def test_what_is_held_goes_out_when_the_quiet_is_over() -> None:
+    until = NOW + 9 * HOUR
+    held, events = run(render(hold_until=until, lease_until=NOW))
+    assert types(events) == ["MessageRendered", "MessageHeld"]
+    assert held is not None
+    assert (held.status, held.retry_at, message.next_due(held)) == ("queued", None, until)
+    assert run(Claim(NOW, NOW + HOUR), state=held, now=until - SECOND)[1] == []
+    going, events = run(Claim(NOW, NOW + HOUR), state=held, now=until)
+    assert types(events) == ["SendAttempted"]
+    assert going is not None
+    assert going.held_until is None
+
+
 def test_from_claim_to_sent() -> None:
     state, events = run(render(lease_until=NOW + HOUR), Accepted(1))
     assert types(events) == ["MessageRendered", "SendAttempted", "MessageSent"]
@@ -192,7 +205,7 @@ instants = st.integers(0, 60 * 60 * 48).map(lambda seconds: NOW + dt.timedelta(s
 attempts = st.integers(0, 4)
 commands = st.one_of(
     st.builds(Await, st.just(PLAN), st.just("in-app"), st.sampled_from(["patient:p1", "facility:F"]), instants),
-    st.builds(render, lease_until=st.none() | instants, sent=st.booleans()),
+    st.builds(render, lease_until=st.none() | instants, sent=st.booleans(), hold_until=st.none() | instants),
     st.builds(Settle, st.just(PLAN), st.just("sms"), st.sampled_from(["lapsed", "failed"]), st.just("no-address")),
     st.builds(Claim, instants, instants),
     st.builds(Accepted, attempts),
@@ -240,9 +253,12 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def the_timer_comes(self) -> None:
         assert self.state is not None
-        assert self.state.retry_at is not None
-        decided = self.take(Claim(self.state.retry_at, self.state.retry_at + HOUR), NOW)
-        assert types(decided) == ["SendAttempted"]
+        held, machine = self.state.held_until, self.state.retry_at or NOW
+        if held is not None:
+            assert types(self.take(Claim(machine, machine + HOUR), held - SECOND)) == []
+        decided = self.take(Claim(machine, machine + HOUR), held or NOW)
+        too_late = held is not None and held >= PLAN.useful_until
+        assert types(decided) == (["MessageLapsed"] if too_late else ["SendAttempted"])
 
     @invariant()
     def state_is_the_fold_of_the_journal(self) -> None:
@@ -258,7 +274,11 @@ class Machine(RuleBasedStateMachine):
     def nothing_lies_about_unseen(self) -> None:
         """Whatever is not settled has a moment at which somebody looks at it again, or waits for a person."""
         if self.state is not None and self.state.status not in SETTLED | {"outcome-unknown"}:
-            assert self.state.retry_at is not None
+            assert (self.state.retry_at is None) == (self.state.held_until is not None)
+            if self.state.held_until is not None:
+                due = message.next_due(self.state)
+                assert due is not None
+                assert due <= self.state.held_until
 
     @invariant()
     def sent_at_most_once_and_never_without_an_attempt(self) -> None:
