@@ -30,6 +30,7 @@ from tools.playing.day import Refused, read_day
 
 SERVICES = ("registration", "referral", "grievance", "notifications")
 SMTP_PORT = 8125
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - a container's own network is the only one there is
 
 
 async def standins(layout: Layout, url: str) -> None:
@@ -39,15 +40,14 @@ async def standins(layout: Layout, url: str) -> None:
     Abdm(layout).jwks()
     keeper = Keeper(layout.inbox / "mail.jsonl")
     loop = asyncio.get_running_loop()
-    # Every address: a container's own network is the only one there.
     smtp = await loop.create_server(
-        lambda: SMTP(keeper, enable_SMTPUTF8=True, hostname="standins"), "0.0.0.0", SMTP_PORT  # noqa: S104
+        lambda: SMTP(keeper, enable_SMTPUTF8=True, hostname="standins"),
+        EVERYWHERE,
+        SMTP_PORT,
     )
     app = gateways.create_app(layout, url)
     port = urlsplit(url).port or 80
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="0.0.0.0", port=port, access_log=False, log_level="warning")  # noqa: S104
-    )
+    server = uvicorn.Server(uvicorn.Config(app, host=EVERYWHERE, port=port, access_log=False, log_level="warning"))
     async with smtp:
         await server.serve()
 

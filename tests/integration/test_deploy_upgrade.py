@@ -57,9 +57,7 @@ async def copies(referral: Served, wanted: int) -> set[str]:
     return {document["_id"] for document in await patients.find({}, {"_id": 1}).to_list(None)}
 
 
-async def test_two_versions_serve_together_and_the_old_one_leaves(
-    stack: TestStack, prefix: str, serve: Serve
-) -> None:
+async def test_two_versions_serve_together_and_the_old_one_leaves(stack: TestStack, prefix: str, serve: Serve) -> None:
     """Every acknowledged registration is known downstream, once; the lease of the one that left is taken over."""
     run = secrets.token_hex(4)
     made: list[str] = []
