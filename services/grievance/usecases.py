@@ -143,7 +143,9 @@ async def file(office: Office, complaint: Complaint, cause: Cause, access: Acces
 
 async def _create(office: Office, id: str, command: File, cause: Cause, access: Access) -> Outcome[Grievance]:
     """Under the first ticket that is free."""
-    calendar = await office.working_time.at(command.state_lgd, command.district_lgd)
+    calendar = ANY_TIME
+    if command.policy.works:
+        calendar = await office.working_time.at(command.state_lgd, command.district_lgd)
     for attempt in range(TICKET_ATTEMPTS):
         named = dataclasses.replace(command, ticket=ticket.mint(id, attempt))
         try:
@@ -184,14 +186,19 @@ async def _reporter(office: Office, id: str, complaint: Complaint, cause: Cause)
     return Reporter(kind="contact", id=contact_id)
 
 
-async def move(office: Office, id: str, command: Command, cause: Cause, access: Access) -> Outcome[Grievance]:
-    """Any move on one case. Raises NotFound, Refused, Forbidden."""
+async def move(
+    office: Office, id: str, command: Command, cause: Cause, access: Access, known: Grievance | None = None
+) -> Outcome[Grievance]:
+    """Any move on one case; `known` spares a look at where it is. Raises NotFound, Refused, Forbidden."""
     calendar = ANY_TIME
     if isinstance(command, TIMED):
-        document = await office.journal.load(GRIEVANCE, id)
-        if document is None:
-            raise NotFound
-        calendar = await office.working_time.at(document["state"]["state_lgd"], document["state"]["district_lgd"])
+        if known is None:
+            document = await office.journal.load(GRIEVANCE, id)
+            if document is None:
+                raise NotFound
+            known = Grievance.model_validate(document["state"])
+        if known.policy.works:
+            calendar = await office.working_time.at(known.state_lgd, known.district_lgd)
     return await office.journal.append(GRIEVANCE, id, _decide(office, command, calendar), cause, access)
 
 
@@ -275,7 +282,7 @@ async def tick(office: Office, id: str, state: Grievance) -> None:
     step, now = moments.step(state, clock), office.clock.now()
     up = next_office(state.accused, state.offices, await office.directory.above(state.handled_by), state.state_cell)
     cause = timer_cause(clock.name, step, state.reopened, aggregate=id, service="grievance", now=now)
-    await move(office, id, Tick(clock.name, step, up), cause, SYSTEM)
+    await move(office, id, Tick(clock.name, step, up), cause, SYSTEM, known=state)
 
 
 async def rederive(office: Office, id: str, state: Grievance) -> None:
@@ -283,7 +290,7 @@ async def rederive(office: Office, id: str, state: Grievance) -> None:
     if not any(clock.span.works for clock in state.clocks):
         return
     cause = timer_cause("calendar", state.rederived + 1, 0, aggregate=id, service="grievance", now=office.clock.now())
-    await move(office, id, Rederive(), cause, SYSTEM)
+    await move(office, id, Rederive(), cause, SYSTEM, known=state)
 
 
 async def declare(office: Office, code: str, command: Declare, cause: Cause, access: Access) -> Outcome[DeclaredDays]:

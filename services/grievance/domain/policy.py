@@ -28,6 +28,11 @@ class Promises(_Written):
     tell: Span | None = None
     confirm: Span | None = None
 
+    @property
+    def spans(self) -> list[Span]:
+        found = [self.first_action, self.redress, self.tell, self.confirm, *self.ladder]
+        return [span for span in found if span is not None]
+
 
 class Unreachable(_Written):
     """When a case may be closed without the complainant: so many attempts to reach them, over so many days."""
@@ -43,6 +48,10 @@ class Appeal(_Written):
     redress: Span
     ladder: Ladder = ()
 
+    @property
+    def spans(self) -> list[Span]:
+        return [self.window, self.redress, *self.ladder]
+
 
 class CasePolicy(_Written):
     """What holds for one case. `jurisdiction` is its code, `since` the day from which that version is valid."""
@@ -52,6 +61,12 @@ class CasePolicy(_Written):
     promises: Promises
     unreachable: Unreachable | None = None
     appeal: Appeal | None = None
+
+    @property
+    def works(self) -> bool:
+        """Whether any of its spans is counted in working time."""
+        spans = [span for promises in (self.promises, self.appeal) if promises for span in promises.spans]
+        return any(span.works for span in spans)
 
 
 class Level(_Written):
