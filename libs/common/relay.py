@@ -33,6 +33,9 @@ log = logger("relay")
 BATCH = 500
 """Aggregates in one round of one collection at most."""
 
+PENDING = [("pending_since", ASCENDING)]
+"""The index to use, said by name: some servers do not take a partial index by themselves, and would read everything."""
+
 LONGEST_LAST_ROUND_SECONDS = 5.0
 
 Told = Callable[[str], None]
@@ -130,6 +133,7 @@ class Relay:
         found = (
             await self._database[kind.collection]
             .find({"pending_since": {"$exists": True}})
+            .hint(PENDING)
             .sort("pending_since", ASCENDING)
             .limit(BATCH)
             .to_list(BATCH)
@@ -293,9 +297,10 @@ class Relay:
         pending, oldest = 0, 0.0
         for kind in self._kinds:
             collection = self._database[kind.collection]
-            pending += await collection.count_documents({"pending_since": {"$exists": True}})
+            pending += await collection.count_documents({"pending_since": {"$exists": True}}, hint=PENDING)
             first = (
                 await collection.find({"pending_since": {"$exists": True}}, {"pending_since": 1})
+                .hint(PENDING)
                 .sort("pending_since", ASCENDING)
                 .limit(1)
                 .to_list(1)
