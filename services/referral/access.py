@@ -29,6 +29,7 @@ ACCESS: Table = {
     "GET /referrals/{id}": allow(*PARTIES, at=PLACES, reads_person=True),
     "GET /referrals/{id}/moves": allow(*PARTIES, at=PLACES),
     "GET /referrals/{id}/history": allow(*PARTIES, at=PLACES),
+    "POST /destinations": allow("doctor", "desk", "transport"),
     "GET /facilities": allow(*STAFF),
     "GET /facilities/{code}": allow(*STAFF),
 }

@@ -11,6 +11,7 @@ from libs.common.mongo import Document
 from libs.contracts.event import PUBLIC, Instant
 from libs.contracts.referral import FacilityCard, ReferralEvent, ReferralRequested, Urgency
 from services.referral.domain.dataset import Findings, Notice
+from services.referral.domain.destinations import Destinations
 from services.referral.domain.events import EVENTS, AdviceAsked
 from services.referral.domain.moves import Move, Status, Transport
 from services.referral.domain.referral import Referral
@@ -135,6 +136,7 @@ class Detail(Answer):
     verdict: str | None = None
     specialist_text: str | None = None
     findings: Findings | None = None
+    past_reason: str | None = None
     completeness: int | None = None
     warnings: tuple[Notice, ...] = ()
 
@@ -151,6 +153,7 @@ class Detail(Answer):
                 "verdict": state.verdict,
                 "specialist_text": state.specialist_text or None,
                 "findings": state.findings,
+                "past_reason": state.past_reason,
                 "completeness": state.completeness,
                 "warnings": state.warnings,
             }
@@ -227,6 +230,48 @@ class HistoryEntry(Answer):
 
 class History(Answer):
     items: list[HistoryEntry]
+
+
+class RankedAnswer(Answer):
+    """`hours` of travel today, by road or partly by air; `reasons` in the order in which they weigh."""
+
+    facility: str
+    name: str
+    level: str
+    hours: float
+    by_air: bool
+    reasons: tuple[str, ...]
+
+
+class LeftOutAnswer(Answer):
+    facility: str
+    reasons: tuple[str, ...]
+
+
+class DestinationsAnswer(Answer):
+    """`at_origin`: my own facility offers it, and nobody need travel."""
+
+    at_origin: bool
+    ranked: list[RankedAnswer]
+    left_out: list[LeftOutAnswer]
+
+    @classmethod
+    def of(cls, found: Destinations) -> Self:
+        return cls(
+            at_origin=found.at_origin,
+            ranked=[
+                RankedAnswer(
+                    facility=each.card.code,
+                    name=each.card.name,
+                    level=each.card.level,
+                    hours=each.hours,
+                    by_air=each.by_air,
+                    reasons=each.reasons,
+                )
+                for each in found.ranked
+            ],
+            left_out=[LeftOutAnswer(facility=each.code, reasons=each.reasons) for each in found.left_out],
+        )
 
 
 class FacilityList(Answer):

@@ -48,9 +48,14 @@ class RequestBody(Body):
     urgency: Urgency
     reason: Reason
     findings: FindingsBody | None = None
+    past_reason: codes.PastReason | None = None
 
     def command(self, kind: type[commands.Request]) -> commands.Request:
-        return kind(self.patient, self.to, self.service, self.urgency, self.reason, self.findings)
+        return kind(self.patient, self.to, self.service, self.urgency, self.reason, self.findings, self.past_reason)
+
+
+class DestinationsBody(Body):
+    service: Code
 
 
 class AdviseBody(Body):
@@ -93,7 +98,7 @@ def router(service: Service, around: Surroundings) -> APIRouter:
     _requesting(routes, service, around)
     _machine(routes, service)
     _reading(routes, service, around.patients)
-    _directory(routes, service)
+    _directory(routes, service, around)
     return routes
 
 
@@ -241,7 +246,13 @@ def _reading(routes: APIRouter, service: Service, patients: Patients) -> None:
         return answers.History(items=[entry for entry in entries if entry is not None])
 
 
-def _directory(routes: APIRouter, service: Service) -> None:
+def _directory(routes: APIRouter, service: Service, around: Surroundings) -> None:
+    @routes.post("/destinations", tags=["directory"])
+    async def destinations(body: DestinationsBody, access: Reading) -> answers.DestinationsAnswer:
+        """Where a patient of my facility can go for this service today, best first, and why each other one is left
+        out. Writes nothing."""
+        return answers.DestinationsAnswer.of(await usecases.where_to(around, service.clock, body.service, access))
+
     @routes.get("/facilities", tags=["directory"])
     async def facilities(
         access: Reading,

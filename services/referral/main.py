@@ -6,18 +6,19 @@ from fastapi import FastAPI
 
 from libs.common.mongo import Document
 from libs.common.service import Service
-from services.referral import api, directory, promises, stream, usecases
+from services.referral import api, directory, promises, seasons, stream, usecases
 from services.referral.access import ACCESS
 from services.referral.domain.referral import Referral
 from services.referral.settings import Settings
-from services.referral.store import FACILITY, REFERRAL
+from services.referral.store import FACILITY, REFERRAL, Directory
 from services.referral.usecases import Surroundings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Raises BadRow (line and field), BadPromises and FileNotFoundError if a file of ours cannot be taken."""
+    """Raises BadRow (line and field), BadPromises, BadSeasons and FileNotFoundError for a file that cannot be taken."""
     settings = settings or Settings()
-    rows, promised = directory.read(settings.facilities), promises.read(settings.promises)
+    rows = directory.read(settings.facilities)
+    promised, roads = promises.read(settings.promises), seasons.read(settings.seasons)
     service = Service(
         "referral",
         settings,
@@ -25,7 +26,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         access=ACCESS,
         about="From the health centre to the district hospital and back again, with every step told to both.",
     )
-    around = Surroundings(service.database, stream.patients(service), promised)
+    around = Surroundings(service.database, stream.patients(service), promised, roads, Directory(service.database))
     service.include(api.router(service, around))
 
     async def list_facilities() -> None:

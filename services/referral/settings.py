@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import Field
 
 from libs.common.settings import ServiceSettings
-from services.referral.promises import DEFAULT
+from services.referral.promises import DEFAULT as PROMISES
+from services.referral.seasons import DEFAULT as SEASONS
 
 
 class Settings(ServiceSettings):
@@ -15,4 +16,5 @@ class Settings(ServiceSettings):
         Path("data/facilities.csv"),
         description="The facility directory; a relative path is meant from the project root",
     )
-    promises: Path = Field(DEFAULT, description="Within what time a referral is to be answered")
+    seasons: Path = Field(SEASONS, description="Which roads are slow or closed when")
+    promises: Path = Field(PROMISES, description="Within what time a referral is to be answered")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from libs.common.access import Access
@@ -43,6 +45,8 @@ FACILITY = AggregateType(
     indexes=(("state.card.state_lgd", "_id"), ("state.card.level", "_id"), ("state.card.services", "_id")),
 )
 
+DIRECTORY_FRESH_SECONDS = 5.0
+
 Box = Literal["sent", "received", "escalated"]
 _END = {"sent": "origin", "received": "destination", "escalated": "escalated_at"}
 
@@ -55,6 +59,24 @@ async def worklist(
     one_end = dataclasses.replace(access, rule=dataclasses.replace(access.rule, at=(_END[box],)))
     wanted = one_end.filter() | ({"state.status": status} if status else {})
     return await page(database[REFERRAL.collection], wanted, sort="state.requested_at", limit=limit, cursor=cursor)
+
+
+class Directory:
+    """Every facility's card, as it stood a few seconds ago at most: for ranking, not for rules."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._cards: dict[str, FacilityCard] = {}
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    async def cards(self) -> Mapping[str, FacilityCard]:
+        async with self._reading:
+            if time.monotonic() - self._read_at > DIRECTORY_FRESH_SECONDS:
+                documents = await self._database[FACILITY.collection].find({}, {"state.card": 1}).to_list(None)
+                self._cards = {d["_id"]: FacilityCard.model_validate(d["state"]["card"]) for d in documents}
+                self._read_at = time.monotonic()
+            return self._cards
 
 
 async def facilities(

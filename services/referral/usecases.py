@@ -17,10 +17,12 @@ from libs.common.mongo import Database
 from libs.contracts.registration import PatientCard
 from services.referral import store
 from services.referral.directory import Row
-from services.referral.domain import dataset, facility
+from services.referral.domain import dataset, destinations, facility
 from services.referral.domain.commands import Ask, By, Convert, Request, Step
+from services.referral.domain.destinations import Destinations
 from services.referral.domain.facility import Facility
 from services.referral.domain.referral import Referral, decide, overdue
+from services.referral.domain.roads import Seasons
 from services.referral.patients import Patients, Withdrawn
 from services.referral.promises import Promises
 from services.referral.store import FACILITY, REFERRAL
@@ -30,21 +32,27 @@ INDIA = ZoneInfo("Asia/Kolkata")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a request is looked at against: the directory, the patients we know of, the promises to answer."""
+    """What a request is looked at against: the directory, the patients we know of, promises to answer, roads."""
 
     database: Database
     patients: Patients
     promises: Promises
+    seasons: Seasons
+    directory: store.Directory
 
 
 async def consider(around: Surroundings, clock: Clock, command: Request, access: Access) -> Request:
     """The command with what is known of its patient and places: whether it can be taken, what is to be warned of."""
-    patient, offered, origin, destination = await asyncio.gather(
+    here = access.caller.facility
+    today = clock.now().astimezone(INDIA).date()
+    patient, offered, origin, destination, cards = await asyncio.gather(
         around.patients.get(command.patient),
         store.is_offered(around.database, command.service),
-        store.facility_card(around.database, access.caller.facility),
+        store.facility_card(around.database, here),
         store.facility_card(around.database, command.to),
+        around.directory.cards(),
     )
+    found = destinations.rank(here, command.service, today, cards, around.seasons)
     warnings = (
         *dataset.missing(command.service, command.urgency, command.findings),
         *dataset.mismatches(
@@ -53,8 +61,9 @@ async def consider(around: Surroundings, clock: Clock, command: Request, access:
             patient=patient if isinstance(patient, PatientCard) else None,
             origin=origin,
             destination=destination,
-            today=clock.now().astimezone(INDIA).date(),
+            today=today,
         ),
+        *destinations.notices(command.to, found, command.past_reason),
     )
     level = destination.level if destination else None
     within = around.promises.advise_within(level)
@@ -68,6 +77,12 @@ async def consider(around: Surroundings, clock: Clock, command: Request, access:
         offered=offered,
         withdrawn=isinstance(patient, Withdrawn),
     )
+
+
+async def where_to(around: Surroundings, clock: Clock, service: str, access: Access) -> Destinations:
+    """Where a patient of the caller's facility can go for this service today."""
+    today = clock.now().astimezone(INDIA).date()
+    return destinations.rank(access.caller.facility, service, today, await around.directory.cards(), around.seasons)
 
 
 async def request(

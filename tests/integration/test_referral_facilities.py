@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from referral_desk import HERE, THERE, Desk, data, header, read
+from referral_desk import HERE, THERE, Desk, data, header, person, read
 
 from deploy.local.testing import TestStack
 from libs.contracts.referral import FACILITY
@@ -79,6 +81,43 @@ async def test_the_directory_is_read_by_state_level_and_service(serve: Any, stac
         assert (await desk.get("desk", THERE, "/facilities/NO-SUCH")).status_code == 404
         assert (await desk.get("citizen", "", "/facilities")).status_code == 403
         assert (await served.client.get("/facilities")).status_code == 401
+
+
+async def test_destinations_are_ranked_by_the_roads_of_the_day(serve: Any, stack: TestStack) -> None:
+    async with serve("referral") as served:
+        desk = Desk(stack, served)
+        body = {"patient": person(), "to": THERE, "service": "surgery", "urgency": "routine", "reason": "x"}
+
+        async def where(day: str) -> dict[str, Any]:
+            """As asked from Gurez. Any write tells the day's clock which day it is."""
+            sent = format_datetime(dt.datetime.fromisoformat(f"{day}T06:00:00+00:00"), usegmt=True)
+            headers = desk.headers("doctor", "JK-BPR-CHC-GUREZ")
+            written = await served.client.post("/referrals", json=body, headers=headers | {"Date": sent})
+            assert written.status_code == 201, written.text
+            answer = await served.client.post("/destinations", json={"service": "surgery"}, headers=headers)
+            assert answer.status_code == 200, answer.text
+            found: dict[str, Any] = answer.json()
+            return found
+
+        autumn, winter = await where("2026-11-20"), await where("2026-12-20")
+        best = autumn["ranked"][0]
+        assert (best["facility"], best["hours"], best["by_air"]) == ("JK-BPR-DH-BANDIPORA", 5.0, False)
+        assert winter["ranked"] == []
+        reasons = {each["facility"]: each["reasons"] for each in winter["left_out"]}
+        assert reasons["JK-BPR-DH-BANDIPORA"] == ["the road is closed for the winter"]
+        assert reasons["LA-LEH-PHC-TURTUK"] == ["does not offer surgery"]
+        assert (await desk.post("citizen", "", "/destinations", {"service": "surgery"})).status_code == 403
+        refused = await desk.post("doctor", HERE, "/destinations", {"service": "Heart & Lungs"})
+        assert refused.json()["errors"][0]["field"] == "service"
+
+        async def warned_of(**more: Any) -> list[str]:
+            asked = await desk.request(to="HP-SML-MC-IGMC", **more)
+            return [warning["code"] for warning in asked["warnings"]]
+
+        assert "passed-by" in await warned_of()
+        assert "passed-by" not in await warned_of(past_reason="specialist-away")
+        refused = await desk.post("doctor", HERE, "/referrals", body | {"past_reason": "because"})
+        assert refused.json()["errors"][0]["field"] == "past_reason"
 
 
 def test_a_bad_row_stops_the_start_with_its_line_and_field(stack: TestStack, tmp_path: Path) -> None:

@@ -14,6 +14,10 @@ OutcomeCode = Literal[
 
 Verdict = Literal["treat-there", "send", "tell-more"]
 
+PastReason = Literal["patient-chose", "no-bed", "specialist-away", "safer-road", "known-there", "other"]
+"""Why a nearer or lower facility was passed by."""
+
+PAST_REASONS: tuple[str, ...] = get_args(PastReason)
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 URGENCIES = ("routine", "urgent", "emergency")
 DECLINE_REASONS: tuple[str, ...] = get_args(DeclineReason)

@@ -30,6 +30,7 @@ class Request:
     urgency: contract.Urgency
     reason: str
     findings: Findings | None = None
+    past_reason: str | None = None
     warnings: tuple[Notice, ...] = ()
     answer_within: dt.timedelta | None = None
     listed: bool = True

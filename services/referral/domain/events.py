@@ -17,9 +17,11 @@ class Recorded(BaseModel):
 
 
 class Asked(Recorded):
-    """`completeness` of the minimum dataset in percent, `warnings` as they were said to whoever asked."""
+    """`completeness` of the minimum dataset in percent, `warnings` as they were said to whoever asked;
+    `past_reason` says why nearer or lower facilities were passed by."""
 
     reason: str = personal("")
+    past_reason: str | None = None
     findings: Findings | None = personal()
     completeness: int | None = None
     warnings: tuple[Notice, ...] = personal(())

@@ -66,6 +66,7 @@ _REQUEST = (
     Needs("service"),
     Needs("urgency", codes=codes.URGENCIES),
     Needs("reason", longest=codes.LONGEST_REASON),
+    Needs("past_reason", codes=codes.PAST_REASONS, required=False),
 )
 _DECLINE = (Needs("reason", codes=codes.DECLINE_REASONS),)
 _CANCEL = (Needs("reason", codes=codes.CANCEL_REASONS),)

@@ -51,6 +51,7 @@ class Referral(BaseModel):
     requested_at: Instant
     changed_at: Instant
     reason: str = personal("")
+    past_reason: str | None = None
     findings: Findings | None = personal()
     completeness: int | None = None
     warnings: tuple[Notice, ...] = personal(())
@@ -129,6 +130,7 @@ def _ask(state: Referral | None, command: Request, by: By, now: dt.datetime) -> 
             service=command.service,
             urgency=command.urgency,
             reason=command.reason.strip(),
+            past_reason=command.past_reason,
             findings=command.findings,
             completeness=completeness(command.service, command.urgency, command.findings),
             warnings=command.warnings,
