@@ -44,4 +44,3 @@ class DayClock(Clock):
         sent = sent.astimezone(dt.UTC)
         if self._latest is None or sent > self._latest:
             self._latest = sent
-
