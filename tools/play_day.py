@@ -109,6 +109,7 @@ def play(day: Day, layout: Layout, side_by_side: int = SIDE_BY_SIDE) -> tuple[Pa
     addresses = read_json(layout.addresses)
     if addresses is None:
         raise FileNotFoundError(f"{layout.addresses} is missing: nothing runs here; `make run` starts it")
+    stamina.instrumentation.set_on_retry_hooks([])  # a line sent again is in the figures; its log would break the bar
     tokens = Tokens(Issuer(layout, addresses["gateways"]), Abdm(layout))
     player = Player(day, layout.state, addresses["services"], tokens)
     with progress_bar() as progress:
