@@ -1,6 +1,6 @@
 # `make help` says what each of these does.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint fmt token contracts lock setup clean distclean
+.PHONY: help run demo test lint fmt token contracts lock setup clean distclean faults mutants bench
 
 DAY ?= data/day.jsonl
 ROLE ?= desk
@@ -46,6 +46,22 @@ lock: ## Write locks/ anew from pyproject.toml (needs uv)
 
 setup:
 	@deploy/local/setup.sh
+
+ROUNDS ?= 30
+SEED ?=
+ONLY ?=
+
+faults: setup ## Load while something real is hit, then count what is lost or doubled: ROUNDS=30 SEED=
+	@$(PY) -m deploy.local fetch
+	@exec $(PY) -m tests.faults --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+mutants: setup ## Switch each known bug on; the suite must notice (ONLY=name for one)
+	@$(PY) -m deploy.local fetch
+	@exec $(PY) -m tests.mutants $(if $(ONLY),--only $(ONLY))
+
+bench: setup ## Measure ourselves and our rivals, side by side (ONLY=register,relay)
+	@$(PY) -m deploy.local fetch
+	@exec $(PY) -m bench $(if $(ONLY),--only $(ONLY))
 
 clean: ## Stop what was left running and remove the state (.local; in your own store only our four databases)
 	@if [ -x $(PY) ]; then $(PY) -m deploy.local clean; else rm -rf .local; fi
