@@ -9,6 +9,7 @@ import yaml
 
 from libs.contracts import grievance, referral, registration
 from libs.contracts.event import PUBLIC, Event
+from services.notifications.domain import dlt
 from services.notifications.domain.routing import Routing
 from services.notifications.domain.template import Language, Wording
 
@@ -41,6 +42,16 @@ class CatalogueInvalid(ValueError):
 def _read(path: Path) -> Any:
     with path.open(encoding="utf-8") as file:
         return yaml.load(file, Loader=_Strict)  # noqa: S506 (a SafeLoader)
+
+
+def read_registration(dlt_file: Path) -> dlt.Registration:
+    """What is registered with the operators."""
+    return dlt.Registration.model_validate(_read(dlt_file))
+
+
+def sms_templates(routing: Routing) -> set[str]:
+    """The templates that some event sends as SMS."""
+    return {tell.template for tells in routing.events.values() for tell in tells if "sms" in tell.channels}
 
 
 def heard_events() -> dict[str, type[Event]]:

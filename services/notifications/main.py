@@ -16,6 +16,7 @@ from services.notifications.channels import Provider
 from services.notifications.channels.in_app import InApp
 from services.notifications.channels.sms_gateway import SmsGateway
 from services.notifications.channels.smtp import Smtp
+from services.notifications.domain import dlt
 from services.notifications.metrics import MessageMetrics
 from services.notifications.sending import Sending
 from services.notifications.settings import Settings
@@ -27,6 +28,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Raises CatalogueInvalid, with every fault, if the routing and the templates do not fit the contracts."""
     settings = settings or Settings()
     routing, wording = catalogue.read(settings.routing_file, settings.templates_dir)
+    registered = catalogue.read_registration(settings.dlt_file)
+    if faults := dlt.lint_all(wording, catalogue.sms_templates(routing), registered):
+        raise catalogue.CatalogueInvalid(f"{settings.dlt_file.name}: " + "; ".join(str(fault) for fault in faults))
     service = Service(
         "notifications",
         settings,
@@ -52,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "email": Smtp(settings.smtp_host, settings.smtp_port, settings.mail_from, seconds=settings.smtp_seconds),
     }
     chance = random.SystemRandom().random
-    sending = Sending(service.journal, service.clock, settings, providers, metrics, chance)
+    sending = Sending(service.journal, service.clock, settings, providers, registered, metrics, chance)
     post = Post(
         journal=service.journal,
         database=service.database,
@@ -60,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings=settings,
         routing=routing,
         wording=wording,
+        registration=registered,
         recipients=Recipients(
             patients,
             contacts,

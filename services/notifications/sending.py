@@ -15,6 +15,7 @@ from libs.common.logs import logger
 from libs.common.mongo import STORE_AWAY
 from libs.contracts.notifications import Channel
 from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Provider, Taken, Unsure
+from services.notifications.domain.dlt import Registration
 from services.notifications.domain.message import (
     Accepted,
     Command,
@@ -51,6 +52,7 @@ class Sending:
         clock: Clock,
         settings: Settings,
         providers: Mapping[Channel, Provider],
+        registration: Registration,
         metrics: MessageMetrics,
         chance: Callable[[], float],
     ) -> None:
@@ -58,6 +60,7 @@ class Sending:
         self._clock = clock
         self._settings = settings
         self._providers = providers
+        self._registration = registration
         self._metrics = metrics
         self._chance = chance
         self._gate = asyncio.Semaphore(settings.sends_at_once)
@@ -99,7 +102,8 @@ class Sending:
             lease_until = state.retry_at
             if lease_until is None or machine_now() + dt.timedelta(seconds=provider.seconds) > lease_until:
                 return
-            outgoing = Outgoing(id, to, state.text, state.subject, state.template, state.language)
+            template = self._registration.id_of(state.template, state.language) or state.template
+            outgoing = Outgoing(id, to, state.text, state.subject, template, state.language)
             started = time.monotonic()
             answer = await provider.send(outgoing)
             self._metrics.provider_seconds.labels(state.channel).observe(time.monotonic() - started)

@@ -19,6 +19,7 @@ class Settings(ServiceSettings):
     mail_from: str = Field("no-reply@hillhealth.example", description="Envelope sender and From of every e-mail")
     routing_file: Path = Field(HERE / "routing.yaml", description="Whom to tell of which event, and how")
     templates_dir: Path = Field(HERE / "templates", description="One file per language")
+    dlt_file: Path = Field(HERE / "dlt.yaml", description="What is registered with the operators (DLT)")
     sms_per_person_and_day: int = Field(25, ge=1, description="A hard ceiling that no storm of events passes")
     sends_at_once: int = Field(32, ge=1, description="Calls to providers under way at the same time")
     lease_attempt_seconds: float = Field(30.0, gt=0, description="How long an attempt is its claimant's alone")

@@ -17,13 +17,14 @@ from libs.common.mongo import Database, Document
 from libs.contracts.event import Event
 from libs.contracts.notifications import Channel, MessageErased
 from services.notifications import store
-from services.notifications.domain import message, preference
+from services.notifications.domain import dlt, message, preference
 from services.notifications.domain.message import (
     DAY_CEILING,
     NO_ADDRESS,
     OPEN,
     OPTED_OUT,
     SUPERSEDED,
+    TEMPLATE_MISMATCH,
     TOO_LATE,
     Await,
     Command,
@@ -39,7 +40,7 @@ from services.notifications.domain.message import (
 )
 from services.notifications.domain.routing import LEAD, Routing
 from services.notifications.domain.segments import VARIABLE_LIMIT, count
-from services.notifications.domain.template import Wording
+from services.notifications.domain.template import Rendered, Wording
 from services.notifications.domain.timing import indian_day
 from services.notifications.metrics import MessageMetrics
 from services.notifications.sending import Sending
@@ -62,6 +63,7 @@ class Post:
     settings: Settings
     routing: Routing
     wording: Wording
+    registration: dlt.Registration
     recipients: Recipients
     sending: Sending
     metrics: MessageMetrics
@@ -154,6 +156,8 @@ def _said(post: Post, plan: Plan, channel: Channel, known: Known) -> Render | Se
         return Settle(plan, channel, "lapsed", OPTED_OUT)
     limit = VARIABLE_LIMIT if channel == "sms" else None
     rendered = post.wording.render(plan.template, known.language, known.values, limit=limit)
+    if channel == "sms" and not dlt.keeps_to(_approved(post, plan, rendered), rendered.text):
+        return Settle(plan, channel, "failed", TEMPLATE_MISMATCH)
     size = count(rendered.text)
     now = machine_now()
     outside = channel != LEAD
@@ -176,6 +180,11 @@ def _said(post: Post, plan: Plan, channel: Channel, known: Known) -> Render | Se
         sent=not outside,
         hold_until=hold_until,
     )
+
+
+def _approved(post: Post, plan: Plan, rendered: Rendered) -> str:
+    """The text as it is registered, with its placeholders."""
+    return post.wording.languages[rendered.language].templates[plan.template].text
 
 
 async def _create(
