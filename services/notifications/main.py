@@ -13,6 +13,7 @@ from libs.contracts.notifications import Channel
 from services.notifications import api, catalogue, store, stream, usecases
 from services.notifications.access import ACCESS
 from services.notifications.channels import Provider
+from services.notifications.channels.fallback import Fallback
 from services.notifications.channels.in_app import InApp
 from services.notifications.channels.sms_gateway import SmsGateway
 from services.notifications.channels.smtp import Smtp
@@ -22,6 +23,28 @@ from services.notifications.sending import Sending
 from services.notifications.settings import Settings
 from services.notifications.store import MESSAGE, PREFERENCES, Recipients
 from services.notifications.usecases import Post
+
+
+def _sms(settings: Settings, metrics: MessageMetrics) -> Provider:
+    """One gateway as it is; of two, the second takes what the first surely has not."""
+
+    def gateway(url: str) -> SmsGateway:
+        return SmsGateway(
+            url,
+            connect_seconds=settings.sms_connect_seconds,
+            answer_seconds=settings.sms_answer_seconds,
+            at_once=settings.sends_at_once,
+        )
+
+    first = gateway(settings.sms_gateway_url)
+    if not settings.sms_gateway_url_second:
+        return first
+
+    def saw(name: str, standing: str) -> None:
+        metrics.resting.labels("sms", name).set(standing != "closed")
+
+    providers = {"first": first, "second": gateway(settings.sms_gateway_url_second)}
+    return Fallback("sms", providers, saw=saw)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -47,12 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     metrics = MessageMetrics(service.metrics)
     providers: dict[Channel, Provider] = {
         "in-app": InApp(),
-        "sms": SmsGateway(
-            settings.sms_gateway_url,
-            connect_seconds=settings.sms_connect_seconds,
-            answer_seconds=settings.sms_answer_seconds,
-            at_once=settings.sends_at_once,
-        ),
+        "sms": _sms(settings, metrics),
         "email": Smtp(settings.smtp_host, settings.smtp_port, settings.mail_from, seconds=settings.smtp_seconds),
     }
     chance = random.SystemRandom().random

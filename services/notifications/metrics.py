@@ -32,6 +32,12 @@ class MessageMetrics:
             buckets=(0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 20),
             registry=registry,
         )
+        self.resting = Gauge(
+            "hillhealth_provider_resting",
+            "1 while a provider is left alone after errors or slowness",
+            ["channel", "provider"],
+            registry=registry,
+        )
         self.under_way = Gauge(
             "hillhealth_provider_calls", "Calls to providers under way or next in line", registry=registry
         )

@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 
 class Settings(ServiceSettings):
     sms_gateway_url: str = Field("", description="Base address of the HTTP gateway that takes SMS")
+    sms_gateway_url_second: str = Field("", description="Takes SMS while the first gateway rests; none if empty")
     smtp_host: str = Field("", description="Host that takes our e-mail")
     smtp_port: int = Field(25, ge=1, le=65535)
     mail_from: str = Field("no-reply@hillhealth.example", description="Envelope sender and From of every e-mail")
@@ -32,6 +33,8 @@ class Settings(ServiceSettings):
 
     @model_validator(mode="after")
     def _a_lease_outlasts_a_call(self) -> Self:
-        if self.lease_attempt_seconds <= max(self.sms_connect_seconds + self.sms_answer_seconds, self.smtp_seconds):
+        gateways = 2 if self.sms_gateway_url_second else 1
+        sms_seconds = gateways * (self.sms_connect_seconds + self.sms_answer_seconds)
+        if self.lease_attempt_seconds <= max(sms_seconds, self.smtp_seconds):
             raise ValueError("LEASE_ATTEMPT_SECONDS must be longer than a call to a provider may take")
         return self
