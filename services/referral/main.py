@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from libs.common.mongo import Document
 from libs.common.service import Service
+from libs.contracts import registration
 from services.referral import api, directory, promises, seasons, stream, usecases
 from services.referral.access import ACCESS
 from services.referral.domain.referral import Referral
@@ -26,7 +27,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         access=ACCESS,
         about="From the health centre to the district hospital and back again, with every step told to both.",
     )
-    around = Surroundings(service.database, stream.patients(service), promised, roads, Directory(service.database))
+    patients = stream.patients(service)
+    service.react(registration.PATIENT, stream.erasures(service, patients))
+    around = Surroundings(service.database, patients, promised, roads, Directory(service.database))
     service.include(api.router(service, around))
 
     async def list_facilities() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from libs.common.records import Received
 from libs.common.replica import Replica
 from libs.contracts.registration import PatientCard
 
@@ -26,6 +27,13 @@ Patient = PatientCard | NotYetKnown | Withdrawn
 class Patients:
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
+
+    async def erased(self, id: str) -> bool:
+        return await self._replica.erased(id)
+
+    async def bury(self, erasure: Received) -> None:
+        """Takes an erasure in at once, whichever subscription sees it first."""
+        await self._replica.apply([erasure])
 
     async def get(self, id: str) -> Patient:
         card = await self._replica.get(id)

@@ -112,6 +112,12 @@ async def is_offered(database: Database, service: str) -> bool:
     return await database[FACILITY.collection].find_one({"state.card.services": service}, {"_id": 1}) is not None
 
 
+async def of_patient(database: Database, patient: str) -> list[str]:
+    """Ids of every referral of this patient."""
+    found = await database[REFERRAL.collection].find({"state.patient": patient}, {"_id": 1}).to_list(None)
+    return [document["_id"] for document in found]
+
+
 async def sources(database: Database) -> dict[str, tuple[str, int]]:
     """Of each facility the hash of the row it was last taken from, and its version."""
     found: Sequence[Document] = (

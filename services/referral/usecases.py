@@ -20,6 +20,7 @@ from services.referral.directory import Row
 from services.referral.domain import dataset, destinations, facility
 from services.referral.domain.commands import Ask, By, Convert, Request, Step
 from services.referral.domain.destinations import Destinations
+from services.referral.domain.events import ReferralErased
 from services.referral.domain.facility import Facility
 from services.referral.domain.referral import Referral, decide, overdue
 from services.referral.domain.roads import Seasons
@@ -97,9 +98,13 @@ async def request(
     by = _by(access)
     # What would be refused now may be the retry of what was taken before: then its first answer is looked for first.
     write = journal.create if asked.can_be_taken else journal.append
-    return await write(
+    outcome = await write(
         REFERRAL, cause.new_id("referral"), lambda state: decide(state, asked, by, clock.now()), cause, access
     )
+    # Erased between our look and our write: whoever forgets may have looked before we wrote.
+    if not outcome.repeated and await around.patients.erased(command.patient):
+        await forget(journal, around.database, clock, command.patient, cause.derive("erased"))
+    return outcome
 
 
 async def step(
@@ -128,6 +133,12 @@ async def lapse(journal: Journal, database: Database, clock: Clock, id: str, sta
     return await journal.append(
         REFERRAL, id, lambda current: overdue(current, f"nodal-officer@{above}", clock.now()), cause, SYSTEM
     )
+
+
+async def forget(journal: Journal, database: Database, clock: Clock, patient: str, cause: Cause) -> None:
+    """What was written about an erased patient goes; ids, codes and the referrals themselves stand."""
+    for id in await store.of_patient(database, patient):
+        await journal.erase(REFERRAL, id, ReferralErased(at=clock.now()), cause, SYSTEM)
 
 
 async def list_facilities(journal: Journal, database: Database, clock: Clock, rows: Sequence[Row]) -> int:

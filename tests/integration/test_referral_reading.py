@@ -10,6 +10,7 @@ import pytest
 from referral_desk import ELSEWHERE, HERE, LOOP, REASON, THERE, Desk, card, open_desk, person, publish, until
 
 from deploy.local.testing import TestStack
+from libs.contracts.referral import REFERRAL
 from libs.contracts.registration import PATIENT, PatientCorrected, PatientErased, PatientRegistered, PatientVoided
 
 LATE, KNOWN, NEWER, BESIDE = (person(f"{name} {secrets.token_hex(4)}") for name in ("late", "known", "newer", "beside"))
@@ -80,6 +81,19 @@ async def test_a_card_that_comes_later_completes_the_referral_and_is_followed(de
     listed = (await desk.get("desk", THERE, "/referrals", box="received")).json()["items"]
     assert [item["patient"]["name"] for item in listed if item["id"] == asked["id"]] == ["record withdrawn"]
     assert await desk.served.service.letters.waiting() == 0
+
+    async def forgotten() -> bool:
+        return REASON not in str(await desk.document(asked["id"]))
+
+    await until(forgotten)
+    document = await desk.document(asked["id"])
+    assert [entry["type"].split(".")[-1] for entry in document["journal"]][1:] == ["ReferralErased"]
+    assert "sequence" not in document["journal"][1]
+    await desk.step(asked["id"], "accept", "doctor", THERE, {})
+    await desk.step(asked["id"], "arrive", "desk", THERE, {})
+    await desk.step(asked["id"], "outcome", "doctor", THERE, {"outcome": "admitted", "summary": "appendix"})
+    assert "appendix" not in str(await desk.document(asked["id"]))
+    assert len(await desk.told(REFERRAL, asked["id"])) == 4
 
 
 GUREZ, BANDIPORA, SMHS = "JK-BPR-CHC-GUREZ", "JK-BPR-DH-BANDIPORA", "JK-SXR-MC-SMHS"
@@ -190,7 +204,7 @@ async def test_the_replica_takes_no_older_card(desk: Desk) -> None:
     await publish(bootstrap, PatientRegistered(card=card(BESIDE)), BESIDE, 1)
 
     async def all_handled() -> bool:
-        (subscription,) = desk.served.service.listener.subscriptions
+        subscription = desk.served.service.listener.subscriptions[0]
         assert subscription.topic == PATIENT
         return await subscription.lag() == 0 and await replica.find_one({"_id": BESIDE}) is not None
 

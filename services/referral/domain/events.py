@@ -101,6 +101,10 @@ class ReferralLapsed(Event, Recorded):
     escalated_to: str
 
 
+class ReferralErased(Event, Recorded):
+    """The patient was erased: ids and codes stand, what was written about the person is gone. Private."""
+
+
 EVENTS: tuple[type[Event], ...] = (
     AdviceAsked,
     AdviceGiven,
@@ -119,5 +123,6 @@ EVENTS: tuple[type[Event], ...] = (
     PatientBackReferred,
     ReferralClosed,
     ReferralLapsed,
+    ReferralErased,
 )
 BY_NAME = {event.__name__: event for event in EVENTS}

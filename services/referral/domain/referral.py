@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from libs.common.refusal import Refused
 from libs.contracts import referral as contract
-from libs.contracts.event import Event, FacilityCode, Id, Instant, personal
+from libs.contracts.event import Event, FacilityCode, Id, Instant, is_personal, personal
 from services.referral.domain import moves
 from services.referral.domain.commands import By, Command, Convert, Lapse, Request
 from services.referral.domain.dataset import Findings, Notice, completeness
@@ -25,6 +25,7 @@ from services.referral.domain.events import (
     Recorded,
     ReferralCancelled,
     ReferralDeclined,
+    ReferralErased,
     ReferralLapsed,
     TransportDeparted,
     TransportHeld,
@@ -36,7 +37,7 @@ class Referral(BaseModel):
     """As it stands. `requested_at` and `changed_at` are when the service recorded it (UTC), by the domain's clock.
 
     `answer_due` is when the promise to answer is broken; `escalated_to` is the role that was then told, and
-    `escalated_at` its facility.
+    `escalated_at` its facility. `erased`: nothing is written about the person any more.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -62,6 +63,7 @@ class Referral(BaseModel):
     cancelled_for: str | None = None
     mode: str | None = None
     held_for: str | None = None
+    erased: bool = False
     verdict: str | None = None
     specialist_text: str = personal("")
     outcome: str | None = None
@@ -103,7 +105,10 @@ def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -
     if isinstance(command, Convert):
         said = {name: getattr(state, name) for name in Asked.model_fields if name not in Recorded.model_fields}
         said["answer_due"] = _promised(command.answer_within, now)
-    return [BY_NAME[move.event](**_public(state), **said, at=now)]
+    kind = BY_NAME[move.event]
+    if state.erased:
+        said = {name: value for name, value in said.items() if not is_personal(kind.model_fields[name])}
+    return [kind(**_public(state), **said, at=now)]
 
 
 def _ask(state: Referral | None, command: Request, by: By, now: dt.datetime) -> list[Event]:
@@ -158,6 +163,9 @@ def overdue(state: Referral | None, escalated_to: str, now: dt.datetime) -> list
 
 def evolve(state: Referral | None, event: Event) -> Referral:
     """The state after this event. Reasons, outcome and texts are kept beside the status they led to."""
+    if isinstance(event, ReferralErased):
+        assert state is not None
+        return state.model_copy(update={"erased": True})
     move = moves.of_event(type(event).__name__)
     if isinstance(event, Asked):
         asked = {name: getattr(event, name) for name in Asked.model_fields if name != "at"} | _public(event)

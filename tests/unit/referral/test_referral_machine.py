@@ -15,7 +15,7 @@ from libs.contracts.event import PUBLIC, Event
 from services.referral.domain import codes, moves, referral
 from services.referral.domain import commands as machine
 from services.referral.domain.commands import By, Command, Step
-from services.referral.domain.events import EVENTS, Asked
+from services.referral.domain.events import EVENTS, Asked, ReferralErased
 from services.referral.domain.referral import Referral, decide, evolve, open_moves
 
 NOW = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
@@ -156,7 +156,7 @@ def test_an_event_leads_to_one_status_only() -> None:
 def test_every_command_and_every_event_stands_in_the_table() -> None:
     commands = {step.verb: step for step in (machine.Request, machine.Ask, machine.Lapse, *STEPS)}
     assert set(commands) == {move.command for move in moves.MOVES}
-    assert {event.__name__ for event in EVENTS} == {move.event for move in moves.MOVES}
+    assert {event.__name__ for event in EVENTS} == {move.event for move in moves.MOVES} | {"ReferralErased"}
     for rule in moves.commands():
         said = {field.name for field in dataclasses.fields(commands[rule.command])} - NOT_SAID
         assert said == {need.field for need in rule.needs}
@@ -270,6 +270,22 @@ def test_a_patient_may_arrive_who_never_departed_or_was_held() -> None:
     assert (fold(told).transport, fold(told).held_for) == ("held", "pass-closed")
     told += decide(fold(told), machine.Arrive(), By("desk", THERE), NOW)
     assert fold(told).status == "arrived"
+
+
+def test_after_an_erasure_the_referral_goes_on_and_no_text_is_kept() -> None:
+    told: list[Event] = [*requested(), ReferralErased(at=NOW)]
+    for command, by in (
+        (machine.Accept(), DOCTOR_THERE),
+        (machine.Arrive(), By("desk", THERE)),
+        (machine.RecordOutcome("admitted", "appendix"), DOCTOR_THERE),
+        (machine.BackRefer("stitches out in ten days"), DOCTOR_THERE),
+        (machine.Acknowledge(), DOCTOR_HERE),
+    ):
+        told += decide(fold(told), command, by, NOW)
+    state = fold(told)
+    assert (state.status, state.outcome, state.erased) == ("closed", "admitted", True)
+    assert (state.summary, state.advice) == ("", "")
+    assert not any("appendix" in event.model_dump_json() or "stitches" in event.model_dump_json() for event in told)
 
 
 def test_a_step_on_what_does_not_exist_decides_nothing() -> None:
