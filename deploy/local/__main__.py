@@ -92,7 +92,7 @@ def demo(day: Day, layout: Layout) -> int:
         path, result = play(day, layout)
         tell(result)
         patience = str(max(300, len(day.lines) // 5))  # seconds; a slow machine is not a fault
-        command = [sys.executable, "-m", "tools.check_day", "--day", day.path, "--timeout", patience]
+        command: list[str | Path] = [sys.executable, "-m", "tools.check_day", "--day", day.path, "--timeout", patience]
         checked = subprocess.run(
             [*command, "--result", path, "--inbox", layout.inbox],
             env={**os.environ, **stack.environment("checker"), "PYTHONPATH": str(REPOSITORY)},
