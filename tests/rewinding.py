@@ -13,8 +13,9 @@ async def rewind(bootstrap: str, prefix: str) -> list[str]:
     try:
         groups = [name for name, *_ in await admin.list_consumer_groups() if name.startswith(prefix)]
         for group in groups:
-            partitions = list(await admin.list_consumer_group_offsets(group))
-            await _commit(bootstrap, group, dict.fromkeys(partitions, 0))
+            # A group whose topic is empty has committed nothing, and begins at the beginning anyway.
+            if partitions := list(await admin.list_consumer_group_offsets(group)):
+                await _commit(bootstrap, group, dict.fromkeys(partitions, 0))
         return groups
     finally:
         await admin.close()

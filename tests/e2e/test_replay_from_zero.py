@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 from deploy.local.store import SERVICES
@@ -34,11 +35,27 @@ def documents(house: House) -> dict[str, str]:
     return found
 
 
+def wait_for_timers(house: House, seconds: float = 60.0) -> None:
+    """Until no aggregate waits for a timer of the machine's clock: what a timer still writes is no replay's doing."""
+    client = connect(house.stack.mongodb_uri)
+    deadline = time.monotonic() + seconds
+    try:
+        for service in SERVICES:
+            database = client[f"{house.stack.prefix}{service}"]
+            for collection in database.list_collection_names():
+                while waiting := database[collection].find_one({"retry_at": {"$exists": True}}, {"_id": 1}):
+                    assert time.monotonic() < deadline, f"{service}.{collection} {waiting['_id']} waits for a timer"
+                    time.sleep(0.2)
+    finally:
+        client.close()
+
+
 def test_a_replay_from_zero_changes_nothing(house: House) -> None:
     day = make_day(house.folder / "day.jsonl", seed=11, patients=12)
     result = house.play(day)
     assert result["unexpected"] == 0, result["differences"]
     house.settle()
+    wait_for_timers(house)
     before = documents(house)
     sms = (house.stack.inbox / "sms.jsonl").read_text()
     mails = (house.stack.inbox / "mail.jsonl").read_text()

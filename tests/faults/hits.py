@@ -140,7 +140,8 @@ async def _duplicate(bootstrap: str) -> None:
         partitions = [TopicPartition(of["topic"], each["partition"]) for of in described for each in of["partitions"]]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
+        for partition, begin in (await consumer.beginning_offsets(partitions)).items():
+            consumer.seek(partition, begin)
         while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
             for partition, records in (await consumer.getmany(timeout_ms=500)).items():
                 for record in records:
