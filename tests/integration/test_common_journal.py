@@ -92,10 +92,7 @@ async def test_fifty_identical_requests_at_once_through_two_replicas_act_once(se
     cause = request()
     id = cause.new_id("referral")
     outcomes = await asyncio.gather(
-        *(
-            (service, other)[n % 2].journal.create(LEDGER, id, lambda s: [asked()], cause, SYSTEM)
-            for n in range(50)
-        )
+        *((service, other)[n % 2].journal.create(LEDGER, id, lambda s: [asked()], cause, SYSTEM) for n in range(50))
     )
     assert {outcome.state for outcome in outcomes} == {outcomes[0].state}
     assert sum(not outcome.repeated for outcome in outcomes) == 1

@@ -125,9 +125,7 @@ async def test_an_erasure_is_a_tombstone_on_the_compacted_topic(stack: TestStack
     service = toy(stack, prefix, kinds=(PERSON,))
     relay = await _leading(service)
     id = new_id()
-    await service.journal.create(
-        PERSON, id, lambda s: [PatientRegistered(card=card(id, "Marked"))], request(), SYSTEM
-    )
+    await service.journal.create(PERSON, id, lambda s: [PatientRegistered(card=card(id, "Marked"))], request(), SYSTEM)
     await service.journal.erase(PERSON, id, PatientErased(), request(), SYSTEM)
     await relay.round()
     first, second = await on_topic(stack, PATIENT, [id])
@@ -268,9 +266,7 @@ async def test_a_producer_that_died_is_built_anew(stack: TestStack, prefix: str)
     assert len(await on_topic(stack, REFERRAL, [id])) == 1
 
 
-async def test_pending_is_found_whatever_its_id_and_however_late_it_was_inserted(
-    stack: TestStack, prefix: str
-) -> None:
+async def test_pending_is_found_whatever_its_id_and_however_late_it_was_inserted(stack: TestStack, prefix: str) -> None:
     service = toy(stack, prefix)
     relay = await _leading(service)
     late, early = f"00000000-{new_id()[9:]}", f"ffffffff-{new_id()[9:]}"

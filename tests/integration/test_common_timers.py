@@ -33,9 +33,7 @@ def _stepping(service: Service, taken: list[str]) -> Any:
 
     async def step(id: str, document: Document) -> None:
         cause = timer_cause("answer", 1, 1, aggregate=id, service="toy", now=machine_now())
-        outcome = await service.journal.append(
-            LEDGER, id, lambda s: [Noted(text="late"), Promised()], cause, SYSTEM
-        )
+        outcome = await service.journal.append(LEDGER, id, lambda s: [Noted(text="late"), Promised()], cause, SYSTEM)
         if not outcome.repeated:
             taken.append(id)
 
@@ -98,9 +96,7 @@ async def test_a_step_that_fails_does_not_starve_the_others(stack: TestStack, pr
     for _ in range(3):
         await timers.sweep()
     assert taken == [good]
-    tries = service.metrics.registry.get_sample_value(
-        "hillhealth_timer_failures_total", {"aggregate": "referral"}
-    )
+    tries = service.metrics.registry.get_sample_value("hillhealth_timer_failures_total", {"aggregate": "referral"})
     assert tries == 80, "each was tried once and rests"
 
 

@@ -129,9 +129,7 @@ PERSON = AggregateType(
     (registration.PatientRegistered, registration.PatientCorrected, registration.PatientErased),
     evolve_person,
     topic=registration.PATIENT,
-    claims=lambda state: (
-        [f"abha-address:{state.card.abha_address}"] if state.card and state.card.abha_address else []
-    ),
+    claims=lambda state: [f"abha-address:{state.card.abha_address}"] if state.card and state.card.abha_address else [],
 )
 
 
@@ -166,9 +164,7 @@ def asked(origin: str = "A1", destination: str = "B1", reason: str = "") -> Aske
 
 
 def accepted() -> referral.ReferralAccepted:
-    return referral.ReferralAccepted(
-        patient="p", origin="A1", destination="B1", service="surgery", urgency="routine"
-    )
+    return referral.ReferralAccepted(patient="p", origin="A1", destination="B1", service="surgery", urgency="routine")
 
 
 def card(id: str, name: str = "", **fields: Any) -> registration.PatientCard:

@@ -47,9 +47,7 @@ def beside(key: str, topic: Topic = REFERRAL) -> str:
             return other
 
 
-def subscriber(
-    stack: TestStack, prefix: str, behaviour: Behaviour | None = None, **overrides: Any
-) -> Service:
+def subscriber(stack: TestStack, prefix: str, behaviour: Behaviour | None = None, **overrides: Any) -> Service:
     """Journals one effect per event, after `behaviour` had its say."""
     service = toy(stack, prefix, "notifications", kinds=(EFFECTS,), **overrides)
 
