@@ -51,10 +51,20 @@ class Lease:
         self._held_until = asked + self._seconds * 0.9
         return True
 
-    async def still_ours(self) -> bool:
-        """Asked of the store, not believed: a process that was frozen may have lost it."""
-        found = await self._collection.find_one({"_id": self._work})
-        return bool(found and found["owner"] == self._owner and found["until"] > machine_now())
+    async def resume(self) -> bool:
+        """Holds on to it after its time ran out, if nobody else had it since: else False.
+
+        Asked of the store, not believed: a process that was frozen may have lost it. Whoever takes it writes its own
+        name, and whoever gives it up removes it, so finding one's own says that nobody was there in between.
+        """
+        asked = time.monotonic()
+        until = machine_now() + dt.timedelta(seconds=self._seconds)
+        mine = await self._collection.update_one({"_id": self._work, "owner": self._owner}, {"$set": {"until": until}})
+        if not mine.matched_count:
+            self._held_until = 0.0
+            return False
+        self._held_until = asked + self._seconds * 0.9
+        return True
 
     async def release(self) -> None:
         self._held_until = 0.0

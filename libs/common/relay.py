@@ -146,7 +146,7 @@ class Relay:
         assert kind.topic is not None
         outgoing = [self._outgoing(kind, document) for document in found]
         acknowledged, failure = await self._send(kind.topic, outgoing)
-        if not self._lease.held and not await self._lease.still_ours():
+        if not self._lease.held and not await self._lease.resume():
             # Also what was not acknowledged may stand on the topic by now, behind what the other relay sent.
             await self._mark(kind, outgoing, again=True)
             log.warning("lease lost after a send; marked pending again", extra={"aggregates": len(outgoing)})

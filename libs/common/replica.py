@@ -33,8 +33,12 @@ async def _nobody(keys: list[str]) -> None:
     return None
 
 
+SEQUENCES = 10**12
+"""More than a key will ever have: `order` = epoch * this + sequence compares as (epoch, sequence) does."""
+
+
 class Replica:
-    """Documents {_id: key, epoch, sequence, card}, or {_id, epoch, sequence, grave: true} for who was erased."""
+    """Documents {_id: key, epoch, sequence, order, card}, or grave: true instead of the card for who was erased."""
 
     def __init__(self, database: Database, collection: str, indexes: Sequence[tuple[str, ...]] = ()) -> None:
         self.collection: Collection = database[collection]
@@ -92,7 +96,8 @@ def _outranks(event: Received, held: Received) -> bool:
 
 def _upsert(received: Received) -> UpdateOne:
     epoch, sequence = received.envelope.epoch, received.sequence
-    fields: Document = {"epoch": epoch, "sequence": sequence, "seen_at": machine_now()}
+    order = epoch * SEQUENCES + sequence
+    fields: Document = {"epoch": epoch, "sequence": sequence, "order": order, "seen_at": machine_now()}
     if received.event.TOMBSTONE:
         return UpdateOne(
             {"_id": received.key, "grave": {"$ne": True}},
@@ -100,10 +105,9 @@ def _upsert(received: Received) -> UpdateOne:
             upsert=True,
         )
     card = received.event.model_dump(mode="json")["card"]
-    older = [{"epoch": {"$lt": epoch}}, {"epoch": epoch, "sequence": {"$lt": sequence}}]
-    return UpdateOne(
-        {"_id": received.key, "grave": {"$ne": True}, "$or": older}, {"$set": fields | {"card": card}}, upsert=True
-    )
+    # One comparison and no `$or` of two: some servers read the whole collection for an `$or`, even beside an `_id`.
+    older = {"_id": received.key, "grave": {"$ne": True}, "order": {"$not": {"$gte": order}}}
+    return UpdateOne(older, {"$set": fields | {"card": card}}, upsert=True)
 
 
 class ReplicaSubscription(Subscription):
