@@ -166,7 +166,7 @@ async def test_a_service_works_with_its_own_rights(broker: Guarded, stack: TestS
     assert not report["failed"]
     assert report["referral.facility.v1"]["journaled"] >= listed
     groups = await rewind(broker.settings("broker"), "referral")
-    assert groups == ["hillhealth.referral.registration.patient.v1.replica"]
+    assert "hillhealth.referral.registration.patient.v1.replica" in groups
     assert await rewind(broker.settings("broker"), "referral") == []
 
 

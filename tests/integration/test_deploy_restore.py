@@ -150,7 +150,7 @@ async def test_a_reader_comes_back_from_its_backup(stack: TestStack, prefix: str
             await office.copied(after, at(1, 1))
         restore(stack, f"{prefix}referral", backup)
         groups = await rewind(ServiceSettings(kafka_bootstrap=stack.kafka_bootstrap), "referral")
-        assert groups == ["hillhealth.referral.registration.patient.v1.replica"]
+        assert "hillhealth.referral.registration.patient.v1.replica" in groups
         async with serve("referral", CE_EPOCH="2") as referral:
             office = Office(stack, registration, referral)
             for id in (before, after):
