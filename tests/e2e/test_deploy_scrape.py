@@ -27,6 +27,7 @@ ONLY_IN_TROUBLE = frozenset(
         "hillhealth_dead_letters_total",
         "hillhealth_events_skipped_total",
         "hillhealth_http_rate_limited_total",
+        "hillhealth_provider_resting",
         "hillhealth_journal_conflicts_total",
         "hillhealth_timer_failures_total",
     }
