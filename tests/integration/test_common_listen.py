@@ -437,7 +437,7 @@ async def test_members_that_join_and_leave_under_load_handle_every_event_once_an
         async with listening(stack, second):
             await joining
             await load(2)
-            assert _count(second, "hillhealth_events_handled_total") > 0
+            await eventually(lambda: _count(second, "hillhealth_events_handled_total") > 0, 30)
             leaving = asyncio.create_task(load(4))
         await leaving
         await eventually(lambda: _done_all(first, dict.fromkeys(keys, sent)), 30)
