@@ -32,10 +32,10 @@ SERVICES = ("registration", "referral", "grievance", "notifications")
 
 
 def load_events() -> dict[str, type[Event]]:
-    """Every public event by its type, in the order of topics and then of declaration."""
-    for service in SERVICES:
-        importlib.import_module(f"libs.contracts.{service}")
-    return dict(PUBLIC)
+    """Every public event by its type, in the order of services and then of declaration, whoever was imported first."""
+    modules = [importlib.import_module(f"libs.contracts.{service}").__name__ for service in SERVICES]
+    found = [event for event in PUBLIC.values() if event.__module__ in modules]
+    return {event.TYPE: event for event in sorted(found, key=lambda event: modules.index(event.__module__))}
 
 
 def topic_of(event: type[Event]) -> Topic:

@@ -147,7 +147,7 @@ async def _duplicate(bootstrap: str) -> None:
                 for record in records:
                     if record.offset < ends[partition] and not _newer_card_follows(record, partition):
                         await producer.send(
-                            partition.topic, record.value, record.key, partition.partition, headers=record.headers
+                            partition.topic, record.value, record.key, partition.partition, headers=list(record.headers)
                         )
         await producer.flush()
     finally:
