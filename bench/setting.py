@@ -53,7 +53,7 @@ class Setting:
         self.stack.processes.start(name, [sys.executable, "-m", *module], environment)
         url = f"http://127.0.0.1:{port}"
         try:
-            self.stack.processes.wait_until(name, lambda: _not_started(url), 60)
+            self.stack.processes.wait_until(name, lambda: _not_started(url), seconds=60)
             yield url, name
         finally:
             self.stack.processes.stop(name)
