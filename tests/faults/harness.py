@@ -152,6 +152,8 @@ class Harness:
             playing = asyncio.create_task(player.play(progress))
             await player.hit_now.wait()
             await asyncio.sleep(self._chance.random() * 0.2)
+            while not player.in_flight and not playing.done():  # noqa: ASYNC110 - the load tells nobody
+                await asyncio.sleep(0.001)
             done.at, done.in_flight = round(time.monotonic() - began, 3), player.in_flight
             await asyncio.to_thread(hit.strike, self.stack, self._chance)
             result = await playing
