@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-async def eventually(check: Callable[[], Any], seconds: float = 15.0, every: float = 0.01) -> Any:
+async def eventually(check: Callable[[], Any], seconds: float = 45.0, every: float = 0.01) -> Any:
     """The first true value of `check()` (plain or async). Raises AssertionError with the last one after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
