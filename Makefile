@@ -1,6 +1,6 @@
 # `make help` says what each of these does.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint fmt token contracts lock setup clean distclean faults mutants bench
+.PHONY: help run demo test lint fmt token contracts lock setup clean distclean faults mutants bench abdm-check
 
 DAY ?= data/day.jsonl
 ROLE ?= desk
@@ -11,7 +11,7 @@ PY := .venv/bin/python
 TESTS ?=
 
 help: ## This list
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup ## Start everything, play a day (DAY=data/day.jsonl), serve until Ctrl-C
 	@exec $(PY) -m deploy.local run --day "$(DAY)"
@@ -58,6 +58,16 @@ faults: setup ## Load while something real is hit, then count what is lost or do
 mutants: setup ## Switch each known bug on; the suite must notice (ONLY=name for one)
 	@$(PY) -m deploy.local fetch
 	@exec $(PY) -m tests.mutants $(if $(ONLY),--only $(ONLY))
+
+URL ?=
+HIP ?=
+LISTEN ?=
+WITHOUT ?=
+ABDM_OPTIONS ?=
+
+abdm-check: setup ## Play the ABDM gateway against a facility system, ours or another: URL= (HIP= LISTEN= WITHOUT=)
+	@exec $(PY) -m tools.abdm_check $(URL) $(if $(HIP),--hip $(HIP)) $(if $(LISTEN),--listen $(LISTEN)) \
+		$(if $(WITHOUT),--without $(WITHOUT)) $(ABDM_OPTIONS)
 
 bench: setup ## Measure ourselves and our rivals, side by side (ONLY=register,relay)
 	@$(PY) -m deploy.local fetch

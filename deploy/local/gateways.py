@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -42,11 +43,40 @@ class Fault(BaseModel):
     hang_s: float = 0.0
 
 
+class PlayedAt(BaseModel):
+    """Where another process plays the ABDM gateway (the conformance kit)."""
+
+    url: str
+
+
+class Aside:
+    """Passes on what the ABDM gateway is asked while somebody else plays it; forgets who has gone away."""
+
+    def __init__(self) -> None:
+        self.url: str | None = None
+
+    async def passed_on(self, request: Request) -> httpx.Response | None:
+        """The other's answer; None if nobody else plays."""
+        if self.url is None:
+            return None
+        kept = ("authorization", "content-type", "request-id", "timestamp", "x-cm-id")
+        headers = {name: value for name, value in request.headers.items() if name in kept}
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+            try:
+                return await client.request(
+                    request.method, f"{self.url}{request.url.path}", content=await request.body(), headers=headers
+                )
+            except httpx.TransportError:
+                self.url = None
+                return None
+
+
 def create_app(layout: Layout, url: str) -> FastAPI:
     app = FastAPI(title="Stand-ins", description="SMS gateway, ABDM gateway and OIDC issuer for development")
     issuer, abdm = Issuer(layout, url), Abdm(layout)
     sms, mail, on_share = (layout.inbox / f"{name}.jsonl" for name in ("sms", "mail", "on_share"))
     faults: dict[str, Fault] = {}
+    aside = Aside()
     references: dict[str, int] = {}
     for entry in received(sms):
         references[entry["reference"]] = references.get(entry["reference"], 0) + 1
@@ -83,23 +113,42 @@ def create_app(layout: Layout, url: str) -> FastAPI:
         return {"reference": reference, "status": "accepted", "count": references[reference]}
 
     @app.post("/api/hiecm/gateway/v3/sessions")
-    async def session() -> dict[str, Any]:
+    async def session(request: Request) -> Any:
         await fault("sessions", accepted=False)
+        if (other := await aside.passed_on(request)) is not None:
+            return JSONResponse(other.json(), status_code=other.status_code)
         return {"accessToken": abdm.token(), "expiresIn": 1200, "tokenType": "bearer"}
 
     @app.get("/api/hiecm/gateway/v3/certs")
-    async def certificates() -> dict[str, Any]:
+    async def certificates(request: Request) -> Any:
         await fault("certs", accepted=False)
-        return abdm.jwks()
+        own = abdm.jwks()
+        if (other := await aside.passed_on(request)) is not None:
+            if not other.is_success:
+                return JSONResponse(other.json(), status_code=other.status_code)
+            return {"keys": [*own["keys"], *other.json()["keys"]]}
+        return own
 
     @app.post("/api/hiecm/patient-share/v3/on-share", status_code=202)
     async def acknowledge(request: Request) -> Response:
         await fault("on_share", accepted=False)
+        other = await aside.passed_on(request)
+        if other is not None and not other.is_success:
+            return Response(other.content, other.status_code, media_type="application/json")
         kept = ("request-id", "timestamp", "x-cm-id", "x-hip-id")
         headers = {name: request.headers.get(name) for name in kept}
         receive(on_share, {"request_id": headers["request-id"], "headers": headers, "body": await request.json()})
         await fault("on_share", accepted=True)
         return Response(status_code=202)
+
+    @app.put("/abdm/played-at")
+    async def step_aside(other: PlayedAt) -> PlayedAt:
+        aside.url = other.url.rstrip("/")
+        return other
+
+    @app.delete("/abdm/played-at", status_code=204)
+    async def step_back() -> None:
+        aside.url = None
 
     @app.get("/.well-known/openid-configuration")
     async def discovery() -> dict[str, Any]:

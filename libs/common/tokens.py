@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,20 @@ class Unauthenticated(Exception):
 
 class KeySet:
     """Keys of one issuer, from a URL or a file: cached by `kid`, stale while the issuer is down, refetched once on an
-    unknown `kid` (and not more often than every ten seconds, so that made-up ones are no load on the issuer)."""
+    unknown `kid` (and not more often than every ten seconds, so that made-up ones are no load on the issuer).
 
-    def __init__(self, source: str, headers: dict[str, str] | None = None) -> None:
+    `fetch` gets the set where a plain GET of `source` will not do; it raises httpx.HTTPError or ValueError.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        headers: dict[str, str] | None = None,
+        fetch: Callable[[], Awaitable[dict[str, Any]]] | None = None,
+    ) -> None:
         self._source = source
         self._headers = headers or {}
+        self._fetch_document = fetch
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = float("-inf")
         self._tried = float("-inf")
@@ -72,6 +82,9 @@ class KeySet:
         return claims
 
     async def _key(self, kid: str) -> jwt.PyJWK:
+        if self._lock.locked() and kid in self._keys:
+            # Somebody is asking already: a slow issuer holds up nobody whose key is known.
+            return self._keys[kid]
         async with self._lock:
             now = time.monotonic()
             stale = now - self._fetched > FRESH_SECONDS
@@ -95,6 +108,8 @@ class KeySet:
         self._fetched = time.monotonic()
 
     async def _document(self) -> dict[str, Any]:
+        if self._fetch_document is not None:
+            return await self._fetch_document()
         if self._source.startswith(("http://", "https://")):
             async with httpx.AsyncClient(timeout=5.0, headers=self._headers) as client:
                 answer = await client.get(self._source)

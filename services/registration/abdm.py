@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 import time
@@ -18,6 +19,8 @@ EARLY_SECONDS = 30.0
 
 ANSWER_WITHIN = httpx.Timeout(8.0, connect=3.0)
 """Shorter than an attempt's lease."""
+
+KEYS_WITHIN = httpx.Timeout(5.0, connect=3.0)
 
 DUPLICATE_SHARE = "ABDM-1087"
 """The gateway has this acknowledgement already."""
@@ -68,6 +71,26 @@ class Gateway:
             raise GatewayRefused("unreachable") from None
         except httpx.HTTPError:
             raise GatewaySilent from None
+
+    async def key_set(self) -> dict[str, Any]:
+        """The gateway's JSON Web Key Set, given to holders of a session (NHA v3). Without one, it is asked as anybody.
+
+        Raises httpx.HTTPError and ValueError.
+        """
+        answer = await self._get_key_set()
+        if answer.status_code == 401 and self._token:
+            self._token = ""
+            answer = await self._get_key_set()
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def _get_key_set(self) -> httpx.Response:
+        headers = self._headers(str(uuid.uuid4()))
+        if self._settings.abdm_session_url:
+            with contextlib.suppress(GatewayRefused):
+                headers |= {"Authorization": f"Bearer {await self._session()}"}
+        return await self._client.get(self._settings.abdm_jwks, headers=headers, timeout=KEYS_WITHIN)
 
     async def _session(self) -> str:
         """The session token, kept until shortly before it expires."""

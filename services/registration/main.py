@@ -29,10 +29,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     stream.keep_directory(service)
     house = usecases.House(service.journal, Store(service.database), read_places(), settings.token_validity)
     client = httpx.AsyncClient()
-    acknowledging = Acknowledging(
-        service.journal, Gateway(settings, client), settings.token_validity, service.metrics.registry
-    )
-    door = share_api.Door(house, KeySet(settings.abdm_jwks), service.clock, strict_time=settings.clock == "system")
+    gateway = Gateway(settings, client)
+    acknowledging = Acknowledging(service.journal, gateway, settings.token_validity, service.metrics.registry)
+    by_session = settings.abdm_jwks.startswith(("http://", "https://"))
+    keys = KeySet(settings.abdm_jwks, fetch=gateway.key_set if by_session else None)
+    door = share_api.Door(house, keys, service.clock, strict_time=settings.clock == "system")
 
     service.include(api.router(house, service.journal, service.read_log))
     service.include(share_api.router(door))
