@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from libs.common.lined import BadFile, read
 from services.grievance.domain.calendar import MonthDay, Season, Shift, Shifts, Week, WorkingCalendar
 from services.grievance.domain.category import Catalogue, Category
 from services.grievance.domain.policy import Jurisdiction
-from services.grievance.lined import BadFile, read
 
 HERE = Path(__file__).parent
 CATEGORIES = HERE / "categories.yaml"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from libs.common.lined import BadFile
 from services.grievance import catalogue
 from services.grievance.catalogue import read_calendars, read_categories, read_jurisdictions
 from services.grievance.domain.policy import NoJurisdiction, chosen, policy
-from services.grievance.lined import BadFile
 
 CATEGORIES = read_categories()
 JURISDICTIONS = read_jurisdictions(known=CATEGORIES)

@@ -9,6 +9,8 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from libs.common.misfit import Misfit
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -32,15 +34,26 @@ def read(path: Path, model: type[M]) -> M:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise _bad_yaml(path, error) from error
+    except ValueError as error:
+        # A date such as 2024-02-30.
+        raise BadFile(f"{path}:1: {error}") from error
     try:
         return model.model_validate(data)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         # A misspelt field is also a missing one; its own line says more.
         first = min(found, key=lambda one: one["type"] != "extra_forbidden")
-        place, line = _line(root, first["loc"])
+        cause = first.get("ctx", {}).get("error")
+        below = cause.place if isinstance(cause, Misfit) else ()
+        place, line = _line(root, (*first["loc"], *below))
         said = first["msg"].removeprefix("Value error, ")
         raise BadFile(f"{path}:{line}: {f'{place}: ' if place else ''}{said}") from error
+
+
+def line_of(path: Path, *place: str | int) -> int:
+    """The line of a place in a file that was read before: for what is wrong only beside another file."""
+    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    return _line(root, place)[1] if root is not None else 1
 
 
 def _bad_yaml(path: Path, error: yaml.YAMLError) -> BadFile:
