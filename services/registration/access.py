@@ -16,6 +16,9 @@ ACCESS: Table = {
     "POST /visits": allow("desk"),
     "GET /visits/{id}": allow("desk", "doctor", at="facility"),
     "GET /queues/{facility}/{counter}/{date}": allow("desk", "doctor", at="facility"),
+    # A question about schemes names nobody, and nothing of it is kept.
+    "POST /eligibility": PUBLIC,
+    "GET /schemes": PUBLIC,
     # Public to our issuer only: the door itself lets nobody in but the ABDM gateway, by the gateway's own keys.
     f"POST {SHARE}": PUBLIC,
 }

@@ -7,18 +7,21 @@ from fastapi import FastAPI
 
 from libs.common.service import Service
 from libs.common.tokens import KeySet
-from services.registration import api, share_api, stream, usecases
+from services.registration import api, eligibility_api, share_api, stream, usecases
 from services.registration.abdm import Gateway
 from services.registration.access import ACCESS
 from services.registration.acknowledge import Acknowledging
 from services.registration.aggregates import KINDS, QUEUE, SHARE
 from services.registration.places import read_places
+from services.registration.rulebook import read_rulebook
 from services.registration.settings import Settings
 from services.registration.store import Store
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
+    """Raises BadFile for a scheme's rules that contradict themselves or leave a gap."""
     settings = settings or Settings()
+    rulebook = read_rulebook()
     service = Service(
         "registration",
         settings,
@@ -37,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     service.include(api.router(house, service.journal, service.read_log))
     service.include(share_api.router(door))
+    service.include(eligibility_api.router(rulebook, house.places, service.clock))
     service.timer(QUEUE, lambda id, document: usecases.keep_promises(house, id, document))
     service.timer(SHARE, acknowledging.step)
     service.on_stop(client.aclose)
