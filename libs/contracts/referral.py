@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from libs.contracts.event import Code, Event, FacilityCode, Id, Topic
+from libs.contracts.event import Code, Event, FacilityCode, Id, Instant, Topic
 
 FACILITY = Topic("referral.facility.v1", compacted=True)
 REFERRAL = Topic("referral.referral.v1")
 
 Urgency = Literal["routine", "urgent", "emergency"]
+
+ClockTime = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+"""Hour and minute of Indian Standard Time; 24:00 is the end of the day."""
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+EVERY_DAY: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Reach = Annotated[str, Field(pattern=r"^(\+?[0-9][0-9 -]{2,18}( ext [0-9]{1,6})?|[^@\s]{1,64}@[^@\s]{1,120})$")]
+"""A switchboard's number, perhaps with an extension, or a role's mailbox: never a person's name."""
+
+
+class Today(BaseModel):
+    """Part of a card that changes from day to day."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+
+class Unavailable(Today):
+    """A listed service that is not to be had now: the specialist is on leave, the machine is broken."""
+
+    service: Code
+    reason: Code
+    until: Instant | None = None
+    """Until further notice if absent."""
+
+
+class Hours(Today):
+    """When referred patients are received. A facility that names none is open day and night."""
+
+    days: tuple[Weekday, ...] = EVERY_DAY
+    opens: ClockTime
+    closes: ClockTime
+
+
+class Duty(Today):
+    """Which role answers when, and how it is reached. A duty may run over midnight."""
+
+    role: Code
+    service: Code | None = None
+    """For one service only; for all that no other duty names if absent."""
+    days: tuple[Weekday, ...] = EVERY_DAY
+    starts: ClockTime
+    ends: ClockTime
+    reach: Reach
 
 
 class FacilityCard(BaseModel):
@@ -35,6 +77,20 @@ class FacilityCard(BaseModel):
     winter_access: str = "open"
     desk_email: str | None = None
     officer_email: str | None = None
+    unavailable: tuple[Unavailable, ...] = ()
+    """Listed services that are not to be had now."""
+    beds_by_kind: dict[Code, int] = Field(default_factory=dict)
+    """Beds that stand there, by kind; how many are free is not said here."""
+    theatre: Literal["ready", "closed", "none"] | None = None
+    oxygen: Literal["piped", "cylinders", "concentrators", "none"] | None = None
+    blood: tuple[str, ...] | None = None
+    """Blood groups in stock; absent where it is not known."""
+    hours: tuple[Hours, ...] = ()
+    duty: tuple[Duty, ...] = ()
+    takes_referrals: bool = True
+    """False: closed, or out of service."""
+    refuses: tuple[Code, ...] = ()
+    """What it has switched refusal on for: `dataset-incomplete`, `passed-by`. An emergency is never refused for it."""
 
 
 class FacilityListed(Event, topic=FACILITY):

@@ -32,4 +32,9 @@ ACCESS: Table = {
     "POST /destinations": allow("doctor", "desk", "transport"),
     "GET /facilities": allow(*STAFF),
     "GET /facilities/{code}": allow(*STAFF),
+    "PATCH /facilities/{code}": allow("doctor", "desk", "officer", at="card.code"),
+    "GET /roads": allow(*STAFF),
+    "POST /roads/{id}/close": allow("transport", "officer", "nodal-officer", at="ends"),
+    "POST /roads/{id}/open": allow("transport", "officer", "nodal-officer", at="ends"),
+    "GET /roads/{id}/referrals": allow(*PARTIES),
 }

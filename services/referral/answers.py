@@ -9,9 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.mongo import Document
 from libs.contracts.event import PUBLIC, Instant
-from libs.contracts.referral import FacilityCard, ReferralEvent, ReferralRequested, Urgency
+from libs.contracts.referral import ReferralEvent, ReferralRequested, Urgency
 from services.referral.domain.dataset import Findings, Notice
-from services.referral.domain.destinations import Destinations
 from services.referral.domain.events import EVENTS, AdviceAsked
 from services.referral.domain.moves import Move, Status, Transport
 from services.referral.domain.referral import Referral
@@ -230,50 +229,3 @@ class HistoryEntry(Answer):
 
 class History(Answer):
     items: list[HistoryEntry]
-
-
-class RankedAnswer(Answer):
-    """`hours` of travel today, by road or partly by air; `reasons` in the order in which they weigh."""
-
-    facility: str
-    name: str
-    level: str
-    hours: float
-    by_air: bool
-    reasons: tuple[str, ...]
-
-
-class LeftOutAnswer(Answer):
-    facility: str
-    reasons: tuple[str, ...]
-
-
-class DestinationsAnswer(Answer):
-    """`at_origin`: my own facility offers it, and nobody need travel."""
-
-    at_origin: bool
-    ranked: list[RankedAnswer]
-    left_out: list[LeftOutAnswer]
-
-    @classmethod
-    def of(cls, found: Destinations) -> Self:
-        return cls(
-            at_origin=found.at_origin,
-            ranked=[
-                RankedAnswer(
-                    facility=each.card.code,
-                    name=each.card.name,
-                    level=each.card.level,
-                    hours=each.hours,
-                    by_air=each.by_air,
-                    reasons=each.reasons,
-                )
-                for each in found.ranked
-            ],
-            left_out=[LeftOutAnswer(facility=each.code, reasons=each.reasons) for each in found.left_out],
-        )
-
-
-class FacilityList(Answer):
-    items: list[FacilityCard]
-    next: str | None = Field(None, description="Cursor of the next page")

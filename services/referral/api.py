@@ -10,14 +10,14 @@ from pydantic import ConfigDict, StringConstraints
 from libs.common.service import Service
 from libs.common.web import Body, Reading, Requested
 from libs.contracts.event import Code, FacilityCode
-from libs.contracts.referral import FacilityCard, Urgency
+from libs.contracts.referral import Urgency
 from services.referral import answers, store, usecases
 from services.referral.answers import ReferralAnswer
 from services.referral.domain import codes, commands, dataset, referral
 from services.referral.domain.commands import By, Step
 from services.referral.domain.moves import Status
 from services.referral.patients import Patients
-from services.referral.store import FACILITY, REFERRAL
+from services.referral.store import REFERRAL
 from services.referral.usecases import Surroundings
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=codes.LONGEST_REASON)]
@@ -52,10 +52,6 @@ class RequestBody(Body):
 
     def command(self, kind: type[commands.Request]) -> commands.Request:
         return kind(self.patient, self.to, self.service, self.urgency, self.reason, self.findings, self.past_reason)
-
-
-class DestinationsBody(Body):
-    service: Code
 
 
 class AdviseBody(Body):
@@ -93,12 +89,11 @@ class BackReferBody(Body):
 
 
 def router(service: Service, around: Surroundings) -> APIRouter:
-    """The routes of the machine, the worklists and the directory."""
+    """The routes of the machine and the worklists."""
     routes = APIRouter()
     _requesting(routes, service, around)
     _machine(routes, service)
     _reading(routes, service, around.patients)
-    _directory(routes, service, around)
     return routes
 
 
@@ -244,32 +239,3 @@ def _reading(routes: APIRouter, service: Service, patients: Patients) -> None:
         await service.journal.read(REFERRAL, id, access)
         entries = [answers.HistoryEntry.of(entry) for entry in await service.journal.history(REFERRAL, id)]
         return answers.History(items=[entry for entry in entries if entry is not None])
-
-
-def _directory(routes: APIRouter, service: Service, around: Surroundings) -> None:
-    @routes.post("/destinations", tags=["directory"])
-    async def destinations(body: DestinationsBody, access: Reading) -> answers.DestinationsAnswer:
-        """Where a patient of my facility can go for this service today, best first, and why each other one is left
-        out. Writes nothing."""
-        return answers.DestinationsAnswer.of(await usecases.where_to(around, service.clock, body.service, access))
-
-    @routes.get("/facilities", tags=["directory"])
-    async def facilities(
-        access: Reading,
-        state: Annotated[int | None, Query(ge=0, le=999, description="LGD code of the state or territory")] = None,
-        level: Annotated[str | None, Query(max_length=40, description="PHC, CHC, SDH, DH, MC")] = None,
-        offers: Annotated[str | None, Query(max_length=64, alias="service")] = None,
-        cursor: Cursor = None,
-        limit: Limit = 50,
-    ) -> answers.FacilityList:
-        """The directory, by code."""
-        documents, following = await store.facilities(
-            service.database, access, state_lgd=state, level=level, service=offers, cursor=cursor, limit=limit
-        )
-        cards = [FacilityCard.model_validate(document["state"]["card"]) for document in documents]
-        return answers.FacilityList(items=cards, next=following)
-
-    @routes.get("/facilities/{code}", tags=["directory"])
-    async def facility(code: str, access: Reading) -> FacilityCard:
-        """One facility: what it offers and how its desk is reached."""
-        return (await service.journal.read(FACILITY, code, access)).card

@@ -7,30 +7,34 @@ from fastapi import FastAPI
 from libs.common.mongo import Document
 from libs.common.service import Service
 from libs.contracts import registration
-from services.referral import api, directory, promises, seasons, stream, usecases
+from services.referral import api, country_api, directory, promises, roadbook, seasons, stream, usecases
 from services.referral.access import ACCESS
+from services.referral.country import Country
 from services.referral.domain.referral import Referral
 from services.referral.settings import Settings
-from services.referral.store import FACILITY, REFERRAL, Directory
+from services.referral.store import FACILITY, REFERRAL, ROAD
 from services.referral.usecases import Surroundings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Raises BadRow (line and field), BadPromises, BadSeasons and FileNotFoundError for a file that cannot be taken."""
+    """Raises BadRow (line and field), BadPromises, BadSeasons, BadRoads and FileNotFoundError for a file that cannot be
+    taken."""
     settings = settings or Settings()
     rows = directory.read(settings.facilities)
-    promised, roads = promises.read(settings.promises), seasons.read(settings.seasons)
+    promised, seasonal = promises.read(settings.promises), seasons.read(settings.seasons)
+    roads = roadbook.read(settings.roads, seasonal)
     service = Service(
         "referral",
         settings,
-        kinds=(REFERRAL, FACILITY),
+        kinds=(REFERRAL, FACILITY, ROAD),
         access=ACCESS,
         about="From the health centre to the district hospital and back again, with every step told to both.",
     )
     patients = stream.patients(service)
     service.react(registration.PATIENT, stream.erasures(service, patients))
-    around = Surroundings(service.database, patients, promised, roads, Directory(service.database))
+    around = Surroundings(service.database, patients, promised, Country(service.database, seasonal, roads))
     service.include(api.router(service, around))
+    service.include(country_api.router(service, around))
 
     async def list_facilities() -> None:
         await usecases.list_facilities(service.journal, service.database, service.clock, rows)

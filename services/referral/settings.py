@@ -8,6 +8,7 @@ from pydantic import Field
 
 from libs.common.settings import ServiceSettings
 from services.referral.promises import DEFAULT as PROMISES
+from services.referral.roadbook import DEFAULT as ROADS
 from services.referral.seasons import DEFAULT as SEASONS
 
 
@@ -17,4 +18,5 @@ class Settings(ServiceSettings):
         description="The facility directory; a relative path is meant from the project root",
     )
     seasons: Path = Field(SEASONS, description="Which roads are slow or closed when")
+    roads: Path = Field(ROADS, description="Roads besides those of the directory")
     promises: Path = Field(PROMISES, description="Within what time a referral is to be answered")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from libs.common.access import Access
 from libs.common.aggregate import AggregateType
-from libs.common.mongo import Database, Document
+from libs.common.mongo import ASCENDING, Database, Document
 from libs.common.paging import page
 from libs.contracts import referral as contract
 from libs.contracts.referral import FacilityCard
-from services.referral.domain import facility, referral
+from services.referral.domain import closure, facility, referral
 from services.referral.domain.events import EVENTS
 
 REFERRAL = AggregateType(
@@ -32,6 +31,7 @@ REFERRAL = AggregateType(
         ("state.destination", "state.requested_at", "_id"),
         ("state.escalated_at", "state.status", "state.requested_at", "_id"),
         ("state.patient",),
+        ("state.status", "state.urgency", "state.requested_at", "_id"),
     ),
 )
 
@@ -45,7 +45,16 @@ FACILITY = AggregateType(
     indexes=(("state.card.state_lgd", "_id"), ("state.card.level", "_id"), ("state.card.services", "_id")),
 )
 
-DIRECTORY_FRESH_SECONDS = 5.0
+ROAD = AggregateType(
+    name="road",
+    collection="roads",
+    state=closure.RoadState,
+    events=closure.EVENTS,
+    evolve=closure.evolve,
+)
+
+FEW = 20
+"""Documents that are rather read one by one than all."""
 
 Box = Literal["sent", "received", "escalated"]
 _END = {"sent": "origin", "received": "destination", "escalated": "escalated_at"}
@@ -61,22 +70,32 @@ async def worklist(
     return await page(database[REFERRAL.collection], wanted, sort="state.requested_at", limit=limit, cursor=cursor)
 
 
-class Directory:
-    """Every facility's card, as it stood a few seconds ago at most: for ranking, not for rules."""
+async def facility_versions(database: Database) -> dict[str, int]:
+    """Of each facility the version of its card."""
+    found = await database[FACILITY.collection].find({}, {"version": 1}).to_list(None)
+    return {document["_id"]: document["version"] for document in found}
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._cards: dict[str, FacilityCard] = {}
-        self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
 
-    async def cards(self) -> Mapping[str, FacilityCard]:
-        async with self._reading:
-            if time.monotonic() - self._read_at > DIRECTORY_FRESH_SECONDS:
-                documents = await self._database[FACILITY.collection].find({}, {"state.card": 1}).to_list(None)
-                self._cards = {d["_id"]: FacilityCard.model_validate(d["state"]["card"]) for d in documents}
-                self._read_at = time.monotonic()
-            return self._cards
+async def cards(database: Database, codes: Sequence[str]) -> dict[str, FacilityCard]:
+    """These facilities' cards; of many, everybody's are read at once."""
+    collection = database[FACILITY.collection]
+    if len(codes) > FEW:
+        found = await collection.find({}, {"state.card": 1}).to_list(None)
+    else:
+        ones = await asyncio.gather(*(collection.find_one({"_id": code}, {"state.card": 1}) for code in codes))
+        found = [one for one in ones if one is not None]
+    return {document["_id"]: FacilityCard.model_validate(document["state"]["card"]) for document in found}
+
+
+async def road_states(database: Database) -> list[closure.RoadState]:
+    """Every road that was ever closed."""
+    found = await database[ROAD.collection].find({}, {"state": 1}).to_list(None)
+    return [closure.RoadState.model_validate(document["state"]) for document in found]
+
+
+async def free_beds(database: Database) -> dict[str, dict[str, int]]:
+    """Free beds by facility and kind, of those that keep a ledger."""
+    return {}
 
 
 async def facilities(
@@ -110,6 +129,15 @@ async def facility_card(database: Database, code: str) -> FacilityCard | None:
 async def is_offered(database: Database, service: str) -> bool:
     """Whether any facility offers this service."""
     return await database[FACILITY.collection].find_one({"state.card.services": service}, {"_id": 1}) is not None
+
+
+async def in_status(database: Database, status: str, urgency: str, fields: Sequence[str]) -> list[Document]:
+    """Every referral of this status and urgency, oldest first, with these fields of its state."""
+    projection = {f"state.{name}": 1 for name in fields}
+    wanted = {"state.status": status, "state.urgency": urgency}
+    return list(
+        await database[REFERRAL.collection].find(wanted, projection).sort("state.requested_at", ASCENDING).to_list(None)
+    )
 
 
 async def of_patient(database: Database, patient: str) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+import datetime as dt
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from libs.common.access import SYSTEM, Access
 from libs.common.cause import Cause, timer_cause
@@ -14,46 +16,46 @@ from libs.common.clock import Clock
 from libs.common.ids import derive
 from libs.common.journal import Journal, Outcome
 from libs.common.mongo import Database
+from libs.common.refusal import Refused
+from libs.contracts.event import Event
 from libs.contracts.registration import PatientCard
 from services.referral import store
+from services.referral.country import Country, Known
 from services.referral.directory import Row
-from services.referral.domain import dataset, destinations, facility
+from services.referral.domain import dataset, destinations, facility, today
 from services.referral.domain.commands import Ask, By, Convert, Request, Step
-from services.referral.domain.destinations import Destinations
+from services.referral.domain.destinations import Destinations, Wanted
 from services.referral.domain.events import ReferralErased
 from services.referral.domain.facility import Facility
 from services.referral.domain.referral import Referral, decide, overdue
-from services.referral.domain.roads import Seasons
 from services.referral.patients import Patients, Withdrawn
 from services.referral.promises import Promises
 from services.referral.store import FACILITY, REFERRAL
 
-INDIA = ZoneInfo("Asia/Kolkata")
-
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a request is looked at against: the directory, the patients we know of, promises to answer, roads."""
+    """What a request is looked at against: the patients we know of, promises to answer,
+    the facilities and roads as they are."""
 
     database: Database
     patients: Patients
     promises: Promises
-    seasons: Seasons
-    directory: store.Directory
+    country: Country
 
 
 async def consider(around: Surroundings, clock: Clock, command: Request, access: Access) -> Request:
     """The command with what is known of its patient and places: whether it can be taken, what is to be warned of."""
     here = access.caller.facility
-    today = clock.now().astimezone(INDIA).date()
-    patient, offered, origin, destination, cards = await asyncio.gather(
+    now = clock.now()
+    patient, offered, origin, destination, known = await asyncio.gather(
         around.patients.get(command.patient),
         store.is_offered(around.database, command.service),
         store.facility_card(around.database, here),
         store.facility_card(around.database, command.to),
-        around.directory.cards(),
+        around.country.known(),
     )
-    found = destinations.rank(here, command.service, today, cards, around.seasons)
+    found = _ranked(around.country, known, here, Wanted(command.service, command.urgency), now)
     warnings = (
         *dataset.missing(command.service, command.urgency, command.findings),
         *dataset.mismatches(
@@ -62,7 +64,7 @@ async def consider(around: Surroundings, clock: Clock, command: Request, access:
             patient=patient if isinstance(patient, PatientCard) else None,
             origin=origin,
             destination=destination,
-            today=today,
+            today=today.day_of(now),
         ),
         *destinations.notices(command.to, found, command.past_reason),
     )
@@ -80,10 +82,16 @@ async def consider(around: Surroundings, clock: Clock, command: Request, access:
     )
 
 
-async def where_to(around: Surroundings, clock: Clock, service: str, access: Access) -> Destinations:
-    """Where a patient of the caller's facility can go for this service today."""
-    today = clock.now().astimezone(INDIA).date()
-    return destinations.rank(access.caller.facility, service, today, await around.directory.cards(), around.seasons)
+async def where_to(around: Surroundings, clock: Clock, wanted: Wanted, access: Access) -> Destinations:
+    """Where a patient of the caller's facility can go now."""
+    known = await around.country.known()
+    return _ranked(around.country, known, access.caller.facility, wanted, clock.now())
+
+
+def _ranked(country: Country, known: Known, origin: str, wanted: Wanted, now: dt.datetime) -> Destinations:
+    roadmap = country.roadmap(known, now)
+    closed = functools.partial(roadmap.closed_between, origin)
+    return destinations.rank(origin, wanted, now, known.cards, roadmap.ways_from(origin), closed, known.beds)
 
 
 async def request(
@@ -92,15 +100,23 @@ async def request(
     """A new referral from the caller's facility, or a question for advice before one.
 
     A patient whose card has not come yet is accepted. Raises Refused for a facility or a service that is not in the
-    directory, and for a record that was withdrawn.
+    directory, for a record that was withdrawn, and for what the destination has switched refusal on for.
     """
     asked = await consider(around, clock, command, access)
     by = _by(access)
+    card = (await around.country.cards()).get(command.to)
+    refused = None if isinstance(asked, Ask) else facility.refusal(card, asked.urgency, asked.warnings)
+
+    def decided(state: Referral | None) -> list[Event]:
+        if refused is not None and state is None:
+            raise Refused(
+                f"refused-{refused.code}", f"this facility asks for it: {refused.detail}", field=refused.field
+            )
+        return decide(state, asked, by, clock.now())
+
     # What would be refused now may be the retry of what was taken before: then its first answer is looked for first.
-    write = journal.create if asked.can_be_taken else journal.append
-    outcome = await write(
-        REFERRAL, cause.new_id("referral"), lambda state: decide(state, asked, by, clock.now()), cause, access
-    )
+    write = journal.create if asked.can_be_taken and refused is None else journal.append
+    outcome = await write(REFERRAL, cause.new_id("referral"), decided, cause, access)
     # Erased between our look and our write: whoever forgets may have looked before we wrote.
     if not outcome.repeated and await around.patients.erased(command.patient):
         await forget(journal, around.database, clock, command.patient, cause.derive("erased"))
@@ -155,6 +171,15 @@ async def list_facilities(journal: Journal, database: Database, clock: Clock, ro
             cause = Cause(derive("directory", row.card.code, row.source, version), "referral", clock.now())
             outcomes.append(_list(journal, row, cause))
     return sum(len(outcome.events) for outcome in await asyncio.gather(*outcomes) if not outcome.repeated)
+
+
+async def change_facility(
+    journal: Journal, country: Country, code: str, said: Mapping[str, Any], cause: Cause, access: Access
+) -> Outcome[Facility]:
+    """What a facility says of itself. Raises Refused, Forbidden and NotFound."""
+    outcome = await journal.append(FACILITY, code, lambda state: facility.change(state, said), cause, access)
+    country.changed()
+    return outcome
 
 
 async def _list(journal: Journal, row: Row, cause: Cause) -> Outcome[Facility]:

@@ -117,6 +117,29 @@ def _own_origin(answer: httpx.Response) -> bool:
     return answer.status_code >= 400 or answer.json()["origin"] != HERE
 
 
+ROAD = f"{HERE}--{THERE}"
+
+
+def _change_card() -> Call:
+    async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+        return await client.patch(f"/facilities/{THERE}", json={"theatre": "ready"}, headers=_key(headers))
+
+    return call
+
+
+def _road(command: str, body: dict[str, Any]) -> Call:
+    async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+        return await client.post(f"/roads/{ROAD}/{command}", json=body, headers=_key(headers))
+
+    return call
+
+
+async def _closed(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    headers = _key(headers_for("officer", THERE))
+    (await client.post(f"/roads/{ROAD}/close", json={"reason": "snow"}, headers=headers)).raise_for_status()
+    return await _after(0)(client, headers_for)
+
+
 _MOVES = [(steps, *move) for steps, move in enumerate(PATH)] + ASIDE
 
 EXAMPLES: list[dict[str, Any]] = [
@@ -162,5 +185,26 @@ EXAMPLES: list[dict[str, Any]] = [
         "prepare": _after(0),
         "call": _worklist,
         "refused": _of_another,
+    },
+    {
+        "route": "PATCH /facilities/{code}",
+        "role": "desk",
+        "facility": THERE,
+        "prepare": _after(0),
+        "call": _change_card(),
+    },
+    {
+        "route": "POST /roads/{id}/close",
+        "role": "officer",
+        "facility": THERE,
+        "prepare": _after(0),
+        "call": _road("close", {"reason": "snow", "slower": 1.5}),
+    },
+    {
+        "route": "POST /roads/{id}/open",
+        "role": "transport",
+        "facility": HERE,
+        "prepare": _closed,
+        "call": _road("open", {}),
     },
 ]

@@ -1,15 +1,13 @@
-"""How long it takes from one facility to the others on a day, over roads that seasons slow or close.
+"""Roads between facilities, and what a day, a season or a closure does to them.
 
-A road leads from each facility to the one it refers to, `road_hours` long in the dry season; that is all the directory
-knows of roads. What its `winter_access` means is data.
+A road leads from each facility to the one it refers to, `road_hours` long in the dry season, and further ones stand in
+a file. What its `access` means is data by day of the year; a closure is a fact with dates, told by whoever closed it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import heapq
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from libs.contracts.referral import FacilityCard
@@ -40,10 +38,44 @@ Seasons = Mapping[str, tuple[Season, ...]]
 
 
 @dataclass(frozen=True)
-class Leg:
-    """One way between two neighbours today. `hours` None: closed. `says` what the season does to it, if anything."""
+class Road:
+    """`hours` in the dry season. `between` two facilities, open both ways or closed both ways."""
 
-    to: str
+    id: str
+    between: tuple[str, str]
+    hours: float
+    access: str = "open"
+    over: str | None = None
+    """The pass, if one is known by name."""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """From a moment to another (None: until it is opened). `slower`: not closed, but that much slower.
+    `air_hours`: what the air takes meanwhile, if anything flies."""
+
+    road: str
+    since: dt.datetime
+    until: dt.datetime | None
+    reason: str
+    slower: float | None = None
+    air_hours: float | None = None
+
+    def holds_at(self, now: dt.datetime) -> bool:
+        return self.since <= now and (self.until is None or now < self.until)
+
+    @property
+    def says(self) -> str:
+        what = "slow" if self.slower is not None else "closed"
+        expected = f", expected open {self.until:%Y-%m-%d %H:%M} UTC" if self.until else ""
+        return f"the road is {what}: {self.reason.replace('-', ' ')}{expected}"
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A road as it is now. `hours` None: nobody comes through. `says` what is done to it, if anything."""
+
+    road: Road
     hours: float | None
     by_air: bool = False
     says: tuple[str, ...] = ()
@@ -51,59 +83,45 @@ class Leg:
 
 @dataclass(frozen=True)
 class Way:
-    """The quickest way to a facility today."""
+    """The quickest way to a facility now, over these roads."""
 
     hours: float
     by_air: bool
     says: tuple[str, ...]
+    roads: tuple[str, ...] = ()
 
 
-def legs_on(day: dt.date, cards: Iterable[FacilityCard], seasons: Seasons) -> dict[str, list[Leg]]:
-    """Every facility's neighbours on this day, both ways."""
-    legs: dict[str, list[Leg]] = defaultdict(list)
+def roads_of(cards: Iterable[FacilityCard], more: Iterable[Road] = ()) -> Iterator[Road]:
+    """Every facility's road to where it refers to, and those of the file whose ends the directory knows."""
+    known = set()
     for card in cards:
-        if card.refers_to is None:
+        known.add(card.code)
+        if card.refers_to is not None:
+            ends = (card.code, card.refers_to)
+            yield Road(f"{card.code}--{card.refers_to}", ends, card.road_hours, card.winter_access)
+    yield from (road for road in more if known.issuperset(road.between))
+
+
+def passage(road: Road, day: dt.date, now: dt.datetime, seasons: Seasons, closures: Iterable[Closed]) -> Passage:
+    """The road on this day (India's), at this moment, under its season and the closures of it."""
+    hours: float | None = road.hours
+    by_air, says = False, []
+    for season in seasons.get(road.access, ()):
+        if not season.holds_on(day):
             continue
-        hours: float | None = card.road_hours
-        by_air, says = False, []
-        for season in seasons.get(card.winter_access, ()):
-            if not season.holds_on(day):
-                continue
-            says.append(season.says)
-            if season.closed:
-                hours, by_air = season.air_hours, season.air_hours is not None
-            elif hours is not None and not by_air:
-                hours *= season.slower
-        legs[card.code].append(Leg(card.refers_to, hours, by_air, tuple(says)))
-        legs[card.refers_to].append(Leg(card.code, hours, by_air, tuple(says)))
-    return legs
-
-
-def ways_from(origin: str, legs: Mapping[str, list[Leg]]) -> dict[str, Way]:
-    """The quickest way to each facility that can be reached (Dijkstra), the origin itself left out."""
-    found: dict[str, Way] = {}
-    waiting: list[tuple[float, str, bool, tuple[str, ...]]] = [(0.0, origin, False, ())]
-    while waiting:
-        hours, code, by_air, says = heapq.heappop(waiting)
-        if code in found:
+        says.append(season.says)
+        if season.closed:
+            hours, by_air = season.air_hours, season.air_hours is not None
+        elif hours is not None and not by_air:
+            hours *= season.slower
+    for closure in closures:
+        if closure.road != road.id or not closure.holds_at(now):
             continue
-        found[code] = Way(round(hours, 2), by_air, says)
-        for leg in legs.get(code, ()):
-            if leg.hours is not None and leg.to not in found:
-                said = tuple(dict.fromkeys((*says, *leg.says)))
-                heapq.heappush(waiting, (hours + leg.hours, leg.to, by_air or leg.by_air, said))
-    del found[origin]
-    return found
-
-
-def closed_between(origin: str, legs: Mapping[str, list[Leg]]) -> dict[str, tuple[str, ...]]:
-    """What stands between the origin and each facility that closed roads alone keep out of reach."""
-    said: dict[str, tuple[str, ...]] = {origin: ()}
-    waiting = [origin]
-    while waiting:
-        code = waiting.pop()
-        for leg in legs.get(code, ()):
-            if leg.to not in said:
-                said[leg.to] = tuple(dict.fromkeys((*said[code], *(leg.says if leg.hours is None else ()))))
-                waiting.append(leg.to)
-    return {code: why for code, why in said.items() if why}
+        says.append(closure.says)
+        if closure.slower is None:
+            # A closed road does not ground what already flies over it.
+            if not by_air:
+                hours, by_air = closure.air_hours, closure.air_hours is not None
+        elif hours is not None and not by_air:
+            hours *= closure.slower
+    return Passage(road, hours, by_air, tuple(says))
