@@ -153,3 +153,43 @@ class PatientBackReferred(ReferralEvent, topic=REFERRAL):
 
 class ReferralClosed(ReferralEvent, topic=REFERRAL):
     """The origin acknowledged the back-referral: the loop is closed."""
+
+
+class AppointmentScheduled(ReferralEvent, topic=REFERRAL):
+    """The destination expects the patient at `appointment_at` (UTC); a later one takes the place of an earlier one."""
+
+    appointment_at: Instant
+
+
+class AppointmentCancelled(ReferralEvent, topic=REFERRAL):
+    pass
+
+
+class CancellationRequested(ReferralEvent, topic=REFERRAL):
+    """The origin asks the destination to let go of the referral; it may have treated the patient meanwhile."""
+
+    reason: Code
+
+
+class ReferralRedirected(ReferralEvent, topic=REFERRAL):
+    """The same patient is asked to be taken at `to` instead, by the referral `next` of the same chain."""
+
+    to: FacilityCode
+    next: Id
+    reason: Code
+
+
+class TravelRefused(ReferralEvent, topic=REFERRAL):
+    """The patient, or who decides for them, will not travel."""
+
+
+class PatientDeceased(ReferralEvent, topic=REFERRAL):
+    """Before they arrived; `place` says where."""
+
+    place: Code
+
+
+class ReferralVoided(ReferralEvent, topic=REFERRAL):
+    """It was made in error: nothing in it is to be believed of this patient."""
+
+    reason: Code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.common.access import Table, allow
+from libs.common.access import Rule, Table, allow
 from services.referral.domain import moves
 
 PARTIES = ("doctor", "desk", "transport", "officer", "nodal-officer")
@@ -11,7 +11,10 @@ PARTIES = ("doctor", "desk", "transport", "officer", "nodal-officer")
 STAFF = (*PARTIES, "operator")
 """Who may look up a facility."""
 
-PLACES = ("origin", "destination", "escalated_at")
+PLACES = ("origin", "destination", "answered_by", "escalated_at")
+"""Where a referral is known: `answered_by` writes down what a destination outside the network says."""
+
+_SIDES = {"origin": ("origin",), "destination": ("destination", "answered_by")}
 
 
 _FIRST = {"request": "POST /referrals", "ask": "POST /advice"}
@@ -22,12 +25,20 @@ def route(command: str) -> str:
     return _FIRST.get(command, f"POST /referrals/{{id}}/{command}")
 
 
+def rule(command: str) -> Rule:
+    """Whoever may ever do it, at the ends where they may; which role at which end, the table itself says."""
+    who = [actor for actor in moves.actors(command) if actor.role != moves.CLOCK]
+    places = dict.fromkeys(place for actor in who for place in _SIDES[actor.side])
+    return allow(*(actor.role for actor in who), at=tuple(places))
+
+
 ACCESS: Table = {
-    **{route(move.command): allow(move.role, at=move.side) for move in moves.commands()},
+    **{route(command): rule(command) for command in moves.commands()},
     "POST /referrals/check": allow("doctor", reads_person=True),
     "GET /referrals": allow(*PARTIES, at=PLACES),
     "GET /referrals/{id}": allow(*PARTIES, at=PLACES, reads_person=True),
     "GET /referrals/{id}/moves": allow(*PARTIES, at=PLACES),
+    "GET /referrals/{id}/chain": allow(*PARTIES, at=PLACES),
     "GET /referrals/{id}/history": allow(*PARTIES, at=PLACES),
     "POST /destinations": allow("doctor", "desk", "transport"),
     "GET /facilities": allow(*STAFF),

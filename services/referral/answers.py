@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from libs.common.mongo import Document
 from libs.contracts.event import PUBLIC, Instant
 from libs.contracts.referral import ReferralEvent, ReferralRequested, Urgency
+from services.referral.domain.chain import Outside
 from services.referral.domain.dataset import Findings, Notice
-from services.referral.domain.events import EVENTS, AdviceAsked
+from services.referral.domain.events import EVENTS, AdviceAsked, HopAsked
 from services.referral.domain.moves import Move, Status, Transport
 from services.referral.domain.referral import Referral
+from services.referral.domain.reservations import Reservation
 from services.referral.patients import NotYetKnown, Patient, Withdrawn
 
 NOT_YET_KNOWN = "not yet known"
@@ -44,11 +46,32 @@ class ReferralAnswer(Answer):
     mode: str | None = None
     held_for: str | None = None
     outcome: str | None = None
+    arrive_due: Instant | None = None
+    arrival_lapsed: bool = False
+    clock_says: str | None = None
+    appointment_at: Instant | None = None
+    appointments: int = 0
+    no_shows: int = 0
+    reserved: tuple[Reservation, ...] = ()
+    outside_lgd: int | None = None
+    hop: int = 1
+    hop_why: str | None = None
+    previous: str | None = None
+    next: str | None = None
+    replaces: str | None = None
+    redirected_for: str | None = None
+    void_for: str | None = None
+    place_of_death: str | None = None
+    chain: str = ""
+    chain_began_at: Instant | None = None
+    chain_due: Instant | None = None
 
     @classmethod
     def of(cls, id: str, state: Referral) -> Self:
-        names = set(cls.model_fields) - {"id"}
-        return cls(id=id, **{name: getattr(state, name) for name in names})
+        names = set(cls.model_fields) & set(Referral.model_fields)
+        said = {name: getattr(state, name) for name in names}
+        said["chain"] = state.chain or id
+        return cls(id=id, outside_lgd=state.outside.state_lgd if state.outside else None, **said)
 
 
 class RequestAnswer(ReferralAnswer):
@@ -131,6 +154,8 @@ class Detail(Answer):
     patient: PatientReached
     reason: str | None = None
     summary: str | None = None
+    notes: tuple[str, ...] = ()
+    outside: Outside | None = None
     advice: str | None = None
     verdict: str | None = None
     specialist_text: str | None = None
@@ -148,6 +173,8 @@ class Detail(Answer):
             update={
                 "reason": state.reason or None,
                 "summary": state.summary or None,
+                "notes": state.notes,
+                "outside": state.outside,
                 "advice": state.advice or None,
                 "verdict": state.verdict,
                 "specialist_text": state.specialist_text or None,
@@ -156,6 +183,27 @@ class Detail(Answer):
                 "completeness": state.completeness,
                 "warnings": state.warnings,
             }
+        )
+
+
+class Chain(Answer):
+    """Every hop, the first one first; the last one watches the chain's clock."""
+
+    chain: str
+    began_at: Instant | None
+    due: Instant | None
+    overdue_told_to: str | None
+    hops: list[ReferralAnswer]
+
+    @classmethod
+    def of(cls, id: str, hops: list[tuple[str, Referral]]) -> Self:
+        last = hops[-1][1]
+        return cls(
+            chain=id,
+            began_at=hops[0][1].chain_began_at,
+            due=last.chain_due,
+            overdue_told_to=last.escalated_to if last.chain_escalated else None,
+            hops=[ReferralAnswer.of(hop, state) for hop, state in hops],
         )
 
 
@@ -195,7 +243,21 @@ class MovesAnswer(Answer):
 
 _PRIVATE = {event.TYPE: event for event in EVENTS if event.TOPIC is None}
 _BEGINNINGS = {ReferralRequested.TYPE, AdviceAsked.TYPE}
-_CODES = {"reason", "mode", "outcome", "verdict", "escalated_to"}
+_FREE = {HopAsked.TYPE: {"reason"}}
+"""What is free text there, though a code elsewhere."""
+_CODES = {
+    "reason",
+    "mode",
+    "outcome",
+    "verdict",
+    "escalated_to",
+    "status",
+    "place",
+    "to",
+    "next",
+    "why",
+    "appointment_at",
+}
 """Fields that hold a code or a role, where the contract or we say so; all else may be free text."""
 
 
@@ -214,7 +276,7 @@ class HistoryEntry(Answer):
         shown = PUBLIC.get(entry["type"]) or _PRIVATE.get(entry["type"])
         if shown is None:
             return None
-        own = (set(shown.model_fields) - set(ReferralEvent.model_fields)) & _CODES
+        own = (set(shown.model_fields) - set(ReferralEvent.model_fields)) & _CODES - _FREE.get(entry["type"], set())
         if entry["type"] in _BEGINNINGS:
             own = {"destination", "service", "urgency"}
         said: dict[str, Any] = entry["data"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.referral.domain.moves import CLOCK, MOVES, Move, Needs
+from services.referral.domain.moves import CLOCK, MOVES, STANDINGS, Move, Needs
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "referral-machine.md"
 
@@ -14,11 +14,15 @@ def _name(status: str | None) -> str:
 
 
 def _arrow(move: Move) -> str:
-    return f"    {_name(move.at)} --> {_name(move.to)}: {move.command} ({_who(move)})"
+    number = f"{move.bser} " if move.bser else ""
+    return f"    {_name(move.at)} --> {_name(move.to)}: {number}{move.command} ({_who(move)})"
 
 
 def _who(move: Move) -> str:
-    return "when the promise to answer is broken" if move.role == CLOCK else f"{move.role}, {move.side}"
+    return " or ".join(
+        "when the promise to answer is broken" if actor.role == CLOCK else f"{actor.role}, {actor.side}"
+        for actor in move.who
+    )
 
 
 def _need(need: Needs) -> str:
@@ -43,22 +47,37 @@ def diagram() -> str:
 
 def table() -> str:
     """The same as a table: what must be present, and what is told."""
-    lines = ["| in | may | to | who | must be present | told as |", "|---|---|---|---|---|---|"]
+    lines = ["| in | may | to | who | must be present | told as | BSeR |", "|---|---|---|---|---|---|---|"]
     for move in MOVES:
         needs = "; ".join(_need(need) for need in move.needs) or "–"
         to = f"{move.to}, transport {move.transport}" if move.transport else move.to
-        lines.append(f"| {move.at or '–'} | {move.command} | {to} | {_who(move)} | {needs} | `{move.event}` |")
+        if move.through:
+            to = f"{to}, through {move.through}"
+        row = (move.at or "–", move.command, to, _who(move), needs, f"`{move.event}`", move.bser or "–")
+        lines.append(f"| {' | '.join(row)} |")
+    return "\n".join(lines)
+
+
+def standings() -> str:
+    """Each status: its code in BSeR, and the reservations it keeps."""
+    lines = ["| status | BSeR | keeps |", "|---|---|---|"]
+    for status, standing in STANDINGS.items():
+        kept = sorted(standing.holds) + [f"{what} if admitted" for what in sorted(standing.holds_if_admitted)]
+        lines.append(f"| {status} | {standing.bser or '–'} | {', '.join(kept) or '–'} |")
     return "\n".join(lines)
 
 
 def page() -> str:
     return f"""# The referral machine
 
-Generated from `services/referral/domain/moves.py` by `python -m services.referral.draw_moves`; a test holds it up to
-date.
+Generated from `services/referral/moves.yaml` by `python -m services.referral.draw_moves`; a test holds it up to date.
 
-Every other move, and every actor whose role or facility it is not, is refused and nothing changes. Transport is a
-second dimension: a patient may arrive without ever having departed.
+Every other move, and every actor whose role or facility it is not, is refused and nothing changes; the refusal names
+the moves that this actor has now, and `GET /referrals/{{id}}/moves` says them before. Numbers are those of the 34
+transitions of BSeR/360X. Transport is a second dimension: a patient may arrive without ever having departed.
+
+A command that goes through a state journals that state and the next in one append: `cancel` asks for a cancellation
+and has it, `no-show` is that of an appointment which nobody wrote down.
 
 ```mermaid
 {diagram()}
@@ -66,8 +85,33 @@ second dimension: a patient may arrive without ever having departed.
 
 {table()}
 
-Fields in brackets may be absent. What is told of advice and of lapses is private
-to the journal; a lapse names the role that was told.
+Fields in brackets may be absent. Advice, lapses, interim notes and states passed through are private to the journal; a
+lapse names the role that was told. At a destination outside the network, whoever is at the origin writes down what it
+says.
+
+## Reservations
+
+An acceptance may name a kind of bed or a place in a clinic's hours, and then holds it as long as its status keeps it:
+
+{standings()}
+
+## Clocks
+
+| promise | runs while | when it is broken |
+|---|---|---|
+| to answer | requested, advice-asked | `lapsed`: told once, one level up; accept, decline and cancel stay legal |
+| to arrive | accepted, scheduled | what was reserved is released, told once; arriving stays legal |
+| of the chain | nobody has treated the patient, over all hops | told once |
+
+The last two wait while the transport is held (`hold`) or the road is closed for the season, and say so in
+`clock_says`; they go on, with the time that was left, when the patient departs. A road that is slow in this season
+makes the promise to arrive longer.
+
+## Hops
+
+`redirect` asks another facility from the same origin; `refer-onward` goes on from where the patient is, and leaves
+this referral its own way back. Both open the next referral of the same chain (`GET /referrals/{{id}}/chain`), which
+takes over the chain's clock. `void` with the patient it was meant for opens one for them.
 """
 
 

@@ -39,10 +39,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def list_facilities() -> None:
         await usecases.list_facilities(service.journal, service.database, service.clock, rows)
 
-    async def lapse(id: str, document: Document) -> None:
+    async def attend(id: str, document: Document) -> None:
         state = Referral.model_validate(document["state"])
-        await usecases.lapse(service.journal, service.database, service.clock, id, state)
+        await usecases.attend(service.journal, around, service.clock, id, state)
 
     service.on_start(list_facilities)
-    service.timer(REFERRAL, lapse)
+    service.timer(REFERRAL, attend)
     return service.app

@@ -22,7 +22,7 @@ from services.referral.network import Roadmap
 from services.referral.store import ROAD
 from services.referral.usecases import Surroundings
 
-NOT_ARRIVED = ("requested", "lapsed", "accepted")
+NOT_ARRIVED = ("requested", "lapsed", "accepted", "scheduled")
 """Statuses in which the patient may still have to come over a road."""
 
 _FIELDS = ("origin", "destination", "urgency", "status", "transport")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from libs.common.access import Access
 from libs.common.aggregate import AggregateType
+from libs.common.clock import machine_now
 from libs.common.mongo import ASCENDING, Database, Document
 from libs.common.paging import page
 from libs.contracts import referral as contract
 from libs.contracts.referral import FacilityCard
 from services.referral.domain import closure, facility, referral
 from services.referral.domain.events import EVENTS
+
+COME_BACK_AFTER = dt.timedelta(seconds=3)
+"""After which a timer completes what the process that began it did not come back for."""
 
 REFERRAL = AggregateType(
     name="referral",
@@ -24,6 +29,7 @@ REFERRAL = AggregateType(
     evolve=referral.evolve,
     topic=contract.REFERRAL,
     due=referral.due,
+    retry_at=lambda state: machine_now() + COME_BACK_AFTER if referral.owes(state) else None,
     indexes=(
         ("state.origin", "state.status", "state.requested_at", "_id"),
         ("state.destination", "state.status", "state.requested_at", "_id"),
@@ -32,6 +38,7 @@ REFERRAL = AggregateType(
         ("state.escalated_at", "state.status", "state.requested_at", "_id"),
         ("state.patient",),
         ("state.status", "state.urgency", "state.requested_at", "_id"),
+        ("state.chain",),
     ),
 )
 
@@ -138,6 +145,14 @@ async def in_status(database: Database, status: str, urgency: str, fields: Seque
     return list(
         await database[REFERRAL.collection].find(wanted, projection).sort("state.requested_at", ASCENDING).to_list(None)
     )
+
+
+async def chain(database: Database, first: str) -> list[tuple[str, referral.Referral]]:
+    """Every hop of the chain that began with `first`, in order."""
+    found = [await database[REFERRAL.collection].find_one({"_id": first}, {"state": 1})]
+    found += await database[REFERRAL.collection].find({"state.chain": first}, {"state": 1}).to_list(None)
+    hops = [(each["_id"], referral.Referral.model_validate(each["state"])) for each in found if each]
+    return sorted(hops, key=lambda hop: hop[1].hop)
 
 
 async def of_patient(database: Database, patient: str) -> list[str]:

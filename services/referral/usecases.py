@@ -19,15 +19,15 @@ from libs.common.mongo import Database
 from libs.common.refusal import Refused
 from libs.contracts.event import Event
 from libs.contracts.registration import PatientCard
-from services.referral import store
+from services.referral import hops, outside, store
 from services.referral.country import Country, Known
 from services.referral.directory import Row
 from services.referral.domain import dataset, destinations, facility, today
-from services.referral.domain.commands import Ask, By, Convert, Request, Step
+from services.referral.domain.commands import Ask, AskAgain, By, Convert, Elsewhere, Request, Step
 from services.referral.domain.destinations import Destinations, Wanted
 from services.referral.domain.events import ReferralErased
 from services.referral.domain.facility import Facility
-from services.referral.domain.referral import Referral, decide, overdue
+from services.referral.domain.referral import Referral, decide, due, overdue, owes
 from services.referral.patients import Patients, Withdrawn
 from services.referral.promises import Promises
 from services.referral.store import FACILITY, REFERRAL
@@ -44,9 +44,11 @@ class Surroundings:
     country: Country
 
 
-async def consider(around: Surroundings, clock: Clock, command: Request, access: Access) -> Request:
-    """The command with what is known of its patient and places: whether it can be taken, what is to be warned of."""
-    here = access.caller.facility
+async def consider(around: Surroundings, clock: Clock, command: Request, here: str) -> Request:
+    """The command with what is known of its patient and places: whether it can be taken, what is to be warned of.
+
+    `here` is the origin. A place outside the network need not offer anything that we know of.
+    """
     now = clock.now()
     patient, offered, origin, destination, known = await asyncio.gather(
         around.patients.get(command.patient),
@@ -76,8 +78,9 @@ async def consider(around: Surroundings, clock: Clock, command: Request, access:
         command,
         warnings=warnings,
         answer_within=within,
-        listed=destination is not None,
-        offered=offered,
+        chain_within=None if isinstance(command, Ask) else around.promises.treat_within(command.urgency),
+        listed=destination is not None or command.outside is not None,
+        offered=offered or command.outside is not None,
         withdrawn=isinstance(patient, Withdrawn),
     )
 
@@ -102,7 +105,9 @@ async def request(
     A patient whose card has not come yet is accepted. Raises Refused for a facility or a service that is not in the
     directory, for a record that was withdrawn, and for what the destination has switched refusal on for.
     """
-    asked = await consider(around, clock, command, access)
+    asked = await consider(around, clock, command, access.caller.facility)
+    if command.outside is not None:
+        await outside.list_place(journal, clock, command.outside)
     by = _by(access)
     card = (await around.country.cards()).get(command.to)
     refused = None if isinstance(asked, Ask) else facility.refusal(card, asked.urgency, asked.warnings)
@@ -124,29 +129,65 @@ async def request(
 
 
 async def step(
-    journal: Journal, clock: Clock, id: str, command: Step, cause: Cause, access: Access
+    journal: Journal, around: Surroundings, clock: Clock, id: str, command: Step, cause: Cause, access: Access
 ) -> Outcome[Referral]:
-    """Every later move of the machine. Raises Refused, Forbidden and NotFound."""
+    """Every later move of the machine. Raises Refused, Forbidden and NotFound.
+
+    What follows elsewhere is done at once; if this process does not come back to it, a timer does.
+    """
     by = _by(access)
-    return await journal.append(REFERRAL, id, lambda state: decide(state, command, by, clock.now()), cause, access)
+    if isinstance(command, Elsewhere):
+        command = await hops.prepared(journal, around.database, clock, command, cause)
+    outcome = await journal.append(REFERRAL, id, lambda state: decide(state, command, by, clock.now()), cause, access)
+    if owes(outcome.state):
+        await settle(journal, around, clock, id)
+    return outcome
 
 
-async def convert(
-    journal: Journal, around: Surroundings, clock: Clock, id: str, cause: Cause, access: Access
+async def settle(journal: Journal, around: Surroundings, clock: Clock, id: str) -> None:
+    """Does what this referral owes elsewhere, as it stands now: opens its next hop."""
+    state = await journal.read(REFERRAL, id, SYSTEM)
+    if state.opening is not None:
+        hop = hops.request_of(id, state)
+        asked = await consider(around, clock, hop, state.opening.origin)
+        await hops.open_next(journal, clock, id, state.opening, asked)
+        if await around.patients.erased(asked.patient):
+            cause = Cause(derive("erased", state.opening.next), "referral", clock.now())
+            await forget(journal, around.database, clock, asked.patient, cause)
+
+
+async def ask_anew(
+    journal: Journal,
+    around: Surroundings,
+    clock: Clock,
+    id: str,
+    kind: type[Convert] | type[AskAgain],
+    cause: Cause,
+    access: Access,
 ) -> Outcome[Referral]:
-    """What was a question becomes a request, with a promise of its own from now. Raises as `step`."""
+    """What was a question, or was refused by the patient, becomes a request with a promise of its own from now.
+    Raises as `step`."""
     asked = await journal.read(REFERRAL, id, access)
     destination = await store.facility_card(around.database, asked.destination)
     within = around.promises.answer_within(asked.urgency, destination.level if destination else None)
-    return await step(journal, clock, id, Convert(within), cause, access)
+    return await step(journal, around, clock, id, kind(within), cause, access)
 
 
-async def lapse(journal: Journal, database: Database, clock: Clock, id: str, state: Referral) -> Outcome[Referral]:
-    """The promise to answer or advise is broken: the nodal officer one level above the destination is told, once."""
-    destination = await store.facility_card(database, state.destination)
-    above = destination.refers_to if destination and destination.refers_to else state.destination
-    cause = timer_cause(state.status, 1, 0, aggregate=id, service="referral", now=clock.now())
-    return await journal.append(
+async def attend(journal: Journal, around: Surroundings, clock: Clock, id: str, state: Referral) -> None:
+    """A timer's step: what nobody came back for is completed, and of a broken promise the nodal officer one level
+    above the destination is told, once."""
+    if owes(state):
+        await settle(journal, around, clock, id)
+    promised = due(state)
+    if promised is None or promised > clock.now():
+        return
+    place = state.origin if state.outside else state.destination
+    card = await store.facility_card(around.database, place)
+    above = card.refers_to if card and card.refers_to else place
+    name = "chain" if state.chain_due == promised else state.status
+    cycle = 0 if name == "chain" else state.times_asked * 1000 + state.appointments
+    cause = timer_cause(name, 1, cycle, aggregate=id, service="referral", now=clock.now())
+    await journal.append(
         REFERRAL, id, lambda current: overdue(current, f"nodal-officer@{above}", clock.now()), cause, SYSTEM
     )
 

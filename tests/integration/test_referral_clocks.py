@@ -65,7 +65,7 @@ async def test_an_unanswered_emergency_is_told_one_level_up_once_and_can_still_b
     ]
     assert document["journal"][1]["data"]["escalated_to"] == f"nodal-officer@{ABOVE}"
     assert "sequence" not in document["journal"][1]
-    assert "due" not in document
+    assert document["due"] == dt.datetime.fromisoformat(document["state"]["chain_due"]), "only the chain's clock runs"
     assert (await desk.document(urgent["id"]))["state"]["status"] == "requested"
     assert (await desk.document(answered["id"]))["state"]["status"] == "accepted"
 
@@ -78,7 +78,7 @@ async def test_an_unanswered_emergency_is_told_one_level_up_once_and_can_still_b
     assert history[1]["codes"] == {"escalated_to": f"nodal-officer@{ABOVE}"}
 
     moves = (await desk.get("doctor", THERE, f"/referrals/{emergency['id']}/moves")).json()["moves"]
-    assert [move["command"] for move in moves] == ["accept", "decline"]
+    assert [move["command"] for move in moves] == ["accept", "decline", "redirect", "record-death"]
     accepted = await sent(desk, MORNING, "doctor", THERE, f"/referrals/{emergency['id']}/accept", {})
     assert accepted["status"] == "accepted"
     assert len(await desk.told(REFERRAL, emergency["id"])) == 2

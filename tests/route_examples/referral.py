@@ -48,9 +48,42 @@ ASIDE: list[tuple[int, str, str, str, dict[str, Any]]] = [
     (1, "no-show", "desk", THERE, {}),
     (1, "depart", "transport", HERE, {"mode": "ambulance-108"}),
     (1, "hold", "transport", HERE, {"reason": "weather"}),
+    (0, "request-cancel", "doctor", HERE, {"reason": "patient-improved"}),
+    (1, "schedule", "desk", THERE, {"appointment_at": "2099-01-04T04:30:00Z"}),
+    (1, "admit", "doctor", THERE, {}),
+    (1, "note", "doctor", THERE, {"text": "seen, to come again"}),
+    (1, "refuse-travel", "doctor", HERE, {}),
+    (0, "record-death", "doctor", HERE, {"place": "at-origin"}),
+    (0, "redirect", "doctor", HERE, {"to": "HP-SML-MC-IGMC", "reason": "no-bed"}),
+    (2, "refer-onward", "doctor", THERE, {"to": "HP-SML-MC-IGMC", "service": "surgery", "reason": "needs a theatre"}),
+    (0, "void", "doctor", HERE, {"reason": "duplicate"}),
 ]
 """After how many steps of PATH, and the move."""
-READS = ("GET /referrals/{id}", "GET /referrals/{id}/moves", "GET /referrals/{id}/history")
+THEN: list[tuple[list[tuple[str, str, str, dict[str, Any]]], str, str, str, dict[str, Any]]] = [
+    (
+        [("accept", "doctor", THERE, {}), ("no-show", "desk", THERE, {})],
+        "reschedule",
+        "desk",
+        THERE,
+        {"appointment_at": "2099-01-05T04:30:00Z"},
+    ),
+    (
+        [("accept", "doctor", THERE, {}), ("no-show", "desk", THERE, {})],
+        "cancel-appointment",
+        "desk",
+        THERE,
+        {},
+    ),
+    ([("request-cancel", "doctor", HERE, {"reason": "other"})], "confirm-cancel", "doctor", THERE, {}),
+    ([("accept", "doctor", THERE, {}), ("refuse-travel", "doctor", HERE, {})], "ask-again", "doctor", HERE, {}),
+]
+"""After which steps of its own, and the move."""
+READS = (
+    "GET /referrals/{id}",
+    "GET /referrals/{id}/moves",
+    "GET /referrals/{id}/chain",
+    "GET /referrals/{id}/history",
+)
 
 
 def _key(headers: Headers) -> dict[str, str]:
@@ -58,11 +91,15 @@ def _key(headers: Headers) -> dict[str, str]:
 
 
 def _after(steps: int) -> Prepare:
+    return _through(PATH[:steps])
+
+
+def _through(steps: list[tuple[str, str, str, dict[str, Any]]]) -> Prepare:
     async def prepare(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
         asked = await client.post("/referrals", json=REQUEST, headers=_key(headers_for("doctor", HERE)))
         asked.raise_for_status()
         id = str(asked.json()["id"])
-        for command, role, facility, body in PATH[:steps]:
+        for command, role, facility, body in steps:
             done = await client.post(f"/referrals/{id}/{command}", json=body, headers=_key(headers_for(role, facility)))
             done.raise_for_status()
         return id
@@ -173,6 +210,16 @@ EXAMPLES: list[dict[str, Any]] = [
             "call": _move(command, body),
         }
         for steps, command, role, facility, body in _MOVES
+    ),
+    *(
+        {
+            "route": f"POST /referrals/{{id}}/{command}",
+            "role": role,
+            "facility": facility,
+            "prepare": _through(steps),
+            "call": _move(command, body),
+        }
+        for steps, command, role, facility, body in THEN
     ),
     *(
         {"route": route, "role": "doctor", "facility": THERE, "prepare": _after(0), "call": _read(route)}

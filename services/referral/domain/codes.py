@@ -12,6 +12,9 @@ OutcomeCode = Literal[
     "admitted", "treated-and-discharged", "manageable-at-origin", "referred-onward", "died", "left-against-advice"
 ]
 
+VoidReason = Literal["wrong-person", "duplicate", "other"]
+PlaceOfDeath = Literal["at-origin", "on-the-way", "at-destination", "at-home"]
+
 Verdict = Literal["treat-there", "send", "tell-more"]
 
 PastReason = Literal["patient-chose", "no-bed", "specialist-away", "safer-road", "known-there", "other"]
@@ -25,6 +28,8 @@ CANCEL_REASONS: tuple[str, ...] = get_args(CancelReason)
 DEPART_MODES: tuple[str, ...] = get_args(DepartMode)
 HOLD_REASONS: tuple[str, ...] = get_args(HoldReason)
 OUTCOMES: tuple[str, ...] = get_args(OutcomeCode)
+VOID_REASONS: tuple[str, ...] = get_args(VoidReason)
+PLACES_OF_DEATH: tuple[str, ...] = get_args(PlaceOfDeath)
 
 LONGEST_REASON = 500
 LONGEST_TEXT = 2000

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from libs.contracts import referral as contract
+from services.referral.domain.chain import Hop, Outside
 from services.referral.domain.dataset import Findings, Notice
+from services.referral.domain.reservations import Reservation, Slot
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,10 @@ class By:
 @dataclass(frozen=True)
 class Request:
     """What was asked, then what was found: whether `to` stands in the directory, whether any facility there offers the
-    service, and whether the patient's record was voided or erased (what is not known yet is not withdrawn)."""
+    service, and whether the patient's record was voided or erased (what is not known yet is not withdrawn).
+
+    `outside`: to a place that is not of this network. `hop`: the request goes on from another referral.
+    """
 
     verb: ClassVar[str] = "request"
     patient: str
@@ -31,8 +36,11 @@ class Request:
     reason: str
     findings: Findings | None = None
     past_reason: str | None = None
+    outside: Outside | None = None
+    hop: Hop | None = None
     warnings: tuple[Notice, ...] = ()
     answer_within: dt.timedelta | None = None
+    chain_within: dt.timedelta | None = None
     listed: bool = True
     offered: bool = True
     withdrawn: bool = False
@@ -44,7 +52,111 @@ class Request:
 
 @dataclass(frozen=True)
 class Accept:
+    """`bed` is a kind of bed, `slot` a place in a clinic's hours; `reserved` are what the ledgers gave for them.
+
+    `arrive_within` is the promise to arrive; None with `road_closed`: nobody can come now, and the clock waits.
+    """
+
     verb: ClassVar[str] = "accept"
+    bed: str | None = None
+    slot: Slot | None = None
+    reserved: tuple[Reservation, ...] = ()
+    arrive_within: dt.timedelta | None = None
+    stretched_for: str | None = None
+    road_closed: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule:
+    verb: ClassVar[str] = "schedule"
+    appointment_at: dt.datetime
+    slot: Slot | None = None
+    reserved: tuple[Reservation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reschedule(Schedule):
+    verb: ClassVar[str] = "reschedule"
+
+
+@dataclass(frozen=True)
+class CancelAppointment:
+    verb: ClassVar[str] = "cancel-appointment"
+
+
+@dataclass(frozen=True)
+class RequestCancel:
+    verb: ClassVar[str] = "request-cancel"
+    reason: str
+
+
+@dataclass(frozen=True)
+class ConfirmCancel:
+    verb: ClassVar[str] = "confirm-cancel"
+
+
+@dataclass(frozen=True)
+class WriteNote:
+    verb: ClassVar[str] = "note"
+    text: str
+
+
+@dataclass(frozen=True)
+class Admit:
+    verb: ClassVar[str] = "admit"
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """`next` is the id that the new hop will have."""
+
+    verb: ClassVar[str] = "redirect"
+    to: str
+    reason: str
+    outside: Outside | None = None
+    next: str = ""
+    listed: bool = True
+
+
+@dataclass(frozen=True)
+class ReferOnward:
+    """`urgency` None: as it was."""
+
+    verb: ClassVar[str] = "refer-onward"
+    to: str
+    service: str
+    reason: str
+    urgency: contract.Urgency | None = None
+    outside: Outside | None = None
+    next: str = ""
+    listed: bool = True
+
+
+@dataclass(frozen=True)
+class RefuseTravel:
+    verb: ClassVar[str] = "refuse-travel"
+
+
+@dataclass(frozen=True)
+class AskAgain:
+    verb: ClassVar[str] = "ask-again"
+    answer_within: dt.timedelta | None = None
+
+
+@dataclass(frozen=True)
+class RecordDeath:
+    verb: ClassVar[str] = "record-death"
+    place: str
+
+
+@dataclass(frozen=True)
+class Void:
+    """`patient` is whom it was meant for; they get a referral of their own, whose id will be `next`."""
+
+    verb: ClassVar[str] = "void"
+    reason: str
+    patient: str | None = None
+    next: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,6 +252,33 @@ class Withdraw:
 
 
 AdviceStep = Advise | Convert | TreatHere | Withdraw
-ReferralStep = Accept | Decline | Cancel | NoShow | Depart | Hold | Arrive | RecordOutcome | BackRefer | Acknowledge
+Elsewhere = Redirect | ReferOnward | Void
+"""After which there may be another referral."""
+Reserving = Accept | Schedule | Reschedule
+ReferralStep = (
+    Accept
+    | Decline
+    | Cancel
+    | NoShow
+    | Depart
+    | Hold
+    | Arrive
+    | RecordOutcome
+    | BackRefer
+    | Acknowledge
+    | Schedule
+    | Reschedule
+    | CancelAppointment
+    | RequestCancel
+    | ConfirmCancel
+    | WriteNote
+    | Admit
+    | Redirect
+    | ReferOnward
+    | RefuseTravel
+    | AskAgain
+    | RecordDeath
+    | Void
+)
 Step = AdviceStep | ReferralStep
 Command = Request | Ask | Step | Lapse

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from libs.contracts import referral as contract
-from libs.contracts.event import Event, Instant, personal
+from libs.contracts.event import Event, FacilityCode, Id, Instant, personal
+from services.referral.domain.chain import FIRST, Outside, Why
 from services.referral.domain.dataset import Findings, Notice
+from services.referral.domain.reservations import Reservation
 
 
 class Recorded(BaseModel):
@@ -18,7 +20,8 @@ class Recorded(BaseModel):
 
 class Asked(Recorded):
     """`completeness` of the minimum dataset in percent, `warnings` as they were said to whoever asked;
-    `past_reason` says why nearer or lower facilities were passed by."""
+    `past_reason` says why nearer or lower facilities were passed by. `chain` is the id of its first hop (None: this is
+    the first), `hop` counts from 1; `answered_by` writes down what a destination outside the network says."""
 
     reason: str = personal("")
     past_reason: str | None = None
@@ -26,6 +29,16 @@ class Asked(Recorded):
     completeness: int | None = None
     warnings: tuple[Notice, ...] = personal(())
     answer_due: Instant | None = None
+    chain: Id | None = None
+    hop: int = FIRST
+    previous: Id | None = None
+    hop_why: str | None = None
+    replaces: Id | None = None
+    chain_began_at: Instant | None = None
+    chain_due: Instant | None = None
+    chain_escalated: bool = False
+    outside: Outside | None = personal()
+    answered_by: FacilityCode | None = None
 
 
 class AdviceAsked(contract.ReferralEvent, Asked):
@@ -50,7 +63,47 @@ class ReferralRequested(contract.ReferralRequested, Asked):
 
 
 class ReferralAccepted(contract.ReferralAccepted, Recorded):
+    """`arrive_due` is when the promise to arrive is broken; a road that is closed lets it wait with `arrive_seconds`
+    left. `clock_says` why it is longer than usual, or waits."""
+
+    reserved: tuple[Reservation, ...] = ()
+    arrive_due: Instant | None = None
+    arrive_seconds: int | None = None
+    clock_says: str | None = None
+
+
+class AppointmentScheduled(contract.AppointmentScheduled, Recorded):
+    reserved: tuple[Reservation, ...] = ()
+
+
+class AppointmentCancelled(contract.AppointmentCancelled, Recorded):
     pass
+
+
+class CancellationRequested(contract.CancellationRequested, Recorded):
+    pass
+
+
+class ReferralRedirected(contract.ReferralRedirected, Recorded):
+    pass
+
+
+class TravelRefused(contract.TravelRefused, Recorded):
+    pass
+
+
+class PatientDeceased(contract.PatientDeceased, Recorded):
+    pass
+
+
+class ReferralVoided(contract.ReferralVoided, Recorded):
+    pass
+
+
+class InterimNoted(contract.ReferralEvent, Recorded):
+    """A visit is done and the work goes on. Private."""
+
+    text: str = personal("")
 
 
 class ReferralDeclined(contract.ReferralDeclined, Recorded):
@@ -58,7 +111,7 @@ class ReferralDeclined(contract.ReferralDeclined, Recorded):
 
 
 class ReferralCancelled(contract.ReferralCancelled, Recorded):
-    pass
+    """Of a cancellation that was asked for before, `reason` is what was said then."""
 
 
 class PatientNoShow(contract.PatientNoShow, Recorded):
@@ -101,9 +154,75 @@ class ReferralLapsed(Event, Recorded):
     escalated_to: str
 
 
+class PassedThrough(Event, Recorded):
+    """A state that one command crossed on its way to another. Private: nobody was told of it."""
+
+    status: str
+
+
+class HopAsked(Event, Recorded):
+    """There is to be another referral, `next`: elsewhere (redirected), higher up (onward), or of the right patient."""
+
+    next: Id
+    why: Why
+    patient: Id
+    origin: FacilityCode
+    destination: FacilityCode
+    service: str
+    urgency: contract.Urgency
+    reason: str = personal("")
+    findings: Findings | None = personal()
+    outside: Outside | None = personal()
+    chain_began_at: Instant
+    chain_due: Instant | None = None
+    chain_escalated: bool = False
+
+
+class HopOpened(Event, Recorded):
+    """It is there now."""
+
+    next: Id
+
+
+class ReservationsReleased(Event, Recorded):
+    """The ledgers have them back."""
+
+    ids: tuple[Id, ...]
+
+
+class ReservationGivenUp(Event, Recorded):
+    """A ledger gave it for an acceptance that never came; one that comes now needs another."""
+
+    id: Id
+
+
+class ArrivalLapsed(Event, Recorded):
+    """The patient did not arrive in the time promised: what was reserved is released, and `escalated_to` told, once."""
+
+    escalated_to: str
+
+
+class ChainLapsed(Event, Recorded):
+    """Nobody along the whole chain has treated the patient in time; `escalated_to` is told, once."""
+
+    escalated_to: str
+
+
 class ReferralErased(Event, Recorded):
     """The patient was erased: ids and codes stand, what was written about the person is gone. Private."""
 
+
+ASIDE: tuple[type[Event], ...] = (
+    PassedThrough,
+    HopAsked,
+    HopOpened,
+    ReservationsReleased,
+    ReservationGivenUp,
+    ArrivalLapsed,
+    ChainLapsed,
+    ReferralErased,
+)
+"""What happens beside the table of moves. All private."""
 
 EVENTS: tuple[type[Event], ...] = (
     AdviceAsked,
@@ -123,6 +242,14 @@ EVENTS: tuple[type[Event], ...] = (
     PatientBackReferred,
     ReferralClosed,
     ReferralLapsed,
-    ReferralErased,
+    AppointmentScheduled,
+    AppointmentCancelled,
+    CancellationRequested,
+    ReferralRedirected,
+    TravelRefused,
+    PatientDeceased,
+    ReferralVoided,
+    InterimNoted,
+    *ASIDE,
 )
 BY_NAME = {event.__name__: event for event in EVENTS}

@@ -1,26 +1,42 @@
-"""The referral machine as one table. What may be done, the access rules, `GET /referrals/{id}/moves` and the diagram
-in docs/referral-machine.md all follow from it; nothing else knows a transition."""
+"""The referral machine as one table, read from moves.yaml and held against what the code knows.
+
+What may be done, the access rules, `GET /referrals/{id}/moves` and docs/referral-machine.md all follow from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.referral.domain import codes
+
+FILE = Path(__file__).resolve().parents[1] / "moves.yaml"
 
 Side = Literal["origin", "destination"]
 Status = Literal[
     "requested",
+    "lapsed",
     "accepted",
     "declined",
-    "cancelled",
-    "no-show",
     "arrived",
+    "scheduled",
+    "no-show",
+    "appointment-cancelled",
+    "seen",
+    "cancel-requested",
+    "cancelled",
     "treated",
     "back-referred",
     "closed",
-    "lapsed",
+    "redirected",
+    "travel-refused",
+    "deceased",
+    "entered-in-error",
     "advice-asked",
     "advice-lapsed",
     "advice-given",
@@ -33,11 +49,17 @@ Transport = Literal["none", "departed", "held"]
 CLOCK = "clock"
 """Whoever watches promises: a role that no token gives."""
 
+TRANSITIONS_OF_BSER = tuple(f"{number:02}" for number in range(1, 35))
+
+
+class BadMoves(ValueError):
+    """The table cannot be taken; says which row and why."""
+
 
 @dataclass(frozen=True)
 class Needs:
     """A field of a command: one of `codes` if there are any, text of at most `longest` characters if that is set,
-    any code otherwise. A field that is not `required` may be absent."""
+    anything of its `kind` otherwise. A field that is not `required` may be absent."""
 
     field: str
     codes: tuple[str, ...] = ()
@@ -45,71 +67,154 @@ class Needs:
     required: bool = True
 
 
+KINDS: Mapping[str, Needs] = {
+    "urgency": Needs("", codes.URGENCIES),
+    "past-reason": Needs("", codes.PAST_REASONS),
+    "decline-reason": Needs("", codes.DECLINE_REASONS),
+    "cancel-reason": Needs("", codes.CANCEL_REASONS),
+    "void-reason": Needs("", codes.VOID_REASONS),
+    "depart-mode": Needs("", codes.DEPART_MODES),
+    "hold-reason": Needs("", codes.HOLD_REASONS),
+    "outcome": Needs("", codes.OUTCOMES),
+    "verdict": Needs("", codes.VERDICTS),
+    "place-of-death": Needs("", codes.PLACES_OF_DEATH),
+    "text-500": Needs("", longest=codes.LONGEST_REASON),
+    "text-2000": Needs("", longest=codes.LONGEST_TEXT),
+    **{kind: Needs("") for kind in ("an-id", "a-place", "a-code", "an-instant", "a-slot", "an-outside")},
+}
+
+
+@dataclass(frozen=True)
+class Actor:
+    role: str
+    side: Side
+
+
 @dataclass(frozen=True)
 class Move:
-    """One row: in status `at` (None: there is no referral yet) the `role` at the `side` may do `command`, which makes
-    the status `to` and is told as `event`. `transport` is what the leg becomes, if the move is about it."""
+    """One row: in status `at` (None: there is no referral yet) any of `who` may do `command`, which makes the status
+    `to` and is told as `event`. `through` is a status crossed on the way; `transport` is what the leg becomes, if the
+    move is about it; `bser` is the number of BSeR's transition, if it is one."""
 
     at: Status | None
     command: str
     to: Status
-    role: str
-    side: Side
+    who: tuple[Actor, ...]
     event: str
     needs: tuple[Needs, ...] = ()
+    through: Status | None = None
     transport: Transport | None = None
+    bser: str | None = None
 
 
-_REQUEST = (
-    Needs("patient"),
-    Needs("to"),
-    Needs("service"),
-    Needs("urgency", codes=codes.URGENCIES),
-    Needs("reason", longest=codes.LONGEST_REASON),
-    Needs("past_reason", codes=codes.PAST_REASONS, required=False),
-)
-_DECLINE = (Needs("reason", codes=codes.DECLINE_REASONS),)
-_CANCEL = (Needs("reason", codes=codes.CANCEL_REASONS),)
-_DEPART = (Needs("mode", codes=codes.DEPART_MODES),)
-_HOLD = (Needs("reason", codes=codes.HOLD_REASONS),)
-_OUTCOME = (
-    Needs("outcome", codes=codes.OUTCOMES),
-    Needs("summary", longest=codes.LONGEST_TEXT, required=False),
-)
-_VERDICT = (Needs("verdict", codes=codes.VERDICTS), Needs("text", longest=codes.LONGEST_TEXT))
-_ADVICE = (Needs("advice", longest=codes.LONGEST_TEXT),)
+@dataclass(frozen=True)
+class Standing:
+    """What is true of a status: its code in BSeR, and which reservations it keeps (`bed`, `slot`)."""
 
-MOVES: tuple[Move, ...] = (
-    Move(None, "request", "requested", "doctor", "origin", "ReferralRequested", _REQUEST),
-    Move(None, "ask", "advice-asked", "doctor", "origin", "AdviceAsked", _REQUEST),
-    Move("advice-asked", "advise", "advice-given", "doctor", "destination", "AdviceGiven", _VERDICT),
-    Move("advice-asked", "lapse", "advice-lapsed", CLOCK, "destination", "AdviceLapsed"),
-    Move("advice-asked", "convert", "requested", "doctor", "origin", "ReferralRequested"),
-    Move("advice-asked", "withdraw", "withdrawn", "doctor", "origin", "AdviceWithdrawn"),
-    Move("advice-lapsed", "advise", "advice-given", "doctor", "destination", "AdviceGiven", _VERDICT),
-    Move("advice-lapsed", "convert", "requested", "doctor", "origin", "ReferralRequested"),
-    Move("advice-lapsed", "withdraw", "withdrawn", "doctor", "origin", "AdviceWithdrawn"),
-    Move("advice-given", "convert", "requested", "doctor", "origin", "ReferralRequested"),
-    Move("advice-given", "treat-here", "treated-at-origin", "doctor", "origin", "TreatedAtOrigin"),
-    Move("requested", "accept", "accepted", "doctor", "destination", "ReferralAccepted"),
-    Move("requested", "decline", "declined", "doctor", "destination", "ReferralDeclined", _DECLINE),
-    Move("requested", "cancel", "cancelled", "doctor", "origin", "ReferralCancelled", _CANCEL),
-    Move("accepted", "cancel", "cancelled", "doctor", "origin", "ReferralCancelled", _CANCEL),
-    Move("requested", "lapse", "lapsed", CLOCK, "destination", "ReferralLapsed"),
-    Move("lapsed", "accept", "accepted", "doctor", "destination", "ReferralAccepted"),
-    Move("lapsed", "decline", "declined", "doctor", "destination", "ReferralDeclined", _DECLINE),
-    Move("lapsed", "cancel", "cancelled", "doctor", "origin", "ReferralCancelled", _CANCEL),
-    Move("accepted", "no-show", "no-show", "desk", "destination", "PatientNoShow"),
-    Move("accepted", "depart", "accepted", "transport", "origin", "TransportDeparted", _DEPART, "departed"),
-    Move("accepted", "hold", "accepted", "transport", "origin", "TransportHeld", _HOLD, "held"),
-    Move("accepted", "arrive", "arrived", "desk", "destination", "PatientArrived"),
-    Move("arrived", "outcome", "treated", "doctor", "destination", "OutcomeRecorded", _OUTCOME),
-    Move("treated", "back-refer", "back-referred", "doctor", "destination", "PatientBackReferred", _ADVICE),
-    Move("back-referred", "acknowledge", "closed", "doctor", "origin", "ReferralClosed"),
-)
+    bser: str | None = None
+    holds: frozenset[str] = frozenset()
+    holds_if_admitted: frozenset[str] = frozenset()
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    at: Status | Literal["-"] = Field(alias="in")
+    command: str
+    who: Annotated[list[str], BeforeValidator(_listed)]
+    through: Status | None = None
+    next: Status
+    told: str
+    transport: Transport | None = None
+    bser: str | None = None
+    must: dict[str, str] = {}
+    may: dict[str, str] = {}
+
+    def move(self) -> Move:
+        needs = [_needs(name, kind, True) for name, kind in self.must.items()]
+        needs += [_needs(name, kind, False) for name, kind in self.may.items()]
+        return Move(
+            at=None if self.at == "-" else self.at,
+            command=self.command,
+            to=self.next,
+            who=tuple(_actor(text) for text in self.who),
+            event=self.told,
+            needs=tuple(needs),
+            through=self.through,
+            transport=self.transport,
+            bser=self.bser,
+        )
+
+
+class _Standing(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    bser: str | None = None
+    holds: frozenset[Literal["bed", "slot"]] = frozenset()
+    holds_if_admitted: frozenset[Literal["bed", "slot"]] = Field(frozenset(), alias="holds-if-admitted")
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    statuses: dict[Status, _Standing]
+    moves: list[_Row]
+
+
+def _actor(text: str) -> Actor:
+    role, _, side = text.partition("@")
+    if side not in get_args(Side) or not role:
+        raise BadMoves(f"{text} is not a role at a side")
+    return Actor(role, side)  # type: ignore[arg-type]
+
+
+def _needs(field: str, kind: str, required: bool) -> Needs:
+    if kind not in KINDS:
+        raise BadMoves(f"{field}: there is no kind {kind}")
+    return Needs(field, KINDS[kind].codes, KINDS[kind].longest, required)
+
+
+def read(text: str) -> tuple[tuple[Move, ...], dict[Status, Standing]]:
+    """The table. Raises BadMoves for a row that does not fit with the others, ValidationError for one that is none."""
+    file = _File.model_validate(yaml.safe_load(text))
+    rows = tuple(row.move() for row in file.moves)
+    if missing := set(get_args(Status)) - set(file.statuses):
+        raise BadMoves(f"nothing is said of {', '.join(sorted(missing))}")
+    seen: set[tuple[str | None, str]] = set()
+    led: dict[tuple[str | None, str], tuple[str, str | None]] = {}
+    for move in rows:
+        name = f"{move.command} in {move.at or '-'}"
+        if (move.at, move.command) in seen:
+            raise BadMoves(f"{name} stands there twice")
+        seen.add((move.at, move.command))
+        if led.setdefault((move.at, move.event), (move.to, move.transport)) != (move.to, move.transport):
+            raise BadMoves(f"{name}: {move.event} leads elsewhere in another row")
+        if move.through and not any(row.at == move.through and row.event == move.event for row in rows):
+            raise BadMoves(f"{name}: nothing is told as {move.event} in {move.through}")
+    reached: set[str | None] = {None}
+    for _ in rows:
+        reached |= {move.to for move in rows if move.at in reached}
+    if lost := set(get_args(Status)) - reached:
+        raise BadMoves(f"nothing leads to {', '.join(sorted(lost))}")
+    standings = {
+        status: Standing(said.bser, frozenset(said.holds), frozenset(said.holds_if_admitted))
+        for status, said in file.statuses.items()
+    }
+    return rows, standings
+
+
+MOVES, STANDINGS = read(FILE.read_text(encoding="utf-8"))
 
 _BY_STATUS_AND_COMMAND = {(move.at, move.command): move for move in MOVES}
+_BY_STATUS_AND_EVENT = {(move.at, move.event): move for move in MOVES}
 _BY_EVENT = {move.event: move for move in MOVES}
+_ACTORS: dict[str, tuple[Actor, ...]] = {}
+for _move in MOVES:
+    _ACTORS[_move.command] = tuple(dict.fromkeys((*_ACTORS.get(_move.command, ()), *_move.who)))
 
 
 def find(status: Status | None, command: str) -> Move | None:
@@ -117,25 +222,25 @@ def find(status: Status | None, command: str) -> Move | None:
     return _BY_STATUS_AND_COMMAND.get((status, command))
 
 
-def rule_of(command: str) -> Move:
-    """A row of this command, for whose it is. Raises StopIteration for none that the table has."""
-    return next(move for move in MOVES if move.command == command)
+def actors(command: str) -> tuple[Actor, ...]:
+    """Whoever may ever do it, in whichever status. Raises KeyError."""
+    return _ACTORS[command]
 
 
-def of_event(event: str) -> Move:
-    """A row that tells of this event; all of them lead to the same status. Raises KeyError."""
-    return _BY_EVENT[event]
+def of_event(status: Status | None, event: str) -> Move:
+    """A row that is told as this event in this status; all of them lead to the same. An older journal may have it from
+    a status that no row starts from any more: then any row that tells it. Raises KeyError."""
+    return _BY_STATUS_AND_EVENT.get((status, event)) or _BY_EVENT[event]
 
 
-def commands() -> Iterator[Move]:
-    """One row of each command that people have, in the table's order: whose it is does not depend on the status."""
-    seen: set[str] = {move.command for move in MOVES if move.role == CLOCK}
-    for move in MOVES:
-        if move.command not in seen:
-            seen.add(move.command)
-            yield move
+def commands() -> Iterator[str]:
+    """Each command that people have, in the table's order."""
+    for command, who in _ACTORS.items():
+        if any(actor.role != CLOCK for actor in who):
+            yield command
 
 
 def open_to(status: Status, role: str, sides: frozenset[Side]) -> tuple[Move, ...]:
     """The moves that somebody of this role at these sides of the referral has now."""
-    return tuple(move for move in MOVES if move.at == status and move.role == role and move.side in sides)
+    theirs = {Actor(role, side) for side in sides}
+    return tuple(move for move in MOVES if move.at == status and not theirs.isdisjoint(move.who))

@@ -1,8 +1,7 @@
-"""One referral: from a doctor's request to the origin's acknowledgement. The moves are in moves.py, as a table."""
+"""One referral: from a doctor's request to the origin's acknowledgement. The moves are in moves.yaml, as a table."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from typing import Any
@@ -12,32 +11,65 @@ from pydantic import BaseModel, ConfigDict
 from libs.common.refusal import Refused
 from libs.contracts import referral as contract
 from libs.contracts.event import Event, FacilityCode, Id, Instant, is_personal, personal
-from services.referral.domain import moves
-from services.referral.domain.commands import By, Command, Convert, Lapse, Request
+from services.referral.domain import clocks, moves
+from services.referral.domain.chain import FIRST, Outside
+from services.referral.domain.commands import (
+    Accept,
+    AskAgain,
+    By,
+    Command,
+    ConfirmCancel,
+    Convert,
+    Lapse,
+    Redirect,
+    ReferOnward,
+    Request,
+    Schedule,
+    Void,
+)
 from services.referral.domain.dataset import Findings, Notice, completeness
 from services.referral.domain.events import (
     BY_NAME,
     AdviceGiven,
     AdviceLapsed,
+    AppointmentScheduled,
+    ArrivalLapsed,
     Asked,
+    CancellationRequested,
+    ChainLapsed,
+    HopAsked,
+    HopOpened,
+    InterimNoted,
     OutcomeRecorded,
+    PassedThrough,
     PatientBackReferred,
+    PatientDeceased,
+    PatientNoShow,
     Recorded,
+    ReferralAccepted,
     ReferralCancelled,
     ReferralDeclined,
     ReferralErased,
     ReferralLapsed,
+    ReferralRedirected,
+    ReferralVoided,
+    ReservationGivenUp,
+    ReservationsReleased,
     TransportDeparted,
     TransportHeld,
 )
-from services.referral.domain.moves import Move, Side, Status, Transport
+from services.referral.domain.moves import Actor, Move, Side, Status, Transport
+from services.referral.domain.reservations import Reservation
 
 
 class Referral(BaseModel):
     """As it stands. `requested_at` and `changed_at` are when the service recorded it (UTC), by the domain's clock.
 
-    `answer_due` is when the promise to answer is broken; `escalated_to` is the role that was then told, and
-    `escalated_at` its facility. `erased`: nothing is written about the person any more.
+    `answer_due` and `arrive_due` are when the promises to answer and to arrive are broken, `chain_due` that of the
+    whole chain; what waits for a road or a vehicle has its seconds left in `*_seconds`, and `clock_says` why.
+    `escalated_to` is the role that was told of a broken promise, and `escalated_at` its facility.
+    `answered_by` writes down what a destination outside the network says. `erased`: nothing is written about the
+    person any more. `reserved` is held; `releasing` is to go back to its ledgers; `opening` is the hop to be opened.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -70,15 +102,49 @@ class Referral(BaseModel):
     summary: str = personal("")
     advice: str = personal("")
 
+    times_asked: int = 0
+    outside: Outside | None = personal()
+    answered_by: FacilityCode | None = None
+    chain: Id | None = None
+    hop: int = FIRST
+    previous: Id | None = None
+    hop_why: str | None = None
+    replaces: Id | None = None
+    next: Id | None = None
+    opening: HopAsked | None = personal()
+    chain_began_at: Instant | None = None
+    chain_due: Instant | None = None
+    chain_seconds: int | None = None
+    chain_escalated: bool = False
+    arrive_due: Instant | None = None
+    arrive_seconds: int | None = None
+    arrival_lapsed: bool = False
+    clock_says: str | None = None
+    reserved: tuple[Reservation, ...] = ()
+    releasing: tuple[Reservation, ...] = ()
+    given_up: tuple[Id, ...] = ()
+    appointment_at: Instant | None = None
+    appointments: int = 0
+    no_shows: int = 0
+    redirected_for: str | None = None
+    void_for: str | None = None
+    place_of_death: str | None = None
+    notes: tuple[str, ...] = personal(())
+
+
+def sides_of(state: Referral, facility: str) -> frozenset[Side]:
+    """At which ends of the referral this facility acts; the origin at both where the destination is outside."""
+    sides: set[Side] = set()
+    if facility and facility == state.origin:
+        sides.add("origin")
+    if facility and facility in (state.destination, state.answered_by):
+        sides.add("destination")
+    return frozenset(sides)
+
 
 def open_moves(state: Referral, by: By) -> tuple[Move, ...]:
     """The moves this actor has now."""
-    sides: set[Side] = set()
-    if by.facility and by.facility == state.origin:
-        sides.add("origin")
-    if by.facility and by.facility == state.destination:
-        sides.add("destination")
-    return moves.open_to(state.status, by.role, frozenset(sides))
+    return moves.open_to(state.status, by.role, sides_of(state, by.facility))
 
 
 def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -> list[Event]:
@@ -91,42 +157,114 @@ def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -
         return _ask(state, command, by, now)
     if state is None:
         return []
-    allowed = open_moves(state, by)
-    rule = moves.rule_of(command.verb)
-    if by.role != rule.role or by.facility != getattr(state, rule.side):
-        raise Refused("not-yours", f"{command.verb} is for the {rule.role} at the {rule.side}", allowed=_names(allowed))
-    move = moves.find(state.status, command.verb)
-    if move is None:
-        raise Refused(
-            "illegal-move", f"{command.verb} is no move of a referral that is {state.status}", allowed=_names(allowed)
-        )
-    said = dataclasses.asdict(command)
+    move = _row(state, command, by)
+    said = dict(vars(command))
     _check(move, said)
-    if isinstance(command, Convert):
-        said = {name: getattr(state, name) for name in Asked.model_fields if name not in Recorded.model_fields}
-        said["answer_due"] = _promised(command.answer_within, now)
+    events = [PassedThrough(status=move.through, at=now)] if move.through else []
+    said |= _found(state, command, now)
     kind = BY_NAME[move.event]
     if state.erased:
-        said = {name: value for name, value in said.items() if not is_personal(kind.model_fields[name])}
-    return [kind(**_public(state), **said, at=now)]
+        said = {name: value for name, value in said.items() if not _says_who(kind, name)}
+    return [*events, kind(**said | _public(state) | {"at": now}), *_goes_on(state, command, now)]
+
+
+def _row(state: Referral, command: Command, by: By) -> Move:
+    allowed = _names(open_moves(state, by))
+    theirs = {Actor(by.role, side) for side in sides_of(state, by.facility)}
+    who = moves.actors(command.verb)
+    if theirs.isdisjoint(who):
+        names = " or ".join(f"the {actor.role} at the {actor.side}" for actor in who)
+        raise Refused("not-yours", f"{command.verb} is for {names}", allowed=allowed)
+    move = moves.find(state.status, command.verb)
+    if move is None or theirs.isdisjoint(move.who):
+        raise Refused(
+            "illegal-move", f"{command.verb} is no move of a referral that is {state.status}", allowed=allowed
+        )
+    return move
+
+
+def _says_who(kind: type[Event], name: str) -> bool:
+    return name in kind.model_fields and is_personal(kind.model_fields[name])
+
+
+def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any]:
+    """What an event says beyond what its command did."""
+    match command:
+        case Convert(answer_within=within) | AskAgain(answer_within=within):
+            # Asked anew: everything as it was, and a promise of its own from now.
+            asked = {name: getattr(state, name) for name in Asked.model_fields if name not in Recorded.model_fields}
+            return asked | {"answer_due": _promised(within, now)}
+        case Accept():
+            if any(each.id in state.given_up for each in command.reserved):
+                raise Refused("reservation-given-up", "what was reserved went back meanwhile; send it again")
+            return clocks.to_arrive(command, now)
+        case Schedule(appointment_at=at):
+            if at < now:
+                raise Refused("in-the-past", "must lie ahead", field="appointment_at")
+            if any(each.id in state.given_up for each in command.reserved):
+                raise Refused("reservation-given-up", "what was reserved went back meanwhile; send it again")
+        case ConfirmCancel():
+            return {"reason": state.cancelled_for or "other"}
+        case ReferOnward():
+            return {"outcome": "referred-onward", "summary": command.reason}
+        case _:
+            pass
+    return {}
+
+
+def _goes_on(state: Referral, command: Command, now: dt.datetime) -> list[Event]:
+    """The hop that this command asks for."""
+    base = {
+        "patient": state.patient,
+        "origin": state.origin,
+        "service": state.service,
+        "urgency": state.urgency,
+        "reason": state.reason,
+        "findings": state.findings,
+        "chain_began_at": state.chain_began_at or state.requested_at,
+        "chain_due": clocks.of_chain(state, now),
+        "chain_escalated": state.chain_escalated,
+        "at": now,
+    }
+    if isinstance(command, Redirect | ReferOnward) and not command.listed:
+        raise Refused("unknown-facility", "there is no such facility in the directory", field="to")
+    match command:
+        case Redirect():
+            if command.to in (state.origin, state.destination):
+                raise Refused("same-facility", "it leads to another facility", field="to")
+            hop = base | {"why": "redirected", "destination": command.to, "outside": command.outside}
+        case ReferOnward():
+            here = state.answered_by or state.destination
+            if command.to in (here, state.origin):
+                raise Refused("same-facility", "it leads to another facility", field="to")
+            hop = base | {"why": "onward", "origin": here, "destination": command.to, "outside": command.outside}
+            hop |= {"service": command.service, "urgency": command.urgency or state.urgency, "reason": command.reason}
+        case Void(patient=patient) if patient:
+            if patient == state.patient:
+                raise Refused("same-patient", "is the one it was made for", field="patient")
+            hop = base | {"why": "right-patient", "destination": state.destination, "outside": state.outside}
+            hop |= {"patient": patient, "findings": None}
+        case _:
+            return []
+    if state.erased:
+        hop |= {"reason": "", "findings": None, "outside": None}
+    return [HopAsked(next=command.next, **hop)]
 
 
 def _ask(state: Referral | None, command: Request, by: By, now: dt.datetime) -> list[Event]:
+    hop = command.hop
     if state is not None:
+        if hop is not None:
+            return []
         raise Refused("illegal-move", "this referral exists already", allowed=_names(open_moves(state, by)))
     move = moves.find(None, command.verb)
     assert move is not None
-    if by.role != move.role or not by.facility:
-        raise Refused("not-yours", f"{command.verb} is for the {move.role} at the {move.side}")
-    _check(move, vars(command))
-    if command.to == by.facility:
-        raise Refused("same-facility", "a referral leads to another facility", field="to")
-    if not command.listed:
-        raise Refused("unknown-facility", "there is no such facility in the directory", field="to")
-    if not command.offered:
-        raise Refused("unknown-service", "no facility in the directory offers this", field="service")
-    if command.withdrawn:
-        raise Refused("record-withdrawn", "this patient's record was withdrawn", field="patient")
+    if by.role not in {actor.role for actor in move.who} or not by.facility:
+        raise Refused("not-yours", f"{command.verb} is for the {move.who[0].role} at the {move.who[0].side}")
+    if hop is None:
+        # A hop that was asked for is opened, whatever has become of the directory or of the person meanwhile.
+        _can_be_taken(move, command, by)
+    another = hop is not None and hop.why != "right-patient"
     return [
         BY_NAME[move.event](
             patient=command.patient,
@@ -140,9 +278,31 @@ def _ask(state: Referral | None, command: Request, by: By, now: dt.datetime) -> 
             completeness=completeness(command.service, command.urgency, command.findings),
             warnings=command.warnings,
             answer_due=_promised(command.answer_within, now),
+            outside=command.outside,
+            answered_by=by.facility if command.outside else None,
+            chain=hop.chain if hop and another else None,
+            hop=hop.number if hop else FIRST,
+            previous=hop.previous if hop and another else None,
+            hop_why=hop.why if hop else None,
+            replaces=hop.previous if hop and not another else None,
+            chain_began_at=hop.began_at if hop else now,
+            chain_due=hop.due if hop else _promised(command.chain_within, now),
+            chain_escalated=hop.escalated if hop else False,
             at=now,
         )
     ]
+
+
+def _can_be_taken(move: Move, command: Request, by: By) -> None:
+    _check(move, vars(command))
+    if command.to == by.facility:
+        raise Refused("same-facility", "a referral leads to another facility", field="to")
+    if not command.listed:
+        raise Refused("unknown-facility", "there is no such facility in the directory", field="to")
+    if not command.offered:
+        raise Refused("unknown-service", "no facility in the directory offers this", field="service")
+    if command.withdrawn:
+        raise Refused("record-withdrawn", "this patient's record was withdrawn", field="patient")
 
 
 def _promised(within: dt.timedelta | None, now: dt.datetime) -> dt.datetime | None:
@@ -150,53 +310,150 @@ def _promised(within: dt.timedelta | None, now: dt.datetime) -> dt.datetime | No
 
 
 def due(state: Referral) -> dt.datetime | None:
-    """When the clock is to look at it next."""
-    return state.answer_due if moves.find(state.status, Lapse.verb) else None
+    """When a clock is to look at it next."""
+    return min((at for at, _ in clocks.running(state)), default=None)
 
 
 def overdue(state: Referral | None, escalated_to: str, now: dt.datetime) -> list[Event]:
-    """The lapse of what nobody answered in time; [] where somebody did, or time is left."""
-    if state is None or (promised := due(state)) is None or promised > now:
+    """What follows from the oldest broken promise; [] where it was kept, or time is left."""
+    if state is None:
         return []
-    return decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now)
+    broken = sorted((at, clock) for at, clock in clocks.running(state) if at <= now)
+    if not broken:
+        return []
+    match broken[0][1]:
+        case "answer":
+            return decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now)
+        case "arrival":
+            return [ArrivalLapsed(escalated_to=escalated_to, at=now)]
+        case _:
+            return [ChainLapsed(escalated_to=escalated_to, at=now)]
+
+
+def owes(state: Referral) -> bool:
+    """Whether something is left to be done elsewhere: reservations to give back, a hop to open."""
+    return bool(state.releasing) or state.opening is not None
 
 
 def evolve(state: Referral | None, event: Event) -> Referral:
     """The state after this event. Reasons, outcome and texts are kept beside the status they led to."""
-    if isinstance(event, ReferralErased):
-        assert state is not None
-        return state.model_copy(update={"erased": True})
-    move = moves.of_event(type(event).__name__)
     if isinstance(event, Asked):
-        asked = {name: getattr(event, name) for name in Asked.model_fields if name != "at"} | _public(event)
-        asked |= {"status": move.to, "requested_at": event.at, "changed_at": event.at}
-        # Advice that becomes a request keeps what the specialist said.
-        return Referral(**asked) if state is None else state.model_copy(update=asked)
+        return _asked(state, event)
     assert state is not None, f"{event.TYPE} before anything was asked"
     assert isinstance(event, Recorded)
+    changes = _aside(state, event)
+    if changes is None:
+        changes = _moved(state, event)
+    return _let_go(state.model_copy(update=changes))
+
+
+def _asked(state: Referral | None, event: Event) -> Referral:
+    assert isinstance(event, Asked)
+    move = moves.of_event(state.status if state else None, type(event).__name__)
+    asked = {name: getattr(event, name) for name in Asked.model_fields if name != "at"} | _public(event)
+    asked |= {"status": move.to, "requested_at": event.at, "changed_at": event.at}
+    asked |= {"times_asked": state.times_asked + 1 if state else 1, "arrive_due": None, "arrive_seconds": None}
+    # Advice that becomes a request keeps what the specialist said.
+    return Referral(**asked) if state is None else _let_go(state.model_copy(update=asked))
+
+
+def _aside(state: Referral, event: Recorded) -> dict[str, Any] | None:
+    """What changes beside the table of moves; None for a move."""
+    match event:
+        case ReferralErased():
+            return {"erased": True}
+        case PassedThrough(status=status):
+            return {"status": status}
+        case HopAsked():
+            return {"next": event.next, "opening": event} | clocks.passed_on()
+        case HopOpened():
+            return {"opening": None}
+        case ReservationsReleased(ids=ids):
+            return {"releasing": tuple(each for each in state.releasing if each.id not in ids)}
+        case ReservationGivenUp(id=id):
+            return {"given_up": (*state.given_up, id)}
+        case ArrivalLapsed(escalated_to=to):
+            return {"arrival_lapsed": True, "arrive_due": None, "changed_at": event.at} | _told(to)
+        case ChainLapsed(escalated_to=to):
+            return {"chain_escalated": True, "changed_at": event.at} | _told(to)
+        case _:
+            return None
+
+
+def _moved(state: Referral, event: Recorded) -> dict[str, Any]:
+    move = moves.of_event(state.status, type(event).__name__)
     changes: dict[str, Any] = {"status": move.to, "changed_at": event.at}
     if move.transport is not None:
         changes["transport"] = move.transport
     match event:
         case ReferralDeclined(reason=reason):
             changes["declined_for"] = reason
-        case ReferralCancelled(reason=reason):
+        case ReferralCancelled(reason=reason) | CancellationRequested(reason=reason):
             changes["cancelled_for"] = reason
         case TransportDeparted(mode=mode):
-            changes |= {"mode": mode, "held_for": None}
+            changes |= {"mode": mode, "held_for": None} | clocks.resumed(state, event.at)
         case TransportHeld(reason=reason):
-            changes["held_for"] = reason
+            changes |= {"held_for": reason} | clocks.paused(state, event.at, reason)
         case OutcomeRecorded(outcome=outcome, summary=summary):
             changes |= {"outcome": outcome, "summary": summary}
         case AdviceGiven(verdict=verdict, text=text):
             changes |= {"verdict": verdict, "specialist_text": text}
         case ReferralLapsed(escalated_to=to) | AdviceLapsed(escalated_to=to):
-            changes |= {"escalated_to": to, "escalated_at": to.partition("@")[2]}
+            changes |= _told(to)
         case PatientBackReferred(advice=advice):
             changes["advice"] = advice
+        case ReferralAccepted():
+            changes |= {"reserved": (*state.reserved, *event.reserved), "arrival_lapsed": False}
+            changes |= {name: getattr(event, name) for name in ("arrive_due", "arrive_seconds", "clock_says")}
+        case AppointmentScheduled():
+            changes |= _appointment(state, event)
+        case PatientNoShow():
+            changes["no_shows"] = state.no_shows + 1
+        case InterimNoted(text=text):
+            changes["notes"] = (*state.notes, text)
+        case ReferralRedirected(reason=reason):
+            changes["redirected_for"] = reason
+        case ReferralVoided(reason=reason):
+            changes["void_for"] = reason
+        case PatientDeceased(place=place):
+            changes["place_of_death"] = place
         case _:
             pass
-    return state.model_copy(update=changes)
+    return changes
+
+
+def _told(escalated_to: str) -> dict[str, Any]:
+    return {"escalated_to": escalated_to, "escalated_at": escalated_to.partition("@")[2]}
+
+
+def _appointment(state: Referral, event: AppointmentScheduled) -> dict[str, Any]:
+    """A new appointment takes the place of the one before, with its place in the clinic's hours."""
+    beds = tuple(each for each in state.reserved if each.what == "bed")
+    slots = tuple(each for each in state.reserved if each.what == "slot")
+    return {
+        "appointment_at": event.appointment_at,
+        "appointments": state.appointments + 1,
+        "reserved": (*beds, *event.reserved),
+        "releasing": (*state.releasing, *slots),
+        "arrival_lapsed": False,
+        "arrive_due": event.appointment_at + clocks.AFTER_APPOINTMENT,
+        "arrive_seconds": None,
+    }
+
+
+def _let_go(state: Referral) -> Referral:
+    """What its status does not keep any more is to go back."""
+    if not state.reserved:
+        return state
+    standing = moves.STANDINGS[state.status]
+    kept = standing.holds | (standing.holds_if_admitted if state.outcome == "admitted" else frozenset())
+    if state.arrival_lapsed and state.status in clocks.TO_ARRIVE:
+        kept = frozenset()
+    gone = tuple(each for each in state.reserved if each.what not in kept)
+    if not gone:
+        return state
+    left = tuple(each for each in state.reserved if each.what in kept)
+    return state.model_copy(update={"reserved": left, "releasing": (*state.releasing, *gone)})
 
 
 def _public(source: Referral | Event) -> dict[str, Any]:
@@ -206,7 +463,8 @@ def _public(source: Referral | Event) -> dict[str, Any]:
 
 def _check(move: Move, said: dict[str, Any]) -> None:
     for need in move.needs:
-        value = str(said.get(need.field) or "").strip()
+        given = said.get(need.field)
+        value = "" if given is None else str(given).strip()
         if not value:
             if need.required:
                 raise Refused("missing", "must be given", field=need.field)

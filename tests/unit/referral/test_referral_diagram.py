@@ -16,8 +16,15 @@ def test_the_diagram_has_an_arrow_for_every_row() -> None:
     assert len(arrows) == len(moves.MOVES)
 
 
-def test_every_command_has_a_rule_with_its_role_and_side() -> None:
-    for move in moves.commands():
-        rule = ACCESS[route(move.command)]
-        assert rule.roles == {move.role}
-        assert rule.at == (move.side,)
+def test_every_command_has_a_rule_with_its_roles_and_sides() -> None:
+    places = {"origin": {"origin"}, "destination": {"destination", "answered_by"}}
+    for command in moves.commands():
+        rule = ACCESS[route(command)]
+        who = [actor for actor in moves.actors(command) if actor.role != moves.CLOCK]
+        assert rule.roles == {actor.role for actor in who}
+        assert set(rule.at) == set().union(*(places[actor.side] for actor in who))
+
+
+def test_every_number_of_bser_is_drawn() -> None:
+    for number in moves.TRANSITIONS_OF_BSER:
+        assert f": {number} " in draw_moves.diagram()

@@ -15,16 +15,19 @@ from libs.contracts.event import PUBLIC, Event
 from services.referral.domain import codes, moves, referral
 from services.referral.domain import commands as machine
 from services.referral.domain.commands import By, Command, Step
-from services.referral.domain.events import EVENTS, Asked, ReferralErased
+from services.referral.domain.events import ASIDE, EVENTS, Asked, HopAsked, PassedThrough, ReferralErased
 from services.referral.domain.referral import Referral, decide, evolve, open_moves
 
 NOW = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
 HERE, THERE, ELSEWHERE = "HP-KNR-CHC-POOH", "HP-KNR-RH-PEO", "LA-LEH-DH-SNM"
-SIDES = {HERE: "origin", THERE: "destination"}
-STEPS: tuple[type[Step], ...] = Step.__args__  # type: ignore[attr-defined]
+SIDES: dict[str, moves.Side] = {HERE: "origin", THERE: "destination"}
+STEPS: tuple[type[Step], ...] = Step.__args__
 
-NOT_SAID = {"listed", "offered", "withdrawn", "findings", "warnings", "answer_within"}
-"""Of a request: what is looked up, and what may always be absent."""
+NOT_SAID = {
+    *("listed", "offered", "withdrawn", "findings", "warnings", "answer_within", "chain_within", "hop", "next"),
+    *("reserved", "arrive_within", "stretched_for", "road_closed"),
+}
+"""What is looked up, and what may always be absent."""
 
 REQUEST = machine.Request("p1", THERE, "surgery", "urgent", "acute abdomen, guarding")
 DOCTOR_HERE, DOCTOR_THERE = By("doctor", HERE), By("doctor", THERE)
@@ -43,6 +46,18 @@ FIELDS: dict[type[Any], st.SearchStrategy[Any]] = {
     machine.Hold: st.builds(machine.Hold, st.sampled_from(codes.HOLD_REASONS)),
     machine.RecordOutcome: st.builds(machine.RecordOutcome, st.sampled_from(codes.OUTCOMES), st.text(max_size=20)),
     machine.BackRefer: st.builds(machine.BackRefer, st.text(min_size=1, max_size=20).filter(lambda t: bool(t.strip()))),
+    machine.Schedule: st.just(machine.Schedule(NOW + dt.timedelta(days=30))),
+    machine.Reschedule: st.just(machine.Reschedule(NOW + dt.timedelta(days=40))),
+    machine.RequestCancel: st.builds(machine.RequestCancel, st.sampled_from(codes.CANCEL_REASONS)),
+    machine.WriteNote: st.just(machine.WriteNote("seen in the clinic, to come again")),
+    machine.Redirect: st.builds(
+        machine.Redirect, st.just(ELSEWHERE), st.sampled_from(codes.DECLINE_REASONS), next=st.just("r2")
+    ),
+    machine.ReferOnward: st.just(machine.ReferOnward(ELSEWHERE, "surgery", "needs a theatre", next="r2")),
+    machine.RecordDeath: st.builds(machine.RecordDeath, st.sampled_from(codes.PLACES_OF_DEATH)),
+    machine.Void: st.builds(
+        machine.Void, st.sampled_from(codes.VOID_REASONS), st.sampled_from([None, "p2"]), next=st.just("r3")
+    ),
 }
 any_step = st.sampled_from(STEPS).flatmap(lambda step: FIELDS.get(step, st.builds(step)))
 any_actor = st.builds(By, st.sampled_from(ROLES), st.sampled_from((HERE, THERE, ELSEWHERE, "")))
@@ -72,24 +87,30 @@ def test_any_walk_by_anybody_moves_only_as_the_table_says(walk: list[tuple[Comma
     state = fold(told)
     for minute, (command, by) in enumerate(walk, 1):
         row = moves.find(state.status, command.verb)
-        theirs = row is not None and by.role == row.role and SIDES.get(by.facility) == row.side
+        side = SIDES.get(by.facility)
+        theirs = row is not None and side is not None and moves.Actor(by.role, side) in row.who
         now = NOW + dt.timedelta(minutes=minute)
         if not theirs:
             before = state.model_dump()
             with pytest.raises(Refused) as refused:
                 decide(state, command, by, now)
+            assert refused.value.field is None
             assert refused.value.allowed == tuple(move.command for move in open_moves(state, by))
             assert state.model_dump() == before
             continue
         assert row is not None
         assert command.verb in [move.command for move in open_moves(state, by)]
         events = decide(state, command, by, now)
-        assert [type(event).__name__ for event in events] == [row.event]
+        names = [type(event).__name__ for event in events if not isinstance(event, HopAsked)]
+        assert names == [*(["PassedThrough"] if row.through else []), row.event]
         told += events
-        state = evolve(state, events[0])
+        before_it = state
+        for event in events:
+            state = evolve(state, event)
         assert state.status == row.to
-        assert state.transport == (row.transport or fold(told[:-1]).transport)
+        assert state.transport == (row.transport or before_it.transport)
         assert state.changed_at == now
+        assert not (state.reserved and not moves.STANDINGS[state.status].holds)
     assert state == fold(told)
     assert state == Referral.model_validate_json(state.model_dump_json())
 
@@ -102,7 +123,8 @@ def test_a_journal_read_back_from_the_store_folds_to_the_same(walk: list[Command
         state = fold(told)
         row = moves.find(state.status, command.verb)
         if row is not None:
-            told += decide(state, command, By(row.role, getattr(state, row.side)), NOW)
+            actor = row.who[0]
+            told += decide(state, command, By(actor.role, getattr(state, actor.side)), NOW)
     read_back: list[Event] = [type(event).model_validate(event.model_dump(mode="json")) for event in told]
     assert fold(read_back) == fold(told)
 
@@ -115,51 +137,164 @@ def test_each_row_can_be_reached_and_every_status_has_its_way() -> None:
     assert set(moves.Status.__args__) == reached - {None}  # type: ignore[attr-defined]
 
 
-def test_the_table_is_the_contract() -> None:
-    rows = {(move.at or "–", move.command, move.to, f"{move.role}, {move.side}") for move in moves.MOVES}
-    of_advice = {row for row in rows if "advice" in row[0] or row[1] == "ask"}
-    assert rows - of_advice == {
-        ("requested", "lapse", "lapsed", "clock, destination"),
-        ("lapsed", "accept", "accepted", "doctor, destination"),
-        ("lapsed", "decline", "declined", "doctor, destination"),
-        ("lapsed", "cancel", "cancelled", "doctor, origin"),
-        ("–", "request", "requested", "doctor, origin"),
-        ("requested", "accept", "accepted", "doctor, destination"),
-        ("requested", "decline", "declined", "doctor, destination"),
-        ("requested", "cancel", "cancelled", "doctor, origin"),
-        ("accepted", "cancel", "cancelled", "doctor, origin"),
-        ("accepted", "no-show", "no-show", "desk, destination"),
-        ("accepted", "arrive", "arrived", "desk, destination"),
-        ("accepted", "depart", "accepted", "transport, origin"),
-        ("accepted", "hold", "accepted", "transport, origin"),
-        ("arrived", "outcome", "treated", "doctor, destination"),
-        ("treated", "back-refer", "back-referred", "doctor, destination"),
-        ("back-referred", "acknowledge", "closed", "doctor, origin"),
-    }
+MAIN = {
+    ("requested", "lapse", "lapsed"),
+    ("lapsed", "accept", "accepted"),
+    ("lapsed", "decline", "declined"),
+    ("lapsed", "cancel", "cancelled"),
+    (None, "request", "requested"),
+    ("requested", "accept", "accepted"),
+    ("requested", "decline", "declined"),
+    ("requested", "cancel", "cancelled"),
+    ("accepted", "cancel", "cancelled"),
+    ("accepted", "no-show", "no-show"),
+    ("accepted", "arrive", "arrived"),
+    ("accepted", "depart", "accepted"),
+    ("accepted", "hold", "accepted"),
+    ("arrived", "outcome", "treated"),
+    ("treated", "back-refer", "back-referred"),
+    ("back-referred", "acknowledge", "closed"),
+}
+
+
+def test_a_day_as_it_is_recorded_moves_as_it_always_did() -> None:
+    assert {(move.at, move.command, move.to) for move in moves.MOVES} >= MAIN
+
+
+BSER = {
+    "01": (None, "2.0"),
+    "02": ("2.0", "3.0"),
+    "03": ("2.0", "4.0"),
+    "04": ("2.0", "5.2"),
+    "05": ("3.0", "4.0"),
+    "06": ("3.0", "5.1.1"),
+    "07": ("3.0", "5.2"),
+    "08": ("3.0", "5.1.4"),
+    "09": ("3.0", "7.0"),
+    "10": ("5.1.1", "4.0"),
+    "11": ("5.1.1", "5.1.1"),
+    "12": ("5.1.1", "5.1.2"),
+    "13": ("5.1.1", "5.1.3"),
+    "14": ("5.1.1", "5.2"),
+    "15": ("5.1.1", "5.1.4"),
+    "16": ("5.1.1", "7.0"),
+    "17": ("5.1.2", "4.0"),
+    "18": ("5.1.2", "5.1.1"),
+    "19": ("5.1.2", "5.1.3"),
+    "20": ("5.1.2", "5.2"),
+    "21": ("5.1.3", "5.1.1"),
+    "22": ("5.1.3", "5.2"),
+    "23": ("5.2", "6.0"),
+    "24": ("5.2", "7.0"),
+    "25": ("5.1.4", "4.0"),
+    "26": ("5.1.4", "5.1.1"),
+    "27": ("5.1.4", "5.1.3"),
+    "28": ("5.1.4", "5.2"),
+    "29": ("5.1.4", "5.1.4"),
+    "30": ("5.1.4", "7.0"),
+    "31": ("3.0", "5.1"),
+    "32": ("3.0", "5.1"),
+    "33": ("5.1", "4.0"),
+    "34": ("5.1", "5.2"),
+}
+"""BSeR/360X's harmonised transitions, by number: from which of its business statuses to which."""
+
+
+def test_all_34_transitions_of_bser_are_rows_and_whose_they_are() -> None:
+    rows = {move.bser: move for move in moves.MOVES if move.bser}
+    codes_of = {None: None} | {status: standing.bser for status, standing in moves.STANDINGS.items()}
+    assert {number: (codes_of[row.at], codes_of[row.to]) for number, row in rows.items()} == BSER
+    initiator = {"01", "04", "07", "14", "20", "22", "28", "34"}
+    for number, row in rows.items():
+        assert {actor.side for actor in row.who} == {"origin" if number in initiator else "destination"}
+
+
+def test_what_is_asked_to_be_cancelled_may_have_been_done_already() -> None:
+    told = requested()
+    told += decide(fold(told), machine.Accept(), DOCTOR_THERE, NOW)
+    told += decide(fold(told), machine.RequestCancel("patient-improved"), DOCTOR_HERE, NOW)
+    assert fold(told).status == "cancel-requested"
+    race = told + decide(fold(told), machine.RecordOutcome("treated-and-discharged"), DOCTOR_THERE, NOW)
+    assert (fold(race).status, fold(race).outcome) == ("treated", "treated-and-discharged")
+    told += decide(fold(told), machine.ConfirmCancel(), DOCTOR_THERE, NOW)
+    assert (fold(told).status, fold(told).cancelled_for) == ("cancelled", "patient-improved")
+
+
+@pytest.mark.parametrize(
+    ("command", "by", "through", "told_as"),
+    [
+        (machine.Cancel("patient-died"), DOCTOR_HERE, "cancel-requested", "ReferralCancelled"),
+        (machine.NoShow(), By("desk", THERE), "scheduled", "PatientNoShow"),
+    ],
+)
+def test_a_verb_that_crosses_a_state_journals_both_moves_at_once(
+    command: Step, by: By, through: str, told_as: str
+) -> None:
+    told = requested()
+    told += decide(fold(told), machine.Accept(), DOCTOR_THERE, NOW)
+    events = decide(fold(told), command, by, NOW)
+    assert [type(event).__name__ for event in events] == ["PassedThrough", told_as]
+    crossed = events[0]
+    assert isinstance(crossed, PassedThrough)
+    assert (crossed.status, crossed.TOPIC) == (through, None)
+    assert fold([*told, crossed]).status == through
+
+
+def test_a_second_appointment_after_a_no_show() -> None:
+    told = requested()
+    told += decide(fold(told), machine.Accept(), DOCTOR_THERE, NOW)
+    told += decide(fold(told), machine.Schedule(NOW + dt.timedelta(days=1)), By("desk", THERE), NOW)
+    told += decide(fold(told), machine.NoShow(), By("desk", THERE), NOW)
+    told += decide(fold(told), machine.Reschedule(NOW + dt.timedelta(days=3)), By("desk", THERE), NOW)
+    told += decide(fold(told), machine.Arrive(), By("desk", THERE), NOW)
+    state = fold(told)
+    assert (state.status, state.appointments, state.no_shows) == ("arrived", 2, 1)
+    earlier = fold(told[:3])
+    with pytest.raises(Refused) as refused:
+        decide(earlier, machine.Reschedule(NOW - dt.timedelta(minutes=1)), By("desk", THERE), NOW)
+    assert refused.value.field == "appointment_at"
+
+
+BAD_TABLES = {
+    "a status that nothing leads to": ("{in: treated, command: back-refer", "{in: closed, command: back-refer"),
+    "a role at no side": ("who: doctor@origin, next: closed", "who: doctor@home, next: closed"),
+    "a kind that is none": ("outcome: outcome}", "outcome: whatever}"),
+    "a row twice": ("{in: arrived, command: note", "{in: seen, command: note"),
+    "an event that leads elsewhere": (
+        "command: admit, who: doctor@destination, next: arrived",
+        "command: admit, who: doctor@destination, next: seen",
+    ),
+    "a state crossed that does not go on": ("through: scheduled", "through: arrived"),
+}
+
+
+@pytest.mark.parametrize("why", BAD_TABLES)
+def test_a_table_that_does_not_fit_together_is_not_taken(why: str) -> None:
+    text = moves.FILE.read_text(encoding="utf-8")
+    before, after = BAD_TABLES[why]
+    assert before in text
+    with pytest.raises(ValueError, match=r"."):
+        moves.read(text.replace(before, after, 1))
 
 
 def test_no_two_rows_answer_the_same_command_in_the_same_status() -> None:
     assert len({(move.at, move.command) for move in moves.MOVES}) == len(moves.MOVES)
 
 
-def test_who_may_do_a_command_does_not_depend_on_the_status() -> None:
-    for rule in moves.commands():
-        actors = {(move.role, move.side) for move in moves.MOVES if move.command == rule.command}
-        assert actors == {(rule.role, rule.side)}
-
-
-def test_an_event_leads_to_one_status_only() -> None:
-    for event in {move.event for move in moves.MOVES}:
-        assert len({(move.to, move.transport) for move in moves.MOVES if move.event == event}) == 1
+def test_an_event_leads_to_one_status_from_each() -> None:
+    told = {(move.at, move.event) for move in moves.MOVES}
+    for at, event in told:
+        assert len({(m.to, m.transport) for m in moves.MOVES if (m.at, m.event) == (at, event)}) == 1
 
 
 def test_every_command_and_every_event_stands_in_the_table() -> None:
     commands = {step.verb: step for step in (machine.Request, machine.Ask, machine.Lapse, *STEPS)}
     assert set(commands) == {move.command for move in moves.MOVES}
-    assert {event.__name__ for event in EVENTS} == {move.event for move in moves.MOVES} | {"ReferralErased"}
-    for rule in moves.commands():
-        said = {field.name for field in dataclasses.fields(commands[rule.command])} - NOT_SAID
-        assert said == {need.field for need in rule.needs}
+    assert {event.__name__ for event in EVENTS} == {move.event for move in moves.MOVES} | {e.__name__ for e in ASIDE}
+    for move in moves.MOVES:
+        if move.command != "lapse":
+            said = {field.name for field in dataclasses.fields(commands[move.command])} - NOT_SAID
+            assert said == {need.field for need in move.needs}, move
 
 
 def test_the_rows_of_advice() -> None:
@@ -196,7 +331,8 @@ def test_only_the_contract_leaves_the_journal() -> None:
             continue
         contract = PUBLIC[event.TYPE]
         private = set(event.model_fields) - set(contract.model_fields)
-        assert private <= {"at", "summary", "advice"} | set(Asked.model_fields)
+        clocks = {"reserved", "arrive_due", "arrive_seconds", "clock_says"}
+        assert private <= {"at", "summary", "advice"} | clocks | set(Asked.model_fields)
         assert "at" in private
 
 
@@ -219,7 +355,7 @@ def test_what_must_be_present_is_named(command: Step, field: str) -> None:
     assert row.at is not None
     state = fold(requested()).model_copy(update={"status": row.at})
     with pytest.raises(Refused) as refused:
-        decide(state, command, By(row.role, getattr(state, row.side)), NOW)
+        decide(state, command, By(row.who[0].role, getattr(state, row.who[0].side)), NOW)
     assert refused.value.field == field
 
 
@@ -258,9 +394,10 @@ def test_a_second_acceptance_says_what_may_be_done_instead() -> None:
     assert refused.value.code == "illegal-move"
     assert refused.value.field is None
     with pytest.raises(Refused) as refused:
-        decide(fold(told), machine.Decline("no-bed"), DOCTOR_THERE, NOW)
-    assert refused.value.allowed == ()
-    assert [move.command for move in open_moves(fold(told), DOCTOR_HERE)] == ["cancel"]
+        decide(fold(told), machine.Advise("send", "today"), DOCTOR_THERE, NOW)
+    assert refused.value.allowed == ("decline", "note", "outcome", "admit", "redirect", "record-death")
+    mine = [move.command for move in open_moves(fold(told), DOCTOR_HERE)]
+    assert mine == ["request-cancel", "cancel", "redirect", "refuse-travel", "record-death", "void"]
 
 
 def test_a_patient_may_arrive_who_never_departed_or_was_held() -> None:
@@ -305,6 +442,7 @@ def test_the_clock_lapses_what_nobody_answered_once_and_not_a_moment_early() -> 
     assert referral.overdue(state, f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR - dt.timedelta(seconds=1)) == []
     told = promised() + referral.overdue(state, f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR)
     lapsed = fold(told)
+    assert [move.command for move in open_moves(lapsed, DOCTOR_THERE)][:2] == ["accept", "decline"]
     assert (lapsed.status, lapsed.escalated_to, lapsed.escalated_at) == (
         "lapsed",
         f"nodal-officer@{ELSEWHERE}",

@@ -1,0 +1,95 @@
+"""The three promises of a referral: to answer, to arrive, and that somebody along the chain treats the patient.
+
+Answering can always be done, and its clock never stops. Travelling cannot while a pass is closed, the air is grounded
+or there is no vehicle: those clocks wait, and say so. A road that is slow in this season makes the promise longer.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from services.referral.domain import moves
+from services.referral.domain.commands import Accept, Lapse
+
+if TYPE_CHECKING:
+    from services.referral.domain.referral import Referral
+
+Clock = Literal["answer", "arrival", "chain"]
+
+TO_ARRIVE = frozenset({"accepted", "scheduled"})
+"""Statuses in which the patient is expected."""
+
+UNTREATED = frozenset(
+    {
+        "requested",
+        "lapsed",
+        "accepted",
+        "declined",
+        "scheduled",
+        "no-show",
+        "appointment-cancelled",
+        "arrived",
+        "seen",
+        "cancel-requested",
+        "travel-refused",
+    }
+)
+"""Statuses in which nobody has treated the patient yet, and the chain's clock runs."""
+
+AFTER_APPOINTMENT = dt.timedelta(days=1)
+"""How long after an appointment its patient is still expected."""
+
+
+def running(state: Referral) -> Iterator[tuple[dt.datetime, Clock]]:
+    """The clocks that run, each with when its promise is broken."""
+    if state.answer_due is not None and moves.find(state.status, Lapse.verb):
+        yield state.answer_due, "answer"
+    if state.arrive_due is not None and state.status in TO_ARRIVE:
+        yield state.arrive_due, "arrival"
+    if state.chain_due is not None and not state.chain_escalated and state.status in UNTREATED:
+        yield state.chain_due, "chain"
+
+
+def to_arrive(command: Accept, now: dt.datetime) -> dict[str, Any]:
+    """The promise to arrive, from the acceptance."""
+    within = command.arrive_within
+    if within is None:
+        return {}
+    if command.road_closed:
+        return {"arrive_seconds": int(within.total_seconds()), "clock_says": command.stretched_for}
+    return {"arrive_due": now + within, "clock_says": command.stretched_for}
+
+
+def paused(state: Referral, at: dt.datetime, why: str) -> dict[str, Any]:
+    """What cannot be done waits, with the time it had left."""
+    changes: dict[str, Any] = {"clock_says": f"waits: {why}"}
+    for clock in ("arrive", "chain"):
+        promised = getattr(state, f"{clock}_due")
+        if promised is not None:
+            left = max(0, int((promised - at).total_seconds()))
+            changes |= {f"{clock}_due": None, f"{clock}_seconds": left}
+    return changes
+
+
+def resumed(state: Referral, at: dt.datetime) -> dict[str, Any]:
+    """It goes on with what was left."""
+    changes: dict[str, Any] = {}
+    for clock in ("arrive", "chain"):
+        left = getattr(state, f"{clock}_seconds")
+        if left is not None:
+            changes |= {f"{clock}_due": at + dt.timedelta(seconds=left), f"{clock}_seconds": None, "clock_says": None}
+    return changes
+
+
+def of_chain(state: Referral, at: dt.datetime) -> dt.datetime | None:
+    """When the chain's promise is broken, were nothing to hold it up from now on."""
+    if state.chain_seconds is not None:
+        return at + dt.timedelta(seconds=state.chain_seconds)
+    return state.chain_due
+
+
+def passed_on() -> dict[str, Any]:
+    """The next hop watches the chain from now on."""
+    return {"chain_due": None, "chain_seconds": None}
