@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from libs.contracts.event import Event, FacilityCode, Id, Instant, Topic, personal
+from libs.contracts.event import Code, Event, FacilityCode, Id, Instant, Topic, personal
 
 PATIENT = Topic("registration.patient.v1", compacted=True, restricted=True)
 VISIT = Topic("registration.visit.v1")
@@ -69,3 +69,46 @@ class TokenIssued(Event, topic=VISIT):
     number: int
     expires_at: Instant
     door: Literal["walk-in", "scan-and-share"]
+
+
+class TokenMove(Event):
+    """What every move of a token in its queue carries."""
+
+    patient: Id
+    facility: FacilityCode
+    counter: str
+    date: dt.date
+    number: int
+
+
+class TokenCalled(TokenMove, topic=VISIT):
+    """The number was called to its counter. `waited_seconds` from token to first call; None when called once more."""
+
+    called_at: Instant
+    times: int = 1
+    waited_seconds: int | None = None
+
+
+class TokenServed(TokenMove, topic=VISIT):
+    """The person was seen, and the counter is free for the next."""
+
+
+class TokenSkipped(TokenMove, topic=VISIT):
+    """Called and not there, or let go after others: still in the queue, to be recalled."""
+
+
+class TokenNoShow(TokenMove, topic=VISIT):
+    """The person did not come when called."""
+
+
+class TokenTransferred(TokenMove, topic=VISIT):
+    """The person was sent to another counter, where a token of its own was issued: visit `to_visit`."""
+
+    to_counter: str
+    to_visit: Id
+
+
+class TokenVoided(TokenMove, topic=VISIT):
+    """The token is of no use any more; its number is never given again."""
+
+    reason: Code

@@ -7,6 +7,7 @@ import datetime as dt
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -29,11 +30,12 @@ _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,29}")
 
 
 class GatewayRefused(Exception):
-    """The gateway surely did not take it; `code` is its error's, or the HTTP status."""
+    """The gateway surely did not take it; `code`: its error's or the HTTP status; `fields`: those at fault."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, fields: Sequence[str] = ()) -> None:
         super().__init__(code)
         self.code = code
+        self.fields = tuple(fields)
 
 
 class GatewaySilent(Exception):
@@ -55,11 +57,11 @@ class Gateway:
         if answer.status_code == 401:
             self._token = ""
             answer = await self._post_on_share(request_id, body)
-        if answer.is_success:
-            return
         code = error_code(answer)
+        if answer.is_success and not _says_error(answer):
+            return
         if code != DUPLICATE_SHARE:
-            raise GatewayRefused(code)
+            raise GatewayRefused(code, error_fields(answer))
 
     async def _post_on_share(self, request_id: str, body: dict[str, Any]) -> httpx.Response:
         headers = self._headers(request_id) | {"Authorization": f"Bearer {await self._session()}"}
@@ -128,26 +130,63 @@ class Gateway:
         }
 
 
+def _says_error(answer: httpx.Response) -> bool:
+    """Bodies are believed before statuses: an error may come under 200."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and bool(body.get("error"))
+
+
 def timestamp(moment: dt.datetime) -> str:
     """UTC to the millisecond with `Z`: the gateway refuses any offset (ABDM-1016)."""
     return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def error_code(answer: httpx.Response) -> str:
-    """The code in the body before the HTTP status (a bad clock is answered 404). Five shapes of body are known:
-    `{"error": {"code"}}`, a list of those, flat `{"code"}`, an object keyed by field, and nothing."""
+    """The code in the body before the HTTP status (a bad clock is answered 404). Five shapes of body are known: an
+    object `{"error": {"code"}}`, a list of those, flat `{"code"}`, an object keyed by field, and nothing.
+
+    `http-<status>` is what is left; which fields the fourth names, `error_fields` says.
+    """
     try:
         body = answer.json()
     except ValueError:
         body = None
-    if isinstance(body, list) and body:
-        body = body[0]
-    found = None
-    if isinstance(body, dict):
-        error = body.get("error", body)
-        if isinstance(error, list) and error:
-            error = error[0]
-        if isinstance(error, dict):
-            found = error.get("code")
+    return body_code(body) or f"http-{answer.status_code}"
+
+
+def body_code(body: Any) -> str | None:
+    """The code that a body of any of the shapes holds. Codes may carry a trailing `: `."""
+    if isinstance(body, list):
+        return next((code for part in body if (code := body_code(part))), None)
+    if not isinstance(body, dict):
+        return None
+    if isinstance(error := body.get("error"), str):
+        return _code(error) or _code(body.get("code"))
+    if error is not None:
+        return body_code(error)
+    if (code := _code(body.get("code"))) is not None:
+        return code
+    nested = (body_code(said) for said in body.values() if isinstance(said, (dict, list)))
+    return next((code for code in nested if code), None)
+
+
+def error_fields(answer: httpx.Response) -> list[str]:
+    """The names of the fields that a body keyed by field finds fault with; never what it says of them."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return []
+    if not isinstance(body, dict) or body_code(body) is not None or "error" in body:
+        return []
+    return [name for name, said in body.items() if isinstance(said, str) and name not in _NO_FIELDS and _code(name)]
+
+
+_NO_FIELDS = frozenset({"message", "timestamp", "status", "path", "requestId", "code"})
+
+
+def _code(found: Any) -> str | None:
     code = str(found).strip().rstrip(":").strip() if isinstance(found, (str, int)) else ""
-    return code if _CODE.fullmatch(code) else f"http-{answer.status_code}"
+    return code if _CODE.fullmatch(code) else None

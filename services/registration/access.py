@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from libs.common.access import PUBLIC, Table, allow
+from services.registration.opd_access import OPD_ACCESS
 
 SHARE = "/api/v3/hip/patient/share"
+OLDER_SHARES = ("/v3/hip/patient/profile/share", "/api/v3/hip/patient/profile/share")
 
 ACCESS: Table = {
     "POST /patients": allow("desk"),
@@ -21,4 +23,6 @@ ACCESS: Table = {
     "GET /schemes": PUBLIC,
     # Public to our issuer only: the door itself lets nobody in but the ABDM gateway, by the gateway's own keys.
     f"POST {SHARE}": PUBLIC,
+    **{f"POST {path}": PUBLIC for path in OLDER_SHARES},
+    **OPD_ACCESS,
 }

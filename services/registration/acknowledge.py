@@ -27,15 +27,19 @@ WITHIN_LEASE = shares.LEASE.total_seconds() - 3
 
 
 def on_share_body(state: Share, validity: dt.timedelta) -> dict[str, Any]:
-    """The acknowledgement, or the error where the person has been erased since; never both. `expiry` in seconds."""
+    """The acknowledgement, or the error where the person has been erased since; never both. `expiry` in seconds.
+
+    `validity` is for shares of before queues had their own. NHA's specification of 2023 has the token flat.
+    """
     response = {"requestId": state.request_id}
     if not state.abha_address:
-        return {"error": {"code": "ABDM-1010", "message": "patient not found"}, "response": response}
-    token = {
-        "context": state.counter,
-        "tokenNumber": str(state.number),
-        "expiry": str(int(validity.total_seconds())),
-    }
+        error = {"code": "ABDM-1010", "message": "patient not found"}
+        return {"error": error, "response": response}
+    valid = state.valid_seconds or int(validity.total_seconds())
+    token = {"context": state.counter, "tokenNumber": str(state.number), "expiry": str(valid)}
+    if state.shape == "2023":
+        flat = {"status": "SUCCESS", "abhaAddress": state.abha_address, "tokenNumber": str(state.number)}
+        return {"acknowledgement": flat, "response": response}
     return {
         "acknowledgement": {"status": "SUCCESS", "abhaAddress": state.abha_address, "profile": token},
         "response": response,
@@ -75,7 +79,8 @@ class Acknowledging:
             return
         except GatewayRefused as refusal:
             self._outcomes.labels("attempt_failed").inc()
-            log.warning("on-share refused", extra={"share": id, "attempt": number, "code": refusal.code})
+            said = {"code": refusal.code, "fields": ",".join(refusal.fields)}
+            log.warning("on-share refused", extra={"share": id, "attempt": number, **said})
             await self._decided(id, "failed", number, shares.Fail(number, refusal.code))
             return
         await self._decided(id, "acknowledged", number, shares.Acknowledge(number))

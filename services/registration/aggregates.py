@@ -1,10 +1,10 @@
-"""What the journal needs to know of registration's four kinds."""
+"""What the journal needs to know of registration's kinds."""
 
 from __future__ import annotations
 
 from libs.common.aggregate import AggregateType
 from libs.contracts import registration as contract
-from services.registration.domain import patient, queue, share, visit
+from services.registration.domain import opd, patient, queue, share, visit
 
 PATIENT = AggregateType(
     name="patient",
@@ -38,9 +38,30 @@ VISIT = AggregateType(
     collection="visits",
     state=visit.Visit,
     topic=contract.VISIT,
-    events=(contract.TokenIssued,),
+    events=(
+        visit.TokenIssued,
+        contract.TokenCalled,
+        contract.TokenServed,
+        contract.TokenSkipped,
+        contract.TokenNoShow,
+        contract.TokenTransferred,
+        contract.TokenVoided,
+        visit.TokenPutFirst,
+    ),
     evolve=visit.evolve,
-    indexes=(("state.facility", "state.counter", "state.date", "state.number"), ("state.patient",)),
+    indexes=(
+        ("state.facility", "state.counter", "state.date", "state.number"),
+        ("state.facility", "state.date"),
+        ("state.patient",),
+    ),
+)
+
+OPD = AggregateType(
+    name="opd",
+    collection="opds",
+    state=opd.Opd,
+    events=(opd.OpdSetUp, opd.CounterSetUp, opd.CounterOpened, opd.CounterClosed),
+    evolve=opd.evolve,
 )
 
 SHARE = AggregateType(
@@ -57,7 +78,7 @@ SHARE = AggregateType(
     ),
     evolve=share.evolve,
     retry_at=lambda state: state.next_at,
-    indexes=(("state.patient",),),
+    indexes=(("state.patient",), ("state.facility", "state.status", "state.received_at")),
 )
 
-KINDS = (PATIENT, QUEUE, VISIT, SHARE)
+KINDS = (PATIENT, QUEUE, VISIT, SHARE, OPD)

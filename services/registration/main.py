@@ -7,11 +7,13 @@ from fastapi import FastAPI
 
 from libs.common.service import Service
 from libs.common.tokens import KeySet
-from services.registration import api, eligibility_api, share_api, stream, usecases
+from services.registration import api, eligibility_api, opd_api, share_api, stream, usecases
 from services.registration.abdm import Gateway
 from services.registration.access import ACCESS
 from services.registration.acknowledge import Acknowledging
 from services.registration.aggregates import KINDS, QUEUE, SHARE
+from services.registration.board import Boards
+from services.registration.opd_store import OpdStore
 from services.registration.places import read_places
 from services.registration.rulebook import read_rulebook
 from services.registration.settings import Settings
@@ -30,7 +32,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         about="Who a patient is, and their place in the OPD queue: at the desk, or by ABDM Scan & Share.",
     )
     stream.keep_directory(service)
-    house = usecases.House(service.journal, Store(service.database), read_places(), settings.token_validity)
+    opds = OpdStore(service.database)
+    house = usecases.House(service.journal, Store(service.database), read_places(), settings.token_validity, opds)
     client = httpx.AsyncClient()
     gateway = Gateway(settings, client)
     acknowledging = Acknowledging(service.journal, gateway, settings.token_validity, service.metrics.registry)
@@ -41,6 +44,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.include(api.router(house, service.journal, service.read_log))
     service.include(share_api.router(door))
     service.include(eligibility_api.router(rulebook, house.places, service.clock))
+    boards = Boards(opds, service.clock)
+    office = opd_api.Office(house, service.journal, settings, service.clock, boards, service.read_log)
+    service.include(opd_api.router(office, service.metrics.registry))
+    service.on_stop(boards.stop)
     service.timer(QUEUE, lambda id, document: usecases.keep_promises(house, id, document))
     service.timer(SHARE, acknowledging.step)
     service.on_stop(client.aclose)

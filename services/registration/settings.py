@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 from pydantic import Field
 
 from libs.common.settings import ServiceSettings
+
+FONTS = Path(__file__).parents[2] / "data" / "fonts"
 
 
 class Settings(ServiceSettings):
@@ -18,6 +21,10 @@ class Settings(ServiceSettings):
     abdm_session_url: str = Field("", description="Where the gateway gives its session tokens")
     abdm_client_id: str = "hillhealth"
     abdm_cm_id: str = Field("sbx", description="X-CM-ID: sbx or abdm")
+    abdm_share_page: str = Field(
+        "", description="What a facility's QR code opens, as told at onboarding; empty: the sandbox's page for sbx"
+    )
+    fonts: Path = Field(FONTS, description="Folder with the Noto fonts that papers are printed in")
     # The gateway is one address that speaks for a whole nation's phones; its own token is checked at the door.
     public_requests_per_second: int = Field(500, ge=1, description="Per address, on routes without a token of ours")
 

@@ -21,8 +21,10 @@ from libs.common.refusal import Refused
 from libs.common.tokens import KeySet, Unauthenticated
 from libs.common.web import AHEAD, bearer_of, fingerprint_of
 from services.registration import usecases
-from services.registration.access import SHARE
+from services.registration.access import OLDER_SHARES, SHARE
 from services.registration.domain.queue import desk_day
+from services.registration.domain.share import Shape
+from services.registration.older_profile import todays_shape
 from services.registration.profile import SharedProfile, ShareRefused, read_profile
 from services.registration.usecases import House, Profile
 
@@ -91,26 +93,39 @@ def router(door: Door) -> APIRouter:
 
     @routes.post(SHARE, status_code=202, tags=["ABDM"], summary="Scan & Share v3", openapi_extra=_DOCUMENTED)
     async def share(request: Request) -> JSONResponse:
-        try:
-            return JSONResponse(await _share(door, request), status_code=202)
-        except ShareRefused as refusal:
-            return problem(
-                refusal.status,
-                "share-refused",
-                refusal.detail,
-                errors=[{"field": refusal.field, "detail": refusal.detail}],
-                error={"code": refusal.code, "message": f"{refusal.field} {refusal.detail}"},
-            )
+        return await _answered(door, request, "v3")
 
+    async def older_share(request: Request) -> JSONResponse:
+        return await _answered(door, request, "2023")
+
+    for path in OLDER_SHARES:
+        routes.add_api_route(
+            path, older_share, methods=["POST"], status_code=202, tags=["ABDM"], summary="Scan & Share as of 2023",
+            openapi_extra={"parameters": _DOCUMENTED["parameters"]},
+        )  # fmt: skip
     return routes
 
 
-async def _share(door: Door, request: Request) -> dict[str, Any]:
+async def _answered(door: Door, request: Request, shape: Shape) -> JSONResponse:
+    try:
+        return JSONResponse(await _share(door, request, shape), status_code=202)
+    except ShareRefused as refusal:
+        return problem(
+            refusal.status,
+            "share-refused",
+            refusal.detail,
+            errors=[{"field": refusal.field, "detail": refusal.detail}],
+            error={"code": refusal.code, "message": f"{refusal.field} {refusal.detail}"},
+        )
+
+
+async def _share(door: Door, request: Request, shape: Shape) -> dict[str, Any]:
     await _prove_gateway(door, request)
     request_id = _header(request, "REQUEST-ID", _REQUEST_ID, "ABDM-2401", "must be the gateway's id of this request")
     sent = _sent(door, request)
     body = await _body(request)
-    shared = read_profile(body, desk_day(sent), door.house.places)
+    said = body if shape == "v3" else todays_shape(body, request.headers.get("x-hip-id", ""))
+    shared = read_profile(said, desk_day(sent), door.house.places)
     if request.headers.get("x-hip-id") != shared.hip_id:
         raise ShareRefused("ABDM-1035", "X-HIP-ID", "must equal metaData.hipId")
     card = await door.house.store.facility_of(shared.hip_id)
@@ -129,12 +144,13 @@ async def _share(door: Door, request: Request) -> dict[str, Any]:
     )
     try:
         outcome = await usecases.share(
-            door.house, request_id, _profile(door, shared, card), cause, Access(caller, PUBLIC, ROUTE)
+            door.house, request_id, _profile(door, shared, card, shape), cause, Access(caller, PUBLIC, ROUTE)
         )
     except KeyReused:
         raise ShareRefused("ABDM-1006", "REQUEST-ID", "came before with another body", status=422) from None
     except Refused as refusal:
-        raise ShareRefused("ABDM-1010", refusal.field or "profile.patient", refusal.detail, status=422) from None
+        field = "metaData.context" if refusal.field == "counter" else refusal.field or "profile.patient"
+        raise ShareRefused("ABDM-1010", field, refusal.detail, status=422) from None
     state = outcome.state
     return {"patient": state.patient, "visit": state.visit, "tokenNumber": str(state.number)}
 
@@ -177,7 +193,7 @@ async def _body(request: Request) -> Any:
     return body
 
 
-def _profile(door: Door, shared: SharedProfile, card: dict[str, Any]) -> Profile:
+def _profile(door: Door, shared: SharedProfile, card: dict[str, Any], shape: Shape) -> Profile:
     """Nobody asked for the language: it is that of the person's state, or of the facility's."""
     language = door.house.places.language(shared.state_lgd or card.get("state_lgd"))
-    return Profile(shared.details.model_copy(update={"language": language}), card["code"], shared.counter)
+    return Profile(shared.details.model_copy(update={"language": language}), card["code"], shared.counter, shape)

@@ -23,8 +23,9 @@ from services.registration.domain import visit as visits
 from services.registration.domain.patient import Changes, Details, Patient, VoidReason
 from services.registration.domain.places import Places
 from services.registration.domain.queue import Door, Queue, TokenRepeated, TokenTaken, desk_day, queue_id
-from services.registration.domain.share import Share
+from services.registration.domain.share import Shape, Share
 from services.registration.domain.visit import Visit
+from services.registration.opd_store import OpdStore
 from services.registration.store import Store
 
 _FACILITY = re.compile(r"^[A-Z0-9][A-Z0-9-]{1,39}$")
@@ -38,6 +39,7 @@ class House:
     store: Store
     places: Places
     token_validity: dt.timedelta
+    opds: OpdStore
 
 
 def _only_if_it_was_before(state: object) -> Sequence[Event]:
@@ -100,9 +102,9 @@ async def take_token(house: House, patient: str, counter: str, cause: Cause, acc
         return await house.journal.append(VISIT, visit, _only_if_it_was_before, cause, access)
     facility = own_facility(access)
     await _seen_at(house, patient, facility, cause)
-    taken = await _take(house, patient, facility, counter, "walk-in", cause, access)
+    taken = await take(house, patient, facility, counter, "walk-in", cause, access)
     assert isinstance(taken, TokenTaken)
-    return await _open(house, taken, cause, access)
+    return await open_visit(house, taken, cause, access)
 
 
 async def _seen_at(house: House, id: str, facility: str, cause: Cause) -> None:
@@ -122,10 +124,11 @@ async def _seen_at(house: House, id: str, facility: str, cause: Cause) -> None:
         )
 
 
-async def _take(
+async def take(
     house: House, patient: str, facility: str, counter: str, door: Door, cause: Cause, access: Access
 ) -> TokenTaken | TokenRepeated:
     date = desk_day(cause.occurred_at)
+    opd = await house.opds.opd(facility)
     command = queues.TakeToken(
         facility=facility,
         counter=counter,
@@ -133,10 +136,11 @@ async def _take(
         visit=cause.new_id("visit"),
         patient=patient,
         at=cause.occurred_at,
-        validity=house.token_validity,
+        validity=(opd.validity(counter) if opd else None) or house.token_validity,
         noted_at=machine_now(),
         door=door,
         again=door == "scan-and-share",
+        closed=opd is not None and opd.closed(counter),
     )
     outcome = await house.journal.append(
         QUEUE, queue_id(facility, counter, date), lambda state: queues.decide(state, command), cause, access
@@ -146,7 +150,7 @@ async def _take(
     return event
 
 
-async def _open(house: House, taken: TokenTaken, cause: Cause, access: Access) -> Outcome[Visit]:
+async def open_visit(house: House, taken: TokenTaken, cause: Cause, access: Access) -> Outcome[Visit]:
     return await house.journal.create(
         VISIT, taken.visit, lambda state: visits.decide(state, visits.Open(taken)), cause, access
     )
@@ -162,6 +166,7 @@ class Profile:
     details: Details
     facility: str
     counter: str
+    shape: Shape = "v3"
 
     @property
     def abha_address(self) -> str:
@@ -176,13 +181,28 @@ async def share(house: House, request_id: str, profile: Profile, cause: Cause, a
     if await house.store.exists(SHARE.collection, id):
         return await house.journal.append(SHARE, id, _only_if_it_was_before, cause, access)
     patient = await _person(house, profile, cause, access)
-    token = await _take(house, patient, profile.facility, profile.counter, "scan-and-share", cause, access)
+    token = await take(house, patient, profile.facility, profile.counter, "scan-and-share", cause, access)
     if isinstance(token, TokenTaken):
-        await _open(house, token, cause, access)
+        await open_visit(house, token, cause, access)
     owed = shares.Receive(
-        request_id, patient, token.visit, token.number, profile.facility, profile.counter, profile.abha_address
+        request_id,
+        patient,
+        token.visit,
+        token.number,
+        profile.facility,
+        profile.counter,
+        profile.abha_address,
+        await _valid_seconds(house, profile.facility, profile.counter, token),
+        profile.shape,
     )
     return await _owe(house, owed, cause, access)
+
+
+async def _valid_seconds(house: House, facility: str, counter: str, token: TokenTaken | TokenRepeated) -> int:
+    if isinstance(token, TokenTaken):
+        return int((token.expires_at - token.taken_at).total_seconds())
+    opd = await house.opds.opd(facility)
+    return int(((opd.validity(counter) if opd else None) or house.token_validity).total_seconds())
 
 
 async def _owe(house: House, command: shares.Receive, cause: Cause, access: Access) -> Outcome[Share]:
@@ -273,7 +293,7 @@ async def _keep(house: House, queue: Queue, entry: Document) -> None:
     assert isinstance(token, (TokenTaken, TokenRepeated))
     if isinstance(token, TokenTaken):
         if not await house.store.exists(VISIT.collection, token.visit):
-            await _open(house, token, cause, SYSTEM)
+            await open_visit(house, token, cause, SYSTEM)
         if token.door == "walk-in":
             return
     if await house.store.exists(SHARE.collection, cause.new_id("share")):
@@ -281,7 +301,8 @@ async def _keep(house: House, queue: Queue, entry: Document) -> None:
     person = await house.journal.load(PATIENT, token.patient)
     address = person["state"]["card"]["abha_address"] if person else None
     if address:
+        valid = await _valid_seconds(house, queue.facility, queue.counter, token)
         owed = shares.Receive(
-            cause.key or "", token.patient, token.visit, token.number, queue.facility, queue.counter, address
+            cause.key or "", token.patient, token.visit, token.number, queue.facility, queue.counter, address, valid
         )
         await _owe(house, owed, cause, SYSTEM)

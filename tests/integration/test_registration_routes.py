@@ -42,7 +42,7 @@ async def test_a_route_belongs_to_its_facility(desk: Desk, example: dict[str, An
 
     async def versions() -> list[tuple[str, int]]:
         found = []
-        for kind in ("patients", "visits"):
+        for kind in ("patients", "visits", "opds"):
             found += await desk.database[kind].find({}, {"version": 1}).to_list(None)
         return sorted((document["_id"], document["version"]) for document in found)
 

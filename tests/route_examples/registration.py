@@ -48,6 +48,43 @@ async def _queue(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
     return f"{token['facility']}/{token['counter']}/{token['date']}"
 
 
+async def _moved(client: httpx.AsyncClient, headers_for: HeadersFor, *moves: str) -> str:
+    id = await _visit(client, headers_for)
+    for move in moves:
+        path = f"/visits/{id}/{move}"
+        answer = await client.post(path, json={}, headers=_key(headers_for("desk", HERE)))
+        answer.raise_for_status()
+    return id
+
+
+async def _skipped(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    return await _moved(client, headers_for, "skip")
+
+
+async def _called(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    return await _moved(client, headers_for, "skip", "recall")
+
+
+async def _counter(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    """An open counter of its own."""
+    counter = f"C{uuid.uuid4().hex[:12]}"
+    body = {"counter": counter, "label": "Medicine"}
+    answer = await client.post("/opd/counters", json=body, headers=_key(headers_for("desk", HERE)))
+    answer.raise_for_status()
+    return counter
+
+
+async def _closed(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    counter = await _counter(client, headers_for)
+    path = f"/opd/{HERE}/counters/{counter}/close"
+    (await client.post(path, json={}, headers=_key(headers_for("desk", HERE)))).raise_for_status()
+    return counter
+
+
+async def _today(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    return str((await _token(client, headers_for))["date"])
+
+
 def _write(path: str, body: dict[str, Any]) -> Call:
     async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
         return await client.post(path.format(id=id), json=body, headers=_key(headers))
@@ -60,6 +97,10 @@ def _read(path: str) -> Call:
         return await client.get(path.format(id=id), headers=dict(headers))
 
     return call
+
+
+def _no_shares(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.json()["shares"] == []
 
 
 def _nobody(answer: httpx.Response) -> bool:
@@ -81,5 +122,37 @@ EXAMPLES: list[dict[str, Any]] = [
         ("POST /patients/{id}/void", "desk", _patient, _write("/patients/{id}/void", {"reason": "test-entry"}), {}),
         ("GET /visits/{id}", "doctor", _visit, _read("/visits/{id}"), {}),
         ("GET /queues/{facility}/{counter}/{date}", "doctor", _queue, _read("/queues/{id}"), {}),
+        ("GET /opd/{facility}", "doctor", _counter, _read(f"/opd/{HERE}"), {}),
+        (
+            "POST /opd/{facility}/counters/{counter}/open",
+            "desk",
+            _closed,
+            _write(f"/opd/{HERE}/counters/{{id}}/open", {}),
+            {},
+        ),
+        (
+            "POST /opd/{facility}/counters/{counter}/close",
+            "desk",
+            _counter,
+            _write(f"/opd/{HERE}/counters/{{id}}/close", {}),
+            {},
+        ),
+        (
+            "POST /opd/{facility}/counters/{counter}/call-next",
+            "doctor",
+            _visit,
+            _write(f"/opd/{HERE}/counters/OPD1/call-next", {}),
+            {},
+        ),
+        ("POST /visits/{id}/recall", "doctor", _skipped, _write("/visits/{id}/recall", {}), {}),
+        ("POST /visits/{id}/serve", "doctor", _called, _write("/visits/{id}/serve", {}), {}),
+        ("POST /visits/{id}/skip", "doctor", _visit, _write("/visits/{id}/skip", {}), {}),
+        ("POST /visits/{id}/no-show", "desk", _called, _write("/visits/{id}/no-show", {}), {}),
+        ("POST /visits/{id}/void", "desk", _visit, _write("/visits/{id}/void", {"reason": "left"}), {}),
+        ("POST /visits/{id}/urgent", "doctor", _visit, _write("/visits/{id}/urgent", {}), {}),
+        ("POST /visits/{id}/transfer", "desk", _visit, _write("/visits/{id}/transfer", {"counter": "OPD2"}), {}),
+        ("GET /visits/{id}/slip.pdf", "desk", _visit, _read("/visits/{id}/slip.pdf"), {}),
+        ("GET /opd/{facility}/register/{date}", "desk", _today, _read(f"/opd/{HERE}/register/{{id}}"), {}),
+        ("GET /shares", "desk", _visit, _read("/shares"), {"refused": _no_shares}),
     )
 ]

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict
 
 from libs.common.ids import derive
+from libs.common.refusal import Refused
 from libs.contracts.event import Event, FacilityCode, Id, Instant
 
 DESK_TIME = ZoneInfo("Asia/Kolkata")
@@ -94,7 +95,7 @@ class PromisesChecked(Event):
 @dataclass(frozen=True)
 class TakeToken:
     """`at` is when it happened at the desk; `noted_at` now by the machine's clock. With `again`, a valid token of the
-    same person is given once more; a desk that asks for a token gets a new one."""
+    same person is given once more; a desk that asks for a token gets a new one. A `closed` counter gives none anew."""
 
     facility: str
     counter: str
@@ -106,6 +107,7 @@ class TakeToken:
     noted_at: dt.datetime
     door: Door
     again: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ Command = TakeToken | ConfirmKept
 
 
 def decide(state: Queue | None, command: Command) -> Sequence[Event]:
+    """Raises Refused naming `counter` where it is closed."""
     match command:
         case TakeToken():
             held = state.tokens.get(command.patient) if state and command.again else None
@@ -127,6 +130,8 @@ def decide(state: Queue | None, command: Command) -> Sequence[Event]:
                         number=held.number, visit=held.visit, patient=command.patient, noted_at=command.noted_at
                     )
                 ]
+            if command.closed:
+                raise Refused("counter-closed", "this counter is closed", field="counter")
             return [
                 TokenTaken(
                     facility=command.facility,

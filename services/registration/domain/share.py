@@ -25,8 +25,13 @@ FIRST_PAUSE = dt.timedelta(milliseconds=500)
 LONGEST_PAUSE = dt.timedelta(seconds=30)
 
 
+Shape = Literal["v3", "2023"]
+"""Which of NHA's specifications the request came by, and its answer must go by."""
+
+
 class Share(BaseModel):
-    """`request_id` is the gateway's REQUEST-ID. `next_at` is when the next attempt may begin, None if there is none."""
+    """`valid_seconds` is how long the token is valid, None in entries of before queues had their own.
+    `request_id` is the gateway's REQUEST-ID. `next_at` is when the next attempt may begin, None if there is none."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,6 +42,8 @@ class Share(BaseModel):
     facility: FacilityCode
     counter: str
     abha_address: str = personal("")
+    valid_seconds: int | None = None
+    shape: Shape = "v3"
     received_at: Instant
     status: Literal["waiting", "acknowledged", "given-up"] = "waiting"
     attempts: int = 0
@@ -53,6 +60,8 @@ class ShareReceived(Event):
     facility: FacilityCode
     counter: str
     abha_address: str = personal("")
+    valid_seconds: int | None = None
+    shape: Shape = "v3"
     received_at: Instant
 
 
@@ -96,6 +105,8 @@ class Receive:
     facility: str
     counter: str
     abha_address: str
+    valid_seconds: int | None = None
+    shape: Shape = "v3"
 
 
 @dataclass(frozen=True)
