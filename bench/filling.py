@@ -48,21 +48,12 @@ async def published(database: Database, kind: AggregateType[Any]) -> None:
 async def pend(database: Database, kind: AggregateType[Any]) -> Sequence[str]:
     """Makes everything pending again; returns the ids."""
     collection = database[kind.collection]
-    ids = [document["_id"] async for document in collection.find({}, {"_id": 1})]
-    now = machine_now()
-    for start in range(0, len(ids), AT_ONCE):
-        await collection.bulk_write(
-            [
-                UpdateOne({"_id": id}, {"$set": {"published": 0, "pending_since": now}})
-                for id in ids[start : start + AT_ONCE]
-            ],
-            ordered=False,
-        )
-    return ids
+    await collection.update_many({}, {"$set": {"published": 0, "pending_since": machine_now()}})
+    return [document["_id"] async for document in collection.find({}, {"_id": 1})]
 
 
 def marks(ids: Sequence[str], last: int) -> list[UpdateOne]:
-    """The relay's own marks, for a bare bulk write."""
+    """The relay's marks as a bulk write would have them, one statement for each aggregate."""
     return [
         UpdateOne({"_id": id, "sequence": last}, {"$max": {"published": last}, "$unset": {"pending_since": ""}})
         for id in ids

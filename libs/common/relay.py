@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from libs.common.kafka import security
 from libs.common.lease import Lease
 from libs.common.logs import logger
 from libs.common.metrics import Metrics
-from libs.common.mongo import ASCENDING, STORE_AWAY, Database, Document, UpdateOne
+from libs.common.mongo import ASCENDING, STORE_AWAY, Database, Document, UpdateMany
 from libs.common.records import Record, encode
 from libs.common.settings import ServiceSettings
 from libs.contracts.event import Topic
@@ -102,7 +102,7 @@ class Relay:
         while not self._stopping:
             busy = False
             try:
-                if self._lease.wants_renewal and not await self._lease.acquire():
+                if not await self.lead():
                     self._metrics.relay_leader.set(0)
                     self.moving = True
                 elif self._lease.held:
@@ -123,6 +123,10 @@ class Relay:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._settings.sweep_seconds)
             self._wake.clear()
+
+    async def lead(self) -> bool:
+        """Takes the lease, or renews it when its time comes; False if another relay holds it."""
+        return not self._lease.wants_renewal or await self._lease.acquire()
 
     async def round(self) -> bool:
         """Publishes up to one batch of each collection; True if there may be more."""
@@ -230,28 +234,19 @@ class Relay:
         if again:
             await collection.bulk_write(
                 [
-                    UpdateOne(
-                        {"_id": aggregate.id},
-                        {"$min": {"published": aggregate.first - 1, "pending_since": machine_now()}},
+                    UpdateMany(
+                        {"_id": {"$in": ids}}, {"$min": {"published": first - 1, "pending_since": machine_now()}}
                     )
-                    for aggregate in sent
+                    for first, ids in _grouped((aggregate.first, aggregate.id) for aggregate in sent)
                 ],
                 ordered=False,
             )
             return
-        written = await collection.bulk_write(
-            [
-                UpdateOne(
-                    {"_id": aggregate.id, "sequence": aggregate.last},
-                    {"$max": {"published": aggregate.last}, "$unset": {"pending_since": ""}},
-                )
-                for aggregate in sent
-            ],
-            ordered=False,
-        )
+        reached = [(aggregate.last, aggregate.id) for aggregate in sent]
+        written = await collection.bulk_write(marks(reached), ordered=False)
         if written.matched_count < len(sent):
             await collection.bulk_write(
-                [UpdateOne({"_id": aggregate.id}, {"$max": {"published": aggregate.last}}) for aggregate in sent],
+                [UpdateMany({"_id": {"$in": ids}}, {"$max": {"published": last}}) for last, ids in _grouped(reached)],
                 ordered=False,
             )
             self.wake()
@@ -309,3 +304,20 @@ class Relay:
                 oldest = max(oldest, (machine_now() - first[0]["pending_since"]).total_seconds())
         self._metrics.pending.set(pending)
         self._metrics.oldest_pending.set(oldest)
+
+
+def marks(sent: Iterable[tuple[int, str]]) -> list[UpdateMany]:
+    """For aggregates (newest sequence sent, id): a statement per sequence, one commit of the store and not one each."""
+    return [
+        UpdateMany(
+            {"_id": {"$in": ids}, "sequence": last}, {"$max": {"published": last}, "$unset": {"pending_since": ""}}
+        )
+        for last, ids in _grouped(sent)
+    ]
+
+
+def _grouped(pairs: Iterable[tuple[int, str]]) -> list[tuple[int, list[str]]]:
+    groups: dict[int, list[str]] = defaultdict(list)
+    for sequence, id in pairs:
+        groups[sequence].append(id)
+    return sorted(groups.items())
