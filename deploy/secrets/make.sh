@@ -22,6 +22,7 @@ for service in registration referral grievance notifications; do
     make "seal_key_$service" "$(random)"
 done
 make tracking_key "$(random)"
+make slip_key "$(random)"
 make grafana_password "$(random)"
 # Given by ABDM when a facility is onboarded; until then something that no gateway takes.
 make abdm_client_secret not-given-yet

@@ -145,6 +145,8 @@ class PatientArrived(ReferralEvent, topic=REFERRAL):
 
 class OutcomeRecorded(ReferralEvent, topic=REFERRAL):
     outcome: Code
+    avoidable: bool | None = None
+    """Whether the journey could have been avoided, by outcome; absent where it cannot be told."""
 
 
 class PatientBackReferred(ReferralEvent, topic=REFERRAL):

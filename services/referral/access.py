@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.common.access import Rule, Table, allow
+from libs.common.access import PUBLIC, Rule, Table, allow
 from services.referral.domain import moves
 
 PARTIES = ("doctor", "desk", "transport", "officer", "nodal-officer")
@@ -40,6 +40,14 @@ ACCESS: Table = {
     "GET /referrals/{id}/moves": allow(*PARTIES, at=PLACES),
     "GET /referrals/{id}/chain": allow(*PARTIES, at=PLACES),
     "GET /referrals/{id}/history": allow(*PARTIES, at=PLACES),
+    "POST /referrals/{id}/transport/request": allow("transport", "doctor", "desk", at="origin"),
+    "POST /referrals/{id}/transport/assign": allow("transport", at="origin"),
+    "POST /referrals/{id}/transport/position": allow("transport", at="origin"),
+    "POST /referrals/{id}/transport/hand-over": allow("transport", "desk", at=("origin", "destination")),
+    "POST /transport/messages": allow("transport", "operator"),
+    "GET /referrals/{id}/slip": allow("doctor", "desk", "transport", at="origin", reads_person=True),
+    "GET /slips/keys": PUBLIC,
+    "POST /slips/scan": allow("desk"),
     "POST /destinations": allow("doctor", "desk", "transport"),
     "GET /facilities": allow(*STAFF),
     "GET /facilities/{code}": allow(*STAFF),

@@ -13,6 +13,8 @@ from libs.contracts.referral import ReferralEvent, ReferralRequested, Urgency
 from services.referral.domain.chain import Outside
 from services.referral.domain.dataset import Findings, Notice
 from services.referral.domain.events import EVENTS, AdviceAsked, HopAsked
+from services.referral.domain.leg import Leg
+from services.referral.domain.medicines import Medicine
 from services.referral.domain.moves import Move, Status, Transport
 from services.referral.domain.referral import Referral
 from services.referral.domain.reservations import Reservation
@@ -65,6 +67,8 @@ class ReferralAnswer(Answer):
     chain: str = ""
     chain_began_at: Instant | None = None
     chain_due: Instant | None = None
+    avoidable: bool | None = None
+    leg: Leg | None = None
 
     @classmethod
     def of(cls, id: str, state: Referral) -> Self:
@@ -157,6 +161,7 @@ class Detail(Answer):
     notes: tuple[str, ...] = ()
     outside: Outside | None = None
     advice: str | None = None
+    medicines: tuple[Medicine, ...] = ()
     verdict: str | None = None
     specialist_text: str | None = None
     findings: Findings | None = None
@@ -176,6 +181,7 @@ class Detail(Answer):
                 "notes": state.notes,
                 "outside": state.outside,
                 "advice": state.advice or None,
+                "medicines": state.medicines,
                 "verdict": state.verdict,
                 "specialist_text": state.specialist_text or None,
                 "findings": state.findings,
@@ -239,6 +245,8 @@ class MovesAnswer(Answer):
     status: Status
     transport: Transport
     moves: list[MoveAnswer]
+    transport_moves: tuple[str, ...] = ()
+    """What I may do about the way: `POST /referrals/{id}/transport/<move>`."""
 
 
 _PRIVATE = {event.TYPE: event for event in EVENTS if event.TOPIC is None}

@@ -11,7 +11,7 @@ from libs.common.service import Service
 from libs.common.web import Body, Reading, Requested
 from libs.contracts.event import Code, FacilityCode
 from libs.contracts.referral import Urgency
-from services.referral import answers, api_moves, store, usecases
+from services.referral import answers, api_moves, store, usecases, way
 from services.referral.answers import ReferralAnswer
 from services.referral.api_moves import Nothing, OutsideBody, PatientId, Reason, place_of
 from services.referral.domain import codes, commands, dataset, referral
@@ -131,7 +131,10 @@ def _reading(routes: APIRouter, service: Service, patients: Patients) -> None:
         state = await service.journal.read(REFERRAL, id, access)
         mine = referral.open_moves(state, By(access.caller.role, access.caller.facility))
         return answers.MovesAnswer(
-            status=state.status, transport=state.transport, moves=[answers.MoveAnswer.of(move) for move in mine]
+            status=state.status,
+            transport=state.transport,
+            moves=[answers.MoveAnswer.of(move) for move in mine],
+            transport_moves=way.open_to(state, access.caller),
         )
 
     @routes.get("/referrals/{id}/chain", tags=["referrals"])

@@ -17,6 +17,7 @@ from services.referral import usecases
 from services.referral.answers import ReferralAnswer
 from services.referral.domain import chain, codes, commands
 from services.referral.domain.commands import Step
+from services.referral.domain.medicines import Medicine
 from services.referral.domain.reservations import Slot
 from services.referral.usecases import Surroundings
 
@@ -69,16 +70,30 @@ class DepartBody(Body):
 
 
 class HoldBody(Body):
+    """`expected_release`: when it is expected to go on, if anybody knows."""
+
     reason: codes.HoldReason
+    expected_release: Instant | None = None
 
 
 class OutcomeBody(Body):
+    """`procedure`: whether anything was done that could only be done here. It tells whether the journey could have been
+    avoided."""
+
     outcome: codes.OutcomeCode
     summary: MaybeText = ""
+    procedure: bool | None = None
+
+
+class MedicineBody(Medicine):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class BackReferBody(Body):
+    """`medicines` are those to be taken on at home."""
+
     advice: Text
+    medicines: Annotated[tuple[MedicineBody, ...], Field(max_length=30)] = ()
 
 
 class SlotBody(BaseModel):
@@ -240,7 +255,7 @@ def _travelling(routes: APIRouter, step: Stepping) -> None:
     @routes.post("/referrals/{id}/hold", tags=["transport"])
     async def hold(id: str, body: HoldBody, request: Requested) -> ReferralAnswer:
         """The patient cannot travel on, or cannot leave."""
-        return await step(id, commands.Hold(body.reason), request)
+        return await step(id, commands.Hold(body.reason, body.expected_release), request)
 
     @routes.post("/referrals/{id}/refuse-travel", tags=["transport"])
     async def refuse_travel(id: str, body: Nothing, request: Requested) -> ReferralAnswer:
@@ -267,12 +282,12 @@ def _treating(routes: APIRouter, step: Stepping) -> None:
     @routes.post("/referrals/{id}/outcome", tags=["referrals"])
     async def outcome(id: str, body: OutcomeBody, request: Requested) -> ReferralAnswer:
         """What became of the patient at the destination."""
-        return await step(id, commands.RecordOutcome(body.outcome, body.summary), request)
+        return await step(id, commands.RecordOutcome(body.outcome, body.summary, body.procedure), request)
 
     @routes.post("/referrals/{id}/back-refer", tags=["referrals"])
     async def back_refer(id: str, body: BackReferBody, request: Requested) -> ReferralAnswer:
         """The destination hands the patient back, with advice on how to go on at home."""
-        return await step(id, commands.BackRefer(body.advice), request)
+        return await step(id, commands.BackRefer(body.advice, body.medicines), request)
 
     @routes.post("/referrals/{id}/acknowledge", tags=["referrals"])
     async def acknowledge(id: str, body: Nothing, request: Requested) -> ReferralAnswer:

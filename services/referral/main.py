@@ -7,18 +7,19 @@ from fastapi import FastAPI
 from libs.common.mongo import Document
 from libs.common.service import Service
 from libs.contracts import registration
-from services.referral import api, country_api, directory, promises, roadbook, seasons, stream, usecases
+from services.referral import api, country_api, directory, promises, roadbook, seasons, stream, usecases, way_api
 from services.referral.access import ACCESS
 from services.referral.country import Country
 from services.referral.domain.referral import Referral
 from services.referral.settings import Settings
+from services.referral.slips import SlipKey
 from services.referral.store import FACILITY, REFERRAL, ROAD
 from services.referral.usecases import Surroundings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Raises BadRow (line and field), BadPromises, BadSeasons, BadRoads and FileNotFoundError for a file that cannot be
-    taken."""
+    taken, ValueError for a `slip_key` that is none."""
     settings = settings or Settings()
     rows = directory.read(settings.facilities)
     promised, seasonal = promises.read(settings.promises), seasons.read(settings.seasons)
@@ -35,6 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     around = Surroundings(service.database, patients, promised, Country(service.database, seasonal, roads))
     service.include(api.router(service, around))
     service.include(country_api.router(service, around))
+    service.include(way_api.router(service, around, SlipKey(settings.secret("slip_key")), settings.fonts))
 
     async def list_facilities() -> None:
         await usecases.list_facilities(service.journal, service.database, service.clock, rows)

@@ -19,4 +19,5 @@ class Settings(ServiceSettings):
     )
     seasons: Path = Field(SEASONS, description="Which roads are slow or closed when")
     roads: Path = Field(ROADS, description="Roads besides those of the directory")
+    fonts: Path = Field(Path("data/fonts"), description="Fonts for what is printed; relative as the directory")
     promises: Path = Field(PROMISES, description="Within what time a referral is to be answered")

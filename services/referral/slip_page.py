@@ -1,4 +1,4 @@
-"""The slip as a sheet of paper (A5, PDF): the square to be scanned, and beside it, in two languages, who is to go where.
+"""The slip as a sheet of paper (A5, PDF): the square to be scanned, and in two languages who is to go where.
 
 The name stands on the paper, which is the patient's own; the square says none.
 """
@@ -63,11 +63,16 @@ def language_of(wanted: str | None, patient: PatientCard | None) -> str:
 
 def draw(sheet: Sheet, language: str, fonts: Path, now: dt.datetime) -> bytes:
     """The PDF. Takes a tenth of a second or so of processor time: not for the event loop."""
+    import warnings
+
     from fpdf import FPDF
 
     known = texts()
     english, other = known["en"], known[language]
-    page = FPDF(format="A5")
+    with warnings.catch_warnings():
+        # It says that A5 was once a millimetre off.
+        warnings.simplefilter("ignore", UserWarning)
+        page = FPDF(format="A5")
     page.set_margin(MARGIN_MM)
     page.set_auto_page_break(False)
     page.set_title(english["title"])
@@ -107,6 +112,7 @@ def _rows(
     patient, state = sheet.patient, sheet.state
     blank = "_" * 24
     years = age(patient, now.astimezone(INDIA).date()) if patient else None
+    urgency = f"{english['urgency'][state.urgency]} / {other['urgency'][state.urgency]}"
     sex = f"{english.get(patient.sex, patient.sex)} / {other.get(patient.sex, '')}" if patient else ""
     return [
         ("name", patient.name if patient else blank),
@@ -114,10 +120,7 @@ def _rows(
         ("village", (patient.village if patient else None) or blank),
         ("from", sheet.origin.name if sheet.origin else state.origin),
         ("to", sheet.destination.name if sheet.destination else state.destination),
-        (
-            "service",
-            f"{state.service.replace('-', ' ')} · {english['urgency'][state.urgency]} / {other['urgency'][state.urgency]}",
-        ),
+        ("service", f"{state.service.replace('-', ' ')} · {urgency}"),
     ]
 
 

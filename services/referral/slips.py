@@ -1,7 +1,7 @@
 """The slip that a patient carries: a signed word, no name in it, that any desk can check without a network.
 
-A compact JWS (RFC 7515) signed with Ed25519: which referral, from where to where, until when. The public keys are served
-as a JSON Web Key Set; a desk that keeps them checks a slip offline and sends the arrival when the link is back.
+A compact JWS (RFC 7515) signed with Ed25519: which referral, from where to where, until when. The public keys are
+served as a JSON Web Key Set; a desk that keeps them checks a slip offline and sends the arrival when the link is back.
 """
 
 from __future__ import annotations

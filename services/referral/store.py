@@ -30,6 +30,7 @@ REFERRAL = AggregateType(
     topic=contract.REFERRAL,
     due=referral.due,
     retry_at=lambda state: machine_now() + COME_BACK_AFTER if referral.owes(state) else None,
+    claims=lambda state: [f"leg:{state.leg.code}"] if state.leg and state.leg.code and not state.leg.ended_at else [],
     indexes=(
         ("state.origin", "state.status", "state.requested_at", "_id"),
         ("state.destination", "state.status", "state.requested_at", "_id"),
@@ -153,6 +154,12 @@ async def chain(database: Database, first: str) -> list[tuple[str, referral.Refe
     found += await database[REFERRAL.collection].find({"state.chain": first}, {"state": 1}).to_list(None)
     hops = [(each["_id"], referral.Referral.model_validate(each["state"])) for each in found if each]
     return sorted(hops, key=lambda hop: hop[1].hop)
+
+
+async def of_leg(database: Database, code: str) -> str | None:
+    """The id of the referral whose journey is named by this code, while it goes on."""
+    found = await database[REFERRAL.collection].find_one({"claims": f"leg:{code}"}, {"_id": 1})
+    return str(found["_id"]) if found else None
 
 
 async def of_patient(database: Database, patient: str) -> list[str]:

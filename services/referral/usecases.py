@@ -23,7 +23,7 @@ from services.referral import hops, outside, store
 from services.referral.country import Country, Known
 from services.referral.directory import Row
 from services.referral.domain import dataset, destinations, facility, today
-from services.referral.domain.commands import Ask, AskAgain, By, Convert, Elsewhere, Request, Step
+from services.referral.domain.commands import Ask, AskAgain, By, Convert, Depart, Elsewhere, Request, Step
 from services.referral.domain.destinations import Destinations, Wanted
 from services.referral.domain.events import ReferralErased
 from services.referral.domain.facility import Facility
@@ -138,7 +138,17 @@ async def step(
     by = _by(access)
     if isinstance(command, Elsewhere):
         command = await hops.prepared(journal, around.database, clock, command, cause)
-    outcome = await journal.append(REFERRAL, id, lambda state: decide(state, command, by, clock.now()), cause, access)
+    known = await around.country.known() if isinstance(command, Depart) else None
+
+    def decided(state: Referral | None) -> list[Event]:
+        now = clock.now()
+        if isinstance(command, Depart) and known is not None and state is not None:
+            way = around.country.roadmap(known, now).ways_from(state.origin).get(state.destination)
+            timed = dataclasses.replace(command, travel_seconds=round(way.hours * 3600) if way else None)
+            return decide(state, timed, by, now)
+        return decide(state, command, by, now)
+
+    outcome = await journal.append(REFERRAL, id, decided, cause, access)
     if owes(outcome.state):
         await settle(journal, around, clock, id)
     return outcome

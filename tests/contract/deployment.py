@@ -23,7 +23,7 @@ def compose() -> dict[str, Any]:
 
 def composed(service: str, secrets: Path) -> Service:
     """The service as its composition root puts it together; nothing opens. `secrets`: an empty folder."""
-    for name in ("seal_key", "tracking_key"):
+    for name in ("seal_key", "tracking_key", "slip_key"):
         (secrets / name).write_text("0" * 64)
     settings = importlib.import_module(f"services.{service}.settings").Settings
     app = importlib.import_module(f"services.{service}.main").create_app(

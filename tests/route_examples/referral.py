@@ -154,6 +154,21 @@ def _own_origin(answer: httpx.Response) -> bool:
     return answer.status_code >= 400 or answer.json()["origin"] != HERE
 
 
+WAY: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("request", {}),
+    ("assign", {"mode": "own-vehicle"}),
+    ("position", {"latitude": 31.7, "longitude": 78.5}),
+    ("hand-over", {}),
+)
+
+
+async def _on_the_way(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    id = await _after(1)(client, headers_for)
+    headers = _key(headers_for("transport", HERE))
+    (await client.post(f"/referrals/{id}/depart", json={"mode": "own-vehicle"}, headers=headers)).raise_for_status()
+    return id
+
+
 ROAD = f"{HERE}--{THERE}"
 
 
@@ -253,5 +268,22 @@ EXAMPLES: list[dict[str, Any]] = [
         "facility": HERE,
         "prepare": _closed,
         "call": _road("open", {}),
+    },
+    *(
+        {
+            "route": f"POST /referrals/{{id}}/transport/{command}",
+            "role": "transport",
+            "facility": HERE,
+            "prepare": _on_the_way if command in ("position", "hand-over") else _after(1),
+            "call": _move(f"transport/{command}", body),
+        }
+        for command, body in WAY
+    ),
+    {
+        "route": "GET /referrals/{id}/slip",
+        "role": "desk",
+        "facility": HERE,
+        "prepare": _after(1),
+        "call": _read("GET /referrals/{id}/slip"),
     },
 ]

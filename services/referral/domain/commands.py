@@ -9,6 +9,7 @@ from typing import ClassVar
 from libs.contracts import referral as contract
 from services.referral.domain.chain import Hop, Outside
 from services.referral.domain.dataset import Findings, Notice
+from services.referral.domain.medicines import Medicine
 from services.referral.domain.reservations import Reservation, Slot
 
 
@@ -178,14 +179,18 @@ class NoShow:
 
 @dataclass(frozen=True)
 class Depart:
+    """`travel_seconds`: how long it takes by the roads as they are now, if that is known."""
+
     verb: ClassVar[str] = "depart"
     mode: str
+    travel_seconds: int | None = None
 
 
 @dataclass(frozen=True)
 class Hold:
     verb: ClassVar[str] = "hold"
     reason: str
+    expected_release: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -198,12 +203,14 @@ class RecordOutcome:
     verb: ClassVar[str] = "outcome"
     outcome: str
     summary: str = ""
+    procedure: bool | None = None
 
 
 @dataclass(frozen=True)
 class BackRefer:
     verb: ClassVar[str] = "back-refer"
     advice: str
+    medicines: tuple[Medicine, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from libs.contracts import referral as contract
 from libs.contracts.event import Event, FacilityCode, Id, Instant, personal
 from services.referral.domain.chain import FIRST, Outside, Why
 from services.referral.domain.dataset import Findings, Notice
+from services.referral.domain.leg import LEG_EVENTS
+from services.referral.domain.medicines import Medicine
 from services.referral.domain.reservations import Reservation
 
 
@@ -119,11 +121,11 @@ class PatientNoShow(contract.PatientNoShow, Recorded):
 
 
 class TransportDeparted(contract.TransportDeparted, Recorded):
-    pass
+    travel_seconds: int | None = None
 
 
 class TransportHeld(contract.TransportHeld, Recorded):
-    pass
+    expected_release: Instant | None = None
 
 
 class PatientArrived(contract.PatientArrived, Recorded):
@@ -131,11 +133,15 @@ class PatientArrived(contract.PatientArrived, Recorded):
 
 
 class OutcomeRecorded(contract.OutcomeRecorded, Recorded):
+    """`procedure`: whether anything was done that could only be done there; None where nobody said."""
+
     summary: str = personal("")
+    procedure: bool | None = None
 
 
 class PatientBackReferred(contract.PatientBackReferred, Recorded):
     advice: str = personal("")
+    medicines: tuple[Medicine, ...] = personal(())
 
 
 class ReferralClosed(contract.ReferralClosed, Recorded):
@@ -221,6 +227,7 @@ ASIDE: tuple[type[Event], ...] = (
     ArrivalLapsed,
     ChainLapsed,
     ReferralErased,
+    *LEG_EVENTS,
 )
 """What happens beside the table of moves. All private."""
 

@@ -4,56 +4,22 @@ have been avoided. Folded with the state, so that worklists and the audit read i
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING, Any
 
 from libs.contracts.event import Event
 from services.referral.domain import leg
 from services.referral.domain.events import (
     OutcomeRecorded,
-    PatientArrived,
     PatientBackReferred,
     Recorded,
     TransportDeparted,
     TransportHeld,
 )
-from services.referral.domain.leg import LegEvent
+from services.referral.domain.leg import Leg, LegEvent
 from services.referral.domain.today import day_of
 
 if TYPE_CHECKING:
     from services.referral.domain.referral import Referral
-
-GOING = frozenset({"ReferralRequested", "ReferralAccepted", "AppointmentScheduled", "TransportDeparted", "TransportHeld"})
-"""After these the patient may still be on the way; any other move ends the leg."""
-
-
-def follow(state: Referral, event: Event) -> dict[str, Any]:
-    """What this event changes of the state besides what the table of moves says. `state` is as it was before."""
-    if isinstance(event, LegEvent):
-        return {"leg": leg.follow(state.leg, event)}
-    if not isinstance(event, Recorded):
-        return {}
-    name = type(event).__name__
-    changes: dict[str, Any] = {"milestones": {**state.milestones, name: event.at}}
-    match event:
-        case TransportDeparted():
-            changes["leg"] = leg.departed(state.leg, event.mode, event.travel_seconds, event.at)
-        case TransportHeld():
-            changes["leg"] = leg.held(state.leg, event.reason, event.expected_release, event.at)
-        case OutcomeRecorded():
-            changes |= {"leg": leg.ended(state.leg, event.at), "avoidable": event.avoidable}
-        case PatientBackReferred():
-            changes["medicines"] = event.medicines
-        case PatientArrived():
-            changes["leg"] = leg.ended(state.leg, event.at)
-        case _ if name in ENDING:
-            changes["leg"] = leg.ended(state.leg, event.at)
-        case _:
-            pass
-    return changes
-
 
 ENDING = frozenset(
     {
@@ -64,9 +30,39 @@ ENDING = frozenset(
         "PatientDeceased",
         "ReferralVoided",
         "PatientNoShow",
+        "PatientArrived",
+        "OutcomeRecorded",
     }
 )
 """After these nobody is on the way any more."""
+
+UNNOTED = frozenset({"PassedThrough", "HopAsked", "HopOpened", "ReservationsReleased", "ReservationGivenUp"})
+"""Housekeeping: when it happened, nobody asks."""
+
+
+def follow(state: Referral, event: Event) -> dict[str, Any]:
+    """What this event changes of the state besides what the table of moves says. `state` is as it was before."""
+    way = state.leg or Leg()
+    if isinstance(event, LegEvent):
+        return {"leg": leg.follow(way, event)}
+    if not isinstance(event, Recorded):
+        return {}
+    name = type(event).__name__
+    changes: dict[str, Any] = {} if name in UNNOTED else {"milestones": {**state.milestones, name: event.at}}
+    match event:
+        case TransportDeparted():
+            changes["leg"] = leg.departed(way, event.mode, event.travel_seconds, event.at)
+        case TransportHeld():
+            changes["leg"] = leg.held(way, event.reason, event.expected_release, event.at)
+        case OutcomeRecorded():
+            changes["avoidable"] = event.avoidable
+        case PatientBackReferred():
+            changes["medicines"] = event.medicines
+        case _:
+            pass
+    if name in ENDING and state.leg is not None:
+        changes["leg"] = leg.ended(way, event.at)
+    return changes
 
 
 def avoidable(state: Referral, outcome: str, procedure: bool | None, now: dt.datetime) -> bool | None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.refusal import Refused
-from libs.contracts.event import Code, Event, FacilityCode, Instant
+from libs.contracts.event import Code, Event, Instant
 
 LegStatus = Literal["none", "requested", "assigned", "departed", "held", "handed-over"]
 
@@ -227,8 +227,4 @@ def _released(leg: Leg, at: dt.datetime) -> Leg:
         return leg
     lost = dict(leg.lost_seconds)
     lost[leg.held_for] = lost.get(leg.held_for, 0) + max(0, int((at - leg.held_since).total_seconds()))
-    return leg.model_copy(
-        update={"lost_seconds": lost, "held_since": None, "held_for": None, "expected_release": None}
-    )
-
-
+    return leg.model_copy(update={"lost_seconds": lost, "held_since": None, "held_for": None, "expected_release": None})

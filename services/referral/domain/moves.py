@@ -80,7 +80,10 @@ KINDS: Mapping[str, Needs] = {
     "place-of-death": Needs("", codes.PLACES_OF_DEATH),
     "text-500": Needs("", longest=codes.LONGEST_REASON),
     "text-2000": Needs("", longest=codes.LONGEST_TEXT),
-    **{kind: Needs("") for kind in ("an-id", "a-place", "a-code", "an-instant", "a-slot", "an-outside")},
+    **{
+        kind: Needs("")
+        for kind in ("an-id", "a-place", "a-code", "an-instant", "a-slot", "an-outside", "a-flag", "medicines")
+    },
 }
 
 

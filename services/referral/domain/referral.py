@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.refusal import Refused
 from libs.contracts import referral as contract
@@ -21,6 +21,7 @@ from services.referral.domain.commands import (
     ConfirmCancel,
     Convert,
     Lapse,
+    RecordOutcome,
     Redirect,
     ReferOnward,
     Request,
@@ -58,6 +59,9 @@ from services.referral.domain.events import (
     TransportDeparted,
     TransportHeld,
 )
+from services.referral.domain.journey import avoidable, follow
+from services.referral.domain.leg import Leg, LegEvent
+from services.referral.domain.medicines import Medicine
 from services.referral.domain.moves import Actor, Move, Side, Status, Transport
 from services.referral.domain.reservations import Reservation
 
@@ -70,6 +74,7 @@ class Referral(BaseModel):
     `escalated_to` is the role that was told of a broken promise, and `escalated_at` its facility.
     `answered_by` writes down what a destination outside the network says. `erased`: nothing is written about the
     person any more. `reserved` is held; `releasing` is to go back to its ledgers; `opening` is the hop to be opened.
+    `leg` is the way there, None while nobody has said anything of it; `milestones` is when each event last happened.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -130,6 +135,11 @@ class Referral(BaseModel):
     void_for: str | None = None
     place_of_death: str | None = None
     notes: tuple[str, ...] = personal(())
+
+    leg: Leg | None = None
+    milestones: dict[str, Instant] = Field(default_factory=dict)
+    avoidable: bool | None = None
+    medicines: tuple[Medicine, ...] = personal(())
 
 
 def sides_of(state: Referral, facility: str) -> frozenset[Side]:
@@ -206,7 +216,9 @@ def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any
         case ConfirmCancel():
             return {"reason": state.cancelled_for or "other"}
         case ReferOnward():
-            return {"outcome": "referred-onward", "summary": command.reason}
+            return {"outcome": "referred-onward", "summary": command.reason, "avoidable": False}
+        case RecordOutcome(outcome=outcome, procedure=procedure):
+            return {"avoidable": avoidable(state, outcome, procedure, now)}
         case _:
             pass
     return {}
@@ -340,11 +352,13 @@ def evolve(state: Referral | None, event: Event) -> Referral:
     if isinstance(event, Asked):
         return _asked(state, event)
     assert state is not None, f"{event.TYPE} before anything was asked"
+    if isinstance(event, LegEvent):
+        return state.model_copy(update=follow(state, event))
     assert isinstance(event, Recorded)
     changes = _aside(state, event)
     if changes is None:
         changes = _moved(state, event)
-    return _let_go(state.model_copy(update=changes))
+    return _let_go(state.model_copy(update=changes | follow(state, event)))
 
 
 def _asked(state: Referral | None, event: Event) -> Referral:
@@ -352,6 +366,7 @@ def _asked(state: Referral | None, event: Event) -> Referral:
     move = moves.of_event(state.status if state else None, type(event).__name__)
     asked = {name: getattr(event, name) for name in Asked.model_fields if name != "at"} | _public(event)
     asked |= {"status": move.to, "requested_at": event.at, "changed_at": event.at}
+    asked["milestones"] = (state.milestones if state else {}) | {type(event).__name__: event.at}
     asked |= {"times_asked": state.times_asked + 1 if state else 1, "arrive_due": None, "arrive_seconds": None}
     # Advice that becomes a request keeps what the specialist said.
     return Referral(**asked) if state is None else _let_go(state.model_copy(update=asked))

@@ -1,9 +1,9 @@
 """One SMS about a journey: at most 160 letters, typed by a driver or sent by a device, never a name in it.
 
-    HH <code> POS <latitude> <longitude>
-    HH <code> DEP <108|OWN|HELI|ARMY|OTHER>      under way, also again after a hold
-    HH <code> HELD <PASS|WEATHER|AIR|VEHICLE|OTHER> [<hours until it is expected to go on>]
-    HH <code> DONE                               handed over
+HH <code> POS <latitude> <longitude>
+HH <code> DEP <108|OWN|HELI|ARMY|OTHER>      under way, also again after a hold
+HH <code> HELD <PASS|WEATHER|AIR|VEHICLE|OTHER> [<hours until it is expected to go on>]
+HH <code> DONE                               handed over
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ SIDES: dict[str, moves.Side] = {HERE: "origin", THERE: "destination"}
 STEPS: tuple[type[Step], ...] = Step.__args__
 
 NOT_SAID = {
+    "travel_seconds",
     *("listed", "offered", "withdrawn", "findings", "warnings", "answer_within", "chain_within", "hop", "next"),
     *("reserved", "arrive_within", "stretched_for", "road_closed"),
 }
@@ -332,7 +333,8 @@ def test_only_the_contract_leaves_the_journal() -> None:
         contract = PUBLIC[event.TYPE]
         private = set(event.model_fields) - set(contract.model_fields)
         clocks = {"reserved", "arrive_due", "arrive_seconds", "clock_says"}
-        assert private <= {"at", "summary", "advice"} | clocks | set(Asked.model_fields)
+        beside = {"travel_seconds", "expected_release", "procedure", "medicines"}
+        assert private <= {"at", "summary", "advice"} | clocks | beside | set(Asked.model_fields)
         assert "at" in private
 
 

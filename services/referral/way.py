@@ -1,0 +1,104 @@
+"""The way there: what is asked for, assigned and told of it, and the slip that the patient carries."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from libs.common.access import Access, Caller, Forbidden, allow
+from libs.common.cause import Cause
+from libs.common.clock import Clock
+from libs.common.journal import Journal, NotFound, Outcome
+from libs.contracts.event import Event
+from services.referral import slips, store, usecases
+from services.referral.domain import leg, way_message
+from services.referral.domain.commands import Arrive, By, Depart, Hold
+from services.referral.domain.leg import CAME, Leg
+from services.referral.domain.referral import Referral, decide, sides_of
+from services.referral.slips import SlipKey
+from services.referral.store import REFERRAL
+from services.referral.usecases import Surroundings
+
+TRANSPORT_AT_ORIGIN = allow("transport", at="origin")
+
+
+def open_to(state: Referral, caller: Caller) -> tuple[str, ...]:
+    """What this caller may do about the way now."""
+    moves = leg.open_to(state.status, state.leg or Leg(), caller.role, sides_of(state, caller.facility))
+    return tuple(move.command for move in moves)
+
+
+def code_of(id: str, secret: bytes) -> str:
+    """What an SMS names a journey by: not to be guessed from an id, the same whenever it is asked for."""
+    digest = hmac.new(secret, f"leg:{id}".encode(), hashlib.sha256).digest()
+    return "".join(way_message.CODE_LETTERS[byte & 31] for byte in digest[: way_message.CODE_LENGTH])
+
+
+async def step(
+    journal: Journal,
+    clock: Clock,
+    id: str,
+    command: str,
+    said: Mapping[str, Any],
+    cause: Cause,
+    access: Access,
+) -> Outcome[Referral]:
+    """A move of the table of the way. Raises Refused, Forbidden and NotFound."""
+    caller = access.caller
+
+    def decided(state: Referral | None) -> list[Event]:
+        if state is None:
+            return []
+        sides = sides_of(state, caller.facility)
+        return leg.decide(state.status, state.leg or Leg(), command, said, caller.role, sides, clock.now())
+
+    return await journal.append(REFERRAL, id, decided, cause, access)
+
+
+async def message(
+    journal: Journal, around: Surroundings, clock: Clock, text: str, cause: Cause, access: Access
+) -> Outcome[Referral]:
+    """One SMS about a journey, from transport itself or handed on by the gateway's operator: whoever knows the code
+    speaks for transport at the origin. Raises Refused, Forbidden, and NotFound for a code of no journey."""
+    told = way_message.parse(text)
+    id = await store.of_leg(around.database, told.code)
+    if id is None:
+        raise NotFound
+    document = await journal.load(REFERRAL, id)
+    assert document is not None
+    origin = str(document["state"]["origin"])
+    if access.caller.role == "transport" and access.caller.facility != origin:
+        raise Forbidden("your facility must be its origin")
+    as_transport = Access(Caller(access.caller.subject, "transport", origin), TRANSPORT_AT_ORIGIN, access.route)
+    match told.command:
+        case "depart":
+            move: Depart | Hold = Depart(told.said["mode"])
+            return await usecases.step(journal, around, clock, id, move, cause, as_transport)
+        case "hold":
+            hours = told.said.get("hours")
+            release = cause.occurred_at + dt.timedelta(hours=hours) if hours is not None else None
+            move = Hold(told.said["reason"], release)
+            return await usecases.step(journal, around, clock, id, move, cause, as_transport)
+        case _:
+            return await step(journal, clock, id, told.command, told.said, cause, as_transport)
+
+
+async def scan(
+    journal: Journal, clock: Clock, key: SlipKey, text: str, cause: Cause, access: Access
+) -> Outcome[Referral]:
+    """The desk scans a slip: the patient has arrived. One who has arrived before has not arrived again.
+
+    Raises Refused naming `slip` and why, or with the moves that are left, Forbidden and NotFound.
+    """
+    slip = slips.for_here(slips.verify(text, key.key_set, clock.now()), access.caller.facility)
+    by = By(access.caller.role, access.caller.facility)
+
+    def decided(state: Referral | None) -> list[Event]:
+        if state is None or state.status in CAME or state.status == "closed":
+            return []
+        return decide(state, Arrive(), by, clock.now())
+
+    return await journal.append(REFERRAL, slip.referral, decided, cause, access)
