@@ -13,6 +13,7 @@ import httpx
 import jwt
 
 from libs.common.access import Caller
+from libs.common.clock import machine_now
 from libs.common.logs import logger
 
 log = logger("tokens")
@@ -20,6 +21,12 @@ log = logger("tokens")
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 FRESH_SECONDS = 300.0
 REFETCH_AT_MOST_EVERY_SECONDS = 10.0
+
+REMEMBERED_SECONDS = 60.0
+"""How long a token that held is not checked again: a desk sends the same one hundreds of times an hour. Never past its
+own expiry, and never past a fetch of the keys, so that a key that is withdrawn takes its tokens with it."""
+
+REMEMBERED_TOKENS = 4096
 
 
 class Unauthenticated(Exception):
@@ -46,6 +53,7 @@ class KeySet:
         self._fetched = float("-inf")
         self._tried = float("-inf")
         self._lock = asyncio.Lock()
+        self._held: dict[tuple[object, ...], tuple[float, dict[str, Any]]] = {}
 
     async def verify(
         self,
@@ -56,6 +64,18 @@ class KeySet:
         algorithms: tuple[str, ...] = ALGORITHMS,
     ) -> dict[str, Any]:
         """The claims. Raises Unauthenticated: malformed, unknown key, bad signature, expired, wrong audience."""
+        asked, now = (token, issuer, audience, algorithms), machine_now().timestamp()
+        until, claims = self._held.get(asked, (0.0, {}))
+        if now >= until or time.monotonic() - self._fetched > FRESH_SECONDS:
+            claims = await self._verify(token, issuer, audience, algorithms)
+            if len(self._held) >= REMEMBERED_TOKENS:
+                self._held.clear()
+            self._held[asked] = (min(now + REMEMBERED_SECONDS, float(claims["exp"])), claims)
+        return dict(claims)
+
+    async def _verify(
+        self, token: str, issuer: str | None, audience: str | None, algorithms: tuple[str, ...]
+    ) -> dict[str, Any]:
         try:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError:
@@ -106,6 +126,7 @@ class KeySet:
             return
         self._keys = {key.key_id: key for key in keys.keys if key.key_id}
         self._fetched = time.monotonic()
+        self._held.clear()
 
     async def _document(self) -> dict[str, Any]:
         if self._fetch_document is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import time
 from pathlib import Path
@@ -228,3 +229,40 @@ async def test_a_service_that_starts_before_its_issuer_asks_again_soon_but_not_e
 def test_a_token_must_say_who_and_in_which_role_that_tokens_may_give(claims: dict[str, Any]) -> None:
     with pytest.raises(Unauthenticated):
         caller_of(claims)
+
+
+async def test_a_token_that_held_is_not_checked_again_for_a_minute_and_never_past_its_expiry(
+    issuer: Issuer, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+    decode = jwt.decode
+
+    def counted(token: str, **arguments: Any) -> Any:
+        checked.append(token)
+        return decode(token, **arguments)
+
+    monkeypatch.setattr(tokens.jwt, "decode", counted)
+    now = time.time()
+    monkeypatch.setattr(tokens, "machine_now", lambda: dt.datetime.fromtimestamp(now, dt.UTC))
+    token, short = signer.token(exp=int(now) + 3600), signer.token(exp=int(now) + 5)
+    for _ in range(3):
+        assert (await issuer.verify(token))["sub"] == "asha"
+        await issuer.verify(short)
+    assert checked == [token, short]
+    with pytest.raises(Unauthenticated):
+        await issuer.keys.verify(token, issuer=ISSUER, audience="another")
+    now += 6
+    await issuer.verify(short)
+    assert checked[3:] == [short], "past its expiry it is checked, and the leeway decides"
+    now += tokens.REMEMBERED_SECONDS
+    await issuer.verify(token)
+    assert checked[4:] == [token]
+
+
+async def test_a_withdrawn_key_takes_the_tokens_that_held_with_it(issuer: Issuer, signer: Signer) -> None:
+    token = signer.token()
+    await issuer.verify(token)
+    issuer.publish(Signer("two"))
+    issuer.keys._fetched = issuer.keys._tried = float("-inf")
+    with pytest.raises(Unauthenticated, match="unknown key"):
+        await issuer.verify(token)
