@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
-from services.registration.domain.matching.births import births_agree
+from services.registration.domain.matching.births import Birth, Dates, births_agree
 from services.registration.domain.matching.names import Alike, Name, Word, is_ending, lists_alike
 from services.registration.domain.matching.person import Person
 from services.registration.domain.matching.sounds import sound
@@ -18,9 +18,10 @@ MISSING = -1
 
 NAME_LEVELS = ("the same", "sounds the same", "nearly the same", "shortened", "partly the same", "different")
 DATE_LEVELS = (
-    "the same", "day and month swapped", "one digit differs", "two of day, month and year agree", "year agrees",
-    "within two years", "within five years", "only the year agrees", "different",
+    "the same", "day and month swapped", "one digit differs", "two of day, month and year agree",
+    "only the year agrees", "different",
 )  # fmt: skip
+AGE_LEVELS = ("the same year", "within two years", "within five years", "different")
 EQUAL_LEVELS = ("the same", "one digit differs", "different")
 LOCALITY_LEVELS = (
     "village and postcode agree", "village agrees", "postcode agrees", "district agrees", "state agrees", "different",
@@ -51,16 +52,17 @@ class Field:
     counted: bool = True
 
 
-GIVEN, FAMILY, BIRTH, SEX, PHONE, GUARDIAN, LOCALITY, DWELLING = range(8)
+GIVEN, FAMILY, BIRTH, AGE, SEX, PHONE, GUARDIAN, LOCALITY, DWELLING = range(9)
 
 _NAME_RANDOM = (0.010, 0.004, 0.006, 0.010, 0.09, 0.88)
 FIELDS: tuple[Field, ...] = (
     Field("given_name", NAME_LEVELS, (0.76, 0.08, 0.06, 0.03, 0.03, 0.04), _NAME_RANDOM, _NAME_RANDOM),
     Field("family_name", NAME_LEVELS, (0.78, 0.07, 0.06, 0.02, 0.02, 0.05), _NAME_RANDOM,
           (0.60, 0.05, 0.03, 0.02, 0.05, 0.25), shared=True),
-    Field("birth_date", DATE_LEVELS, (0.72, 0.02, 0.06, 0.02, 0.07, 0.06, 0.03, 0.005, 0.015),
-          (0.00005, 0.00003, 0.001, 0.006, 0.012, 0.05, 0.08, 0.012, 0.84),
-          (0.015, 0.00003, 0.001, 0.006, 0.03, 0.07, 0.10, 0.012, 0.77), counted=False),
+    Field("birth_date", DATE_LEVELS, (0.86, 0.02, 0.06, 0.03, 0.01, 0.02),
+          (0.00005, 0.00003, 0.001, 0.006, 0.012, 0.98), (0.015, 0.00003, 0.001, 0.006, 0.012, 0.966), counted=False),
+    Field("age", AGE_LEVELS, (0.50, 0.33, 0.12, 0.05), (0.014, 0.055, 0.08, 0.851), (0.03, 0.11, 0.16, 0.70),
+          counted=False),
     Field("sex", ("the same", "different"), (0.98, 0.02), (0.5, 0.5), (0.5, 0.5), counted=False),
     Field("phone", EQUAL_LEVELS, (0.70, 0.04, 0.26), (0.0005, 0.0003, 0.9992), (0.60, 0.02, 0.38), shared=True),
     Field("guardian", NAME_LEVELS, (0.66, 0.09, 0.07, 0.05, 0.06, 0.07), _NAME_RANDOM,
@@ -98,7 +100,7 @@ def compare(one: Person, other: Person, kinds: Sequence[str] = ()) -> tuple[Side
     return (
         given,
         family,
-        _birth(one, other),
+        *_birth(one.birth, other.birth),
         _NONE if not one.sex or not other.sex else Side(int(one.sex != other.sex), one.sex),
         _phones(one.phones, other.phones),
         _words(one.guardian, other.guardian),
@@ -148,11 +150,21 @@ def _family(one: Name, other: Name) -> Side:
     return side
 
 
-def _birth(one: Person, other: Person) -> Side:
-    if one.birth is None or other.birth is None:
-        return _NONE
-    agree = births_agree(one.birth, other.birth)
-    return _NONE if agree is None else Side(int(agree))
+_AS_DATE = {
+    Dates.EXACT: 0, Dates.SWAPPED: 1, Dates.SLIP: 2, Dates.TWO_PARTS: 3, Dates.SAME_YEAR: 4, Dates.DIFFERENT: 5,
+}  # fmt: skip
+_AS_AGE = {Dates.YEAR: 0, Dates.WITHIN_TWO: 1, Dates.WITHIN_FIVE: 2, Dates.DIFFERENT: 3}
+
+
+def _birth(one: Birth | None, other: Birth | None) -> tuple[Side, Side]:
+    """As a date where both are precise, else as an age: the two are worth different things."""
+    agree = births_agree(one, other) if one and other else None
+    if one is None or other is None or agree is None:
+        return _NONE, _NONE
+    if agree == Dates.DIFFERENT:
+        exact = one.precise and other.precise
+        return (Side(_AS_DATE[agree]), _NONE) if exact else (_NONE, Side(_AS_AGE[agree]))
+    return (Side(_AS_DATE[agree]), _NONE) if agree in _AS_DATE else (_NONE, Side(_AS_AGE[agree]))
 
 
 def _phones(ones: frozenset[str], others: frozenset[str]) -> Side:

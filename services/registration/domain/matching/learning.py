@@ -13,9 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from services.registration.domain.matching.births import Dates
 from services.registration.domain.matching.blocking import Pair
-from services.registration.domain.matching.compare import BIRTH, FAMILY, GIVEN, SEX, Side
+from services.registration.domain.matching.compare import AGE, BIRTH, FAMILY, GIVEN, SEX, Side
 from services.registration.domain.matching.frequencies import Frequencies
 from services.registration.domain.matching.model import Model
 
@@ -23,7 +22,7 @@ PRIOR = 25.0
 PRIOR_RANDOM = 400.0
 TWINS = 0.015
 ROUNDS = 15
-MOST_DIFFERENT = {GIVEN: 0.08, FAMILY: 0.20, BIRTH: 0.08, SEX: 0.04}
+MOST_DIFFERENT = {GIVEN: 0.08, FAMILY: 0.20, BIRTH: 0.08, AGE: 0.08, SEX: 0.04}
 """Of one person's records, at most this share may differ wholly in what is their own: else they would be two."""
 NEAR_IN_AGE = 2.0
 """How much likelier two of one house were born within a few years of each other than strangers are."""
@@ -92,7 +91,7 @@ def _shares(model: Model, pattern: Pattern) -> tuple[float, float]:
     for place, level in enumerate(pattern.levels):
         if level >= 0:
             match += model.match_log[place][level]
-            if model.fields[place].shared or place in (BIRTH, GIVEN):
+            if model.fields[place].shared or place in (BIRTH, AGE, GIVEN):
                 household += model.household_log[place][level]
     return model.shares_of(match, household)
 
@@ -139,8 +138,8 @@ def _strangers(model: Model, drawn: Counter[Pattern], frequencies: Frequencies, 
         if place == BIRTH:
             # One birthday in 365: too rare to be seen in a sample.
             total = sum(counts)
-            counts[Dates.EXACT] = total * frequencies.same_year / 365
-            counts[Dates.SWAPPED] = total * frequencies.same_year / 900
+            counts[0] = total * frequencies.same_year / 365
+            counts[1] = total * frequencies.same_year / 900
         total = sum(counts)
         model.chances[place].random = [max(count / total, 1e-7) for count in counts]
         if not field.shared:
@@ -151,16 +150,13 @@ def _two_of_one_house(place: int, strangers: list[float]) -> list[float]:
     """What is a person's own differs as among strangers, save that twins share a birthday, and siblings no name."""
     if place == GIVEN:
         return [SAMENESS_IN_HOUSE * share if level <= 1 else share for level, share in enumerate(strangers)]
-    if place != BIRTH:
-        return list(strangers)
-    twins = [(1 - TWINS) * share for share in strangers]
-    for level in (Dates.YEAR, Dates.WITHIN_TWO, Dates.WITHIN_FIVE):
-        more = min((NEAR_IN_AGE - 1) * twins[level], 0.3 * twins[Dates.DIFFERENT])
-        twins[level] += more
-        twins[Dates.DIFFERENT] -= more
-    twins[Dates.EXACT] += 0.8 * TWINS
-    twins[Dates.YEAR] += 0.2 * TWINS
-    return twins
+    if place == BIRTH:
+        return [(1 - TWINS) * share + (TWINS if level == 0 else 0) for level, share in enumerate(strangers)]
+    if place == AGE:
+        *near, apart = strangers
+        more = min(NEAR_IN_AGE - 1, 0.3 * apart / max(sum(near), 1e-6))
+        return [share * (1 + more) for share in near] + [apart - more * sum(near)]
+    return list(strangers)
 
 
 def _kinds(model: Model, shares: Sequence[tuple[Pattern, int, float, float]]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from services.registration.domain.matching.compare import BIRTH, FIELDS, GIVEN, Field, Side, identifier_field
+from services.registration.domain.matching.compare import AGE, BIRTH, FIELDS, GIVEN, Field, Side, identifier_field
 from services.registration.domain.matching.frequencies import Frequencies
 
 Band = Literal["same", "ask", "new"]
@@ -78,7 +78,7 @@ class Model:
             parts.append(self.match_log[place][side.level] + bonus)
             if field.shared:
                 household += self.household_log[place][side.level] + bonus
-            elif place in (BIRTH, GIVEN):
+            elif place in (BIRTH, AGE, GIVEN):
                 household += self.household_log[place][side.level]
         return Weighed(math.fsum(parts), household, tuple(parts))
 
