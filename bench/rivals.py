@@ -17,6 +17,7 @@ import uvicorn
 from aiokafka import AIOKafkaProducer
 from fastapi import APIRouter
 
+from libs.common import interpreter
 from libs.common.mongo import ASCENDING, Database, IndexModel
 from libs.common.records import iso
 from libs.common.service import Service
@@ -153,4 +154,5 @@ def create_app(kind: str) -> Any:
 if __name__ == "__main__":
     app = create_app(sys.argv[1])
     told: Settings = app.state.service.settings
+    interpreter.prepare()
     uvicorn.run(app, host=told.host, port=told.port, log_config=None, access_log=False, loop="uvloop", http="httptools")

@@ -23,7 +23,7 @@ from typing import Any
 import uvicorn
 from pydantic import ValidationError
 
-from libs.common import logs
+from libs.common import interpreter, logs
 from libs.common.journal import NotFound
 from libs.common.mongo import STORE_AWAY
 from libs.common.reconciliation import reconcile, republish
@@ -85,6 +85,7 @@ def main(name: str, argv: Sequence[str] | None = None) -> int:
     service: Service = app.state.service
     logs.configure(name, service.settings.log_level)
     if arguments.command in (None, "serve"):
+        interpreter.prepare()
         uvicorn.run(
             app,
             host=service.settings.host,

@@ -136,7 +136,7 @@ class Relay:
     async def _round_of(self, kind: AggregateType[Any]) -> bool:
         found = (
             await self._database[kind.collection]
-            .find({"pending_since": {"$exists": True}})
+            .find({"pending_since": {"$exists": True}}, {"journal": 1, "published": 1})
             .hint(PENDING)
             .sort("pending_since", ASCENDING)
             .limit(BATCH)
