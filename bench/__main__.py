@@ -1,6 +1,6 @@
 """`make bench`: measure ourselves and our rivals in one run; a table, and JSON on the last line.
 
-    python -m bench [--only register,relay,replica,reactions,visible,growth]
+    python -m bench [--only register,relay,replica,reactions,visible,growth,lifecycles]
 
 Figures are medians of five, the arms taken in turn. Nothing here passes or fails: a figure that falls short is
 reported as it is.
@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import consuming, growing, register, relaying, visible
+from bench import complaining, consuming, growing, register, relaying, visible
 from bench.setting import Setting, machine, setting
 
 PARTS: dict[str, Callable[[Setting], dict[str, Any]]] = {
@@ -31,6 +31,7 @@ PARTS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "reactions": consuming.reactions,
     "visible": visible.measure,
     "growth": growing.measure,
+    "lifecycles": complaining.measure,
 }
 
 LIMITS: dict[str, tuple[str, float]] = {
@@ -48,6 +49,10 @@ LIMITS: dict[str, tuple[str, float]] = {
     "search_phone_p50_ms": ("at most", 5),
     "search_name_p50_ms": ("at most", 20),
     "rss_mb": ("at most", 150),
+    "lifecycles_per_s": ("at least", 37),
+    "lifecycles_growth": ("at least", 0.9),
+    "spike_failed": ("at most", 0),
+    "spike_recovery_s": ("at most", 10),
 }
 
 

@@ -16,7 +16,7 @@ from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
 from deploy.local.layout import Layout, write_text
 
-SECRETS = ("tracking_key", "seal_key", "slip_key")
+SECRETS = ("tracking_key", "seal_key", "slip_key", "open311_keys")
 
 
 def make_secrets(layout: Layout) -> None:

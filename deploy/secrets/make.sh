@@ -23,6 +23,9 @@ for service in registration referral grievance notifications; do
 done
 make tracking_key "$(random)"
 make slip_key "$(random)"
+make open311_keys "portal $(random)"
+# Only where attachments are kept in an S3-compatible store (S3_ENDPOINT).
+make s3_secret not-given-yet
 make grafana_password "$(random)"
 # Given by ABDM when a facility is onboarded; until then something that no gateway takes.
 make abdm_client_secret not-given-yet

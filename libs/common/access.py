@@ -44,21 +44,30 @@ class Rule:
 
     `roles` may call; empty means public. `at` names the state's fields one of which must be the caller's facility
     (dots lead into nested fields; a field may hold a list of facilities). `own` names the state's field that must be
-    the caller's subject, asked only of citizens. `reads_person` marks a route whose reading is logged for a year.
+    the caller's subject, asked only of citizens. `never` names the state's field that must not be the caller, said as
+    a subject or as `role@facility`: nobody acts on what is about themselves. `reads_person` marks a route whose
+    reading is logged for a year.
     """
 
     roles: frozenset[str] = frozenset()
     at: tuple[str, ...] = ()
     own: str | None = None
     reads_person: bool = False
+    never: str | None = None
 
     @property
     def public(self) -> bool:
         return not self.roles
 
 
-def allow(*roles: str, at: str | tuple[str, ...] = (), own: str | None = None, reads_person: bool = False) -> Rule:
-    return Rule(frozenset(roles), (at,) if isinstance(at, str) else tuple(at), own, reads_person)
+def allow(
+    *roles: str,
+    at: str | tuple[str, ...] = (),
+    own: str | None = None,
+    reads_person: bool = False,
+    never: str | None = None,
+) -> Rule:
+    return Rule(frozenset(roles), (at,) if isinstance(at, str) else tuple(at), own, reads_person, never)
 
 
 PUBLIC = Rule()
@@ -90,11 +99,15 @@ class Access:
             raise Forbidden("only the one who filed it may do this")
         if not rule.at or (caller.role == "citizen" and rule.own):
             return
+        refusal = Forbidden(f"your facility must be its {' or '.join(p.replace('_', ' ') for p in rule.at)}")
+        # In the same words as a stranger: who is complained about does not learn of it here.
+        if rule.never is not None and _field(state, rule.never) in (caller.subject, caller.actor):
+            raise refusal
         for path in rule.at:
             value = _field(state, path)
             if caller.facility and (value == caller.facility or (isinstance(value, list) and caller.facility in value)):
                 return
-        raise Forbidden(f"your facility must be its {' or '.join(p.replace('_', ' ') for p in rule.at)}")
+        raise refusal
 
     def filter(self) -> dict[str, Any]:
         """The same rule as a MongoDB filter over `state`, for lists and searches."""
@@ -106,7 +119,10 @@ class Access:
         if not caller.facility:
             return {"_id": {"$in": []}}
         paths = [{f"state.{path}": caller.facility} for path in rule.at]
-        return paths[0] if len(paths) == 1 else {"$or": paths}
+        found: dict[str, Any] = paths[0] if len(paths) == 1 else {"$or": paths}
+        if rule.never is not None:
+            found = found | {f"state.{rule.never}": {"$nin": [caller.subject, caller.actor]}}
+        return found
 
 
 SYSTEM = Access(Caller(subject="system", role="system"))

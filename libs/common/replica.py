@@ -65,6 +65,10 @@ class Replica:
     async def any(self) -> bool:
         return await self.collection.find_one({}, {"_id": 1}) is not None
 
+    async def every(self) -> list[dict[str, Any]]:
+        """Every card there is: for small sets only, like a directory's."""
+        return [found["card"] async for found in self.collection.find({}, {"card": 1}) if found.get("card")]
+
     async def apply(self, received: Sequence[Received]) -> tuple[list[str], int]:
         """Keeps the newest of each key in one bulk write. Returns the keys written and how many were stale."""
         newest: dict[str, Received] = {}

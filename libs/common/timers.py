@@ -22,7 +22,11 @@ from libs.common.settings import ServiceSettings
 log = logger("timers")
 
 AT_ONCE = 64
-"""Aggregates whose step runs at the same time."""
+"""Aggregates whose step runs at the same time, and the size of a look while there is no backlog."""
+
+LARGEST_LOOK = 1024
+"""Aggregates read in one look at most. A look doubles up to here while it comes back full: some servers read the whole
+backlog for every look, so that a backlog of ten thousand must not cost more than a dozen of them."""
 
 REMEMBERED = 10_000
 """Aggregates of which is known at which version their step was last taken."""
@@ -44,6 +48,8 @@ class Timers:
         self._steps: list[tuple[AggregateType[Any], Step]] = []
         self._failing: dict[str, tuple[int, dt.datetime]] = {}
         self._taken: dict[str, int] = {}
+        self._look: dict[tuple[str, str], int] = {}
+        self._renewing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -70,11 +76,7 @@ class Timers:
         while True:
             taken = 0
             try:
-                if (
-                    self._lease is None
-                    or (self._lease.held and not self._lease.wants_renewal)
-                    or await self._lease.acquire()
-                ):
+                if await self._ours():
                     taken = await self.sweep()
             except STORE_AWAY:
                 log.warning("store away")
@@ -87,6 +89,13 @@ class Timers:
                     await asyncio.wait_for(self._wake.wait(), self._settings.sweep_seconds)
             self._wake.clear()
 
+    async def _ours(self) -> bool:
+        """Whether this process has the lease, renewed in time: a sweep may take longer than it lasts."""
+        if self._lease is None or (self._lease.held and not self._lease.wants_renewal):
+            return True
+        async with self._renewing:
+            return (self._lease.held and not self._lease.wants_renewal) or await self._lease.acquire()
+
     async def sweep(self) -> int:
         """Takes the steps that are due now, oldest first; returns how many were taken."""
         taken = 0
@@ -94,23 +103,48 @@ class Timers:
             self._taken.clear()
         for kind, step in self._steps:
             for field, before in (("due", self._clock.due_before()), ("retry_at", machine_now())):
-                found = await self._due(kind, field, before)
-                results = await asyncio.gather(*(self._take(kind, step, document) for document in found))
-                taken += sum(results)
+                taken += await self._work(kind, step, await self._due(kind, field, before))
         return taken
 
     async def _due(self, kind: AggregateType[Any], field: str, before: dt.datetime) -> list[Document]:
         """By the partial index, said by name: some servers do not take one by themselves, and would read everything."""
+        place = (kind.collection, field)
+        look = self._look.get(place, AT_ONCE)
         found: list[Document] = (
             await self._database[kind.collection]
             .find({field: {"$lte": before}})
             .hint([(field, ASCENDING)])
             .sort(field, ASCENDING)
-            .limit(AT_ONCE + len(self._failing))
+            .limit(look + len(self._failing))
             .to_list(None)
         )
+        self._look[place] = min(look * 2, LARGEST_LOOK) if len(found) >= look else AT_ONCE
         now = machine_now()
-        return [document for document in found if self._failing.get(document["_id"], (0, now))[1] <= now][:AT_ONCE]
+        return [document for document in found if self._failing.get(document["_id"], (0, now))[1] <= now][:look]
+
+    async def _work(self, kind: AggregateType[Any], step: Step, found: list[Document]) -> int:
+        """So many at a time, begun in the order found. Stops where the lease is lost or the store goes away."""
+        waiting, stopped = iter(found), False
+
+        async def work() -> int:
+            nonlocal stopped
+            taken = 0
+            for document in waiting:
+                if stopped or not await self._ours():
+                    stopped = True
+                    break
+                try:
+                    taken += await self._take(kind, step, document)
+                except BaseException:
+                    stopped = True
+                    raise
+            return taken
+
+        results = await asyncio.gather(*(work() for _ in range(min(AT_ONCE, len(found)))), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return sum(result for result in results if isinstance(result, int))
 
     async def _take(self, kind: AggregateType[Any], step: Step, document: Document) -> bool:
         """A step that fails, or again changes nothing though it stays due, rests for a while, doubling up to a minute,

@@ -92,3 +92,17 @@ class GrievanceEscalated(GrievanceEvent, topic=GRIEVANCE):
     """Escalation step, from 1; one per breached due date."""
     due_at: Instant
     """The due date that was breached."""
+
+
+class GrievancePaged(GrievanceEvent, topic=GRIEVANCE):
+    """An emergency that nobody has taken yet: this rung of the on-call ladder is called now, whatever the hour."""
+
+    to: str
+    """A role at a facility (`nodal-officer@CODE`), never a person."""
+    at: FacilityCode
+    """The facility of `to`, for those who look up who is on duty there."""
+    rung: int
+    """From 1."""
+    due_at: Instant
+    """When redress is promised."""
+    about_referral: Id | None = None

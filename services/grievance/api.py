@@ -6,8 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
-from pydantic import StringConstraints
+from fastapi import APIRouter, Query
 
 from libs.common.journal import NotFound
 from libs.common.service import Service
@@ -47,16 +46,10 @@ from services.grievance.domain.declared import Declare
 from services.grievance.domain.policy import Jurisdiction
 from services.grievance.domain.state import Grievance, Status
 from services.grievance.filing import complaint_of, unlinked
+from services.grievance.parameters import Cursor, Limit, Secret, Ticket
 from services.grievance.store import GRIEVANCE
 from services.grievance.tracking import TrackingKey
 from services.grievance.usecases import Office
-
-Ticket = Annotated[str, StringConstraints(max_length=64)]
-Secret = Annotated[
-    str, Header(alias="X-Tracking-Secret", min_length=1, max_length=128, description="What the filing answered")
-]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
-Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 def router(service: Service, office: Office, categories: Mapping[str, Category], tracking: TrackingKey) -> APIRouter:
@@ -82,7 +75,7 @@ def _filing(routes: APIRouter, office: Office, categories: Mapping[str, Category
         """Files a complaint, acknowledges it at once, and gives the ticket and the secret that goes with it."""
         complaint = complaint_of(body, request.access, categories)
         cause, access = request.cause, request.access
-        if body.anonymous:
+        if body.anonymous or body.sealed:
             cause, access = unlinked(cause, access)
         outcome = await usecases.file(office, complaint, cause, access)
         return FiledAnswer.filed(outcome.id, outcome.state, tracking.secret(outcome.id))

@@ -46,18 +46,64 @@ class ContactBody(BaseModel):
     email: Email | None = None
 
 
-class FileBody(Body):
-    """A complaint. Anonymous ones need no token, name nobody, and their Idempotency-Key must be a random UUID."""
+StaffMember = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,79}$"), AfterValidator(_without_aadhaar)
+]
+"""A staff id, or a role at a facility (`nodal-officer@CODE`); not a name."""
+
+
+class ComplaintBody(Body):
+    """What every complaint says, through whatever door."""
 
     category: Coded = Field(description="One of GET /categories")
     text: Text
     about_facility: FacilityCode
     also_about: tuple[FacilityCode, ...] = Field((), max_length=5, description="Others that it is about as well")
+    about_person: StaffMember | None = Field(
+        None, description="The person complained about: a staff id or role@facility. They never see it or act on it"
+    )
     about_referral: ReferralId | None = None
     anonymous: StrictBool = False
+    sealed: StrictBool = Field(
+        False, description="No officer learns who filed it; the phone or e-mail in `contact` still gets the status"
+    )
     language: Language = "en"
     patient: Id | None = Field(None, description="The patient the token says the caller is")
     contact: ContactBody | None = None
+
+
+class FileBody(ComplaintBody):
+    """A complaint. Anonymous and sealed ones: their Idempotency-Key must be a random UUID; only anonymous ones need no
+    token."""
+
+
+class IntakeBody(ComplaintBody):
+    """A complaint that came on paper or by voice, entered for whoever made it. Who holds the ticket's secret acts."""
+
+    door: Literal["paper", "post", "phone", "walk-in", "complaint-box"]
+    received_at: Instant = Field(description="When it reached the first office; its promises count from then")
+    patient: Id | None = Field(None, description="The patient who complains, if they are one")
+
+
+class ScreenBody(Body):
+    reason: Coded = Field(description="One of GET /screening-reasons")
+
+
+class ConsultBody(Body):
+    office: FacilityCode
+    question: Text
+    by: Instant = Field(description="Until then the answer to the complainant waits for it; at most 30 days")
+
+
+class ContributeBody(Body):
+    answer: Text
+
+
+class VerifyBody(Body):
+    """Of a case that opened by itself: whether it is put right."""
+
+    fixed: StrictBool
+    note: Text
 
 
 class AssignBody(Body):
@@ -87,6 +133,28 @@ class Nothing(Body):
 class ResolveBody(Body):
     outcome: Coded = Field(description="fixed, explained, compensated, action-taken or not-fixed")
     action_taken: Text
+
+
+class ClusterBody(Body):
+    about_facility: FacilityCode
+    category: Coded
+    month: Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")] = Field(
+        description="The Indian month in which they were filed"
+    )
+    owner: str = Field(max_length=80, description="`nodal-officer@` and an office above the facility")
+    root_cause: Text
+    fix_by: Instant
+
+
+class ReviseBody(Body):
+    owner: str = Field(max_length=80)
+    root_cause: Text
+    fix_by: Instant
+
+
+class FixBody(Body):
+    outcome: Coded = Field(description="As of a resolution")
+    what_was_done: Text
 
 
 class AttemptBody(Body):

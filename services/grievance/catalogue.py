@@ -13,9 +13,13 @@ from libs.common.lined import BadFile, read
 from services.grievance.domain.calendar import MonthDay, Season, Shift, Shifts, Week, WorkingCalendar
 from services.grievance.domain.category import Catalogue, Category
 from services.grievance.domain.policy import Jurisdiction
+from services.grievance.domain.proactive import Rule, Rules
+from services.grievance.domain.screening import Screening, ScreeningReason
 
 HERE = Path(__file__).parent
 CATEGORIES = HERE / "categories.yaml"
+PROACTIVE = HERE / "proactive.yaml"
+SCREENING = HERE / "screening.yaml"
 JURISDICTIONS = HERE / "jurisdictions"
 CALENDARS = HERE / "calendars"
 HOLIDAYS = "holidays.yaml"
@@ -79,6 +83,19 @@ class HolidayFile(_File):
 def read_categories(path: Path = CATEGORIES) -> Mapping[str, Category]:
     """Raises BadFile, and OSError if there is no such file."""
     return read(path, Catalogue).categories
+
+
+def read_proactive(path: Path = PROACTIVE, known: Iterable[str] = ()) -> Mapping[str, Rule]:
+    """Raises BadFile: a bad file, or a category nobody knows."""
+    rules = read(path, Rules).events
+    if unknown := {rule.category for rule in rules.values()} - set(known):
+        raise BadFile(f"{path}:1: no such category: {', '.join(sorted(unknown))}")
+    return rules
+
+
+def read_screening(path: Path = SCREENING) -> Mapping[str, ScreeningReason]:
+    """Raises BadFile."""
+    return read(path, Screening).reasons
 
 
 def read_jurisdictions(folder: Path = JURISDICTIONS, known: Iterable[str] = ()) -> tuple[Jurisdiction, ...]:

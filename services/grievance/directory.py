@@ -21,6 +21,8 @@ class Cards(Protocol):
 
     async def any(self) -> bool: ...
 
+    async def every(self) -> list[dict[str, object]]: ...
+
 
 class Directory:
     """Looks facilities up in the replica."""
@@ -28,6 +30,7 @@ class Directory:
     def __init__(self, cards: Cards) -> None:
         self._cards = cards
         self._held: dict[str, tuple[float, FacilityCard]] = {}
+        self._every: tuple[float, list[FacilityCard]] = (0.0, [])
 
     async def facility(self, code: str) -> FacilityCard | None:
         """The card, at most `FRESH_SECONDS` old; None while it is not known."""
@@ -40,6 +43,15 @@ class Directory:
         found = FacilityCard.model_validate(card)
         self._held[code] = time.monotonic(), found
         return found
+
+    async def every(self) -> list[FacilityCard]:
+        """All facilities, by code; the list is used again for as long as a card is."""
+        looked_up, held = self._every
+        if not held or time.monotonic() - looked_up >= FRESH_SECONDS:
+            cards = [FacilityCard.model_validate(card) for card in await self._cards.every()]
+            held = sorted(cards, key=lambda card: card.code)
+            self._every = time.monotonic(), held
+        return held
 
     async def above(self, code: str) -> list[str]:
         """The facilities to which this one refers, directly and through others, nearest first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from libs.common.journal import Journal
 from services.grievance.catalogue import Calendars
 from services.grievance.domain.calendar import WorkingCalendar
@@ -23,8 +25,8 @@ class WorkingTime:
     async def at(self, state_lgd: int, district_lgd: int) -> WorkingCalendar:
         base = self._calendars.base(state_lgd, district_lgd)
         days = dict(base.days)
-        for code in (str(state_lgd), f"{state_lgd}-{district_lgd}"):
-            document = await self._journal.load(DECLARED, code)
+        codes = (str(state_lgd), f"{state_lgd}-{district_lgd}")
+        for document in await asyncio.gather(*(self._journal.load(DECLARED, code) for code in codes)):
             if document is not None:
                 days |= DeclaredDays.model_validate(document["state"]).days
         return base.model_copy(update={"days": days})

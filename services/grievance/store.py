@@ -41,6 +41,8 @@ GRIEVANCE = AggregateType(
         ("state.offices", "state.status", "state.due_at"),
         ("state.filed_by", "state.due_at"),
         ("state.state_lgd", "state.status"),
+        ("state.about_facility", "state.filed_at"),
+        ("state.reporter.id",),
     ),
 )
 
@@ -67,6 +69,35 @@ async def holder_of(database: Database, ticket: str) -> str | None:
     """The id of the grievance with this ticket; one index look-up of the id alone, whether it exists or not."""
     found = await database[GRIEVANCE.collection].find_one({"claims": f"ticket:{ticket}"}, {"_id": 1})
     return found["_id"] if found else None
+
+
+async def filed_between(
+    database: Database, about_facility: str, first: dt.datetime, following: dt.datetime
+) -> AsyncIterator[Document]:
+    """Cases about a facility by when they were entered, without their journals; who may see which is not asked."""
+    span = {"$gte": _written(first), "$lt": _written(following)}
+    wanted = {"state.about_facility": about_facility, "state.filed_at": span}
+    async for document in database[GRIEVANCE.collection].find(wanted, {"state": 1}):
+        yield document
+
+
+async def filed_by_between(
+    database: Database, filed_by: str, first: dt.datetime, last: dt.datetime
+) -> AsyncIterator[Document]:
+    """Cases that one caller filed, without their journals."""
+    async for document in database[GRIEVANCE.collection].find({"state.filed_by": filed_by}, {"state": 1}):
+        if _written(first) <= document["state"]["filed_at"] <= _written(last):
+            yield document
+
+
+def _written(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def complained_about_by(database: Database, contact: str) -> str | None:
+    """The facility about which this contact complained."""
+    found = await database[GRIEVANCE.collection].find_one({"state.reporter.id": contact}, {"state.about_facility": 1})
+    return found["state"]["about_facility"] if found else None
 
 
 async def worklist(

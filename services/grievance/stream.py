@@ -1,12 +1,41 @@
-"""Events in: only the directory's. Nothing that others publish changes a grievance."""
+"""Events in: the directory's cards, and what opens a case before anybody complains."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+
+from libs.common.records import Received
 from libs.common.service import Service
-from libs.contracts.referral import FACILITY
+from libs.contracts.notifications import MESSAGE
+from libs.contracts.referral import FACILITY, REFERRAL
+from libs.contracts.registration import VISIT
+from services.grievance import usecases
 from services.grievance.directory import Directory
+from services.grievance.domain import proactive
+from services.grievance.usecases import Office
 
 
 def directory(service: Service) -> Directory:
     """The facilities, kept as a replica of the referral service's cards."""
     return Directory(service.replica(FACILITY, "facilities"))
+
+
+def reactions(service: Service, office: Office, rules: Mapping[str, proactive.Rule]) -> None:
+    react = reaction(office, rules)
+    for topic in (REFERRAL, VISIT, MESSAGE):
+        service.react(topic, react)
+
+
+def reaction(office: Office, rules: Mapping[str, proactive.Rule]) -> Callable[[Received], Awaitable[None]]:
+    """Remembers who was where, and opens a case where a rule says so."""
+
+    async def react(received: Received) -> None:
+        await office.sightings.saw(received)
+        rule = rules.get(received.type)
+        if rule is None:
+            return
+        data = received.event.model_dump(mode="json")
+        if found := proactive.found(rule, received.key, data, received.occurred_at):
+            await usecases.open_by_itself(office, found, received.id, received.occurred_at)
+
+    return react

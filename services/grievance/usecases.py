@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.common.access import SYSTEM, Access
@@ -18,18 +18,20 @@ from libs.contracts.event import Event
 from libs.contracts.grievance import Reporter
 from services.grievance import store
 from services.grievance.directory import Directory
-from services.grievance.domain import contact, declared, grievance, moments, ticket
-from services.grievance.domain.calendar import IST, WorkingCalendar
+from services.grievance.domain import contact, declared, grievance, moments, proactive, ticket
+from services.grievance.domain.calendar import IST, Interval, NoWorkingTime, WorkingCalendar
 from services.grievance.domain.category import Category
 from services.grievance.domain.commands import (
     Appeal,
     AppealSettled,
     Command,
+    Consult,
     File,
     NoteAppealOpened,
     Rederive,
     Resolve,
     Resume,
+    Screen,
     TellParent,
     Tick,
     Transfer,
@@ -37,19 +39,27 @@ from services.grievance.domain.commands import (
 from services.grievance.domain.declared import Declare, DeclaredDays, NoteDerived
 from services.grievance.domain.policy import CasePolicy, Jurisdiction, Promises, chosen, policy
 from services.grievance.domain.route import next_office
-from services.grievance.domain.state import Grievance
+from services.grievance.domain.state import Grievance, accused
 from services.grievance.hours import WorkingTime
+from services.grievance.sightings import Sightings
 from services.grievance.store import CONTACT, DECLARED, GRIEVANCE
 
 TICKET_ATTEMPTS = 5
 """How often another ticket is tried when one is taken; 31⁸ tickets make one collision rare."""
 
 
-TIMED = (Resolve, Resume, Appeal, AppealSettled, Tick, Rederive)
+TIMED = (Resolve, Screen, Resume, Appeal, AppealSettled, Tick, Rederive)
 """Moves that derive a date, and so need the working time of the case's place."""
 
-ANY_TIME = WorkingCalendar(code="any", week=((),) * 7)
-"""For moves that derive none."""
+
+class _AnyTime(WorkingCalendar):
+    """For moves that derive no working time: asked for some, it says at once that it has none."""
+
+    def hours(self, day: dt.date) -> list[Interval]:
+        raise NoWorkingTime(self.code)
+
+
+ANY_TIME = _AnyTime(code="any", week=((),) * 7)
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,10 @@ class Office:
     cells: Cells
     jurisdictions: Sequence[Jurisdiction]
     working_time: WorkingTime
+    categories: Mapping[str, Category]
+    sightings: Sightings
+    not_opened: Callable[[str], None] = lambda why: None
+    """Told why an event that could have opened a case did not: a code for the metric."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +104,10 @@ class ContactDetails:
 
 @dataclass(frozen=True)
 class Complaint:
-    """What somebody says went wrong. `filed_by` is None, and `contact` and `patient` absent, when it is anonymous."""
+    """What somebody says went wrong. `filed_by` is None, and `contact` and `patient` absent, when it is anonymous.
+
+    `received_at` is when it came in on paper or by voice, `because` and `source` which event opened it by itself.
+    """
 
     category: Category
     text: str
@@ -101,6 +118,12 @@ class Complaint:
     patient: str | None = None
     contact: ContactDetails | None = None
     also_about: tuple[str, ...] = ()
+    about_person: str | None = None
+    sealed: bool = False
+    door: str = "online"
+    received_at: dt.datetime | None = None
+    because: str | None = None
+    source: str | None = None
 
     @property
     def anonymous(self) -> bool:
@@ -108,7 +131,10 @@ class Complaint:
 
 
 async def file(office: Office, complaint: Complaint, cause: Cause, access: Access) -> Outcome[Grievance]:
-    """Files and acknowledges at once. Raises Refused naming the facility that the directory does not know."""
+    """Files and acknowledges at once. Raises Refused naming the facility that the directory does not know.
+
+    An emergency of a patient who was referred is linked to that referral.
+    """
     id = cause.new_id("grievance")
     about = await office.directory.facility(complaint.about_facility)
     if about is None:
@@ -116,20 +142,31 @@ async def file(office: Office, complaint: Complaint, cause: Cause, access: Acces
     for code in complaint.also_about:
         if await office.directory.facility(code) is None:
             raise Refused("facility-unknown", "is not a facility of the directory", field="also_about")
-    accused = (about.code, *complaint.also_about)
+    accused_ = accused(about.code, complaint.also_about, complaint.about_person)
     category, today = complaint.category, office.clock.now().astimezone(IST).date()
     jurisdiction, version = chosen(office.jurisdictions, today, about.state_lgd, category.code)
-    if complaint.anonymous and not version.anonymous:
+    if complaint.anonymous and not version.anonymous and complaint.because is None:
         raise Refused("anonymous-not-taken", f"{jurisdiction.name} takes none", field="anonymous")
     state_cell = office.cells.of(about.state_lgd)
+    if state_cell in accused_:
+        state_cell = office.cells.national
+    about_referral = complaint.about_referral
+    if about_referral is None and complaint.patient is not None and category.emergency:
+        about_referral = await office.sightings.referral_of(complaint.patient, accused_)
     command = File(
         ticket="",
         category=category.code,
         text=complaint.text,
         about_facility=about.code,
         also_about=complaint.also_about,
-        about_referral=complaint.about_referral,
-        handled_by=next_office(accused, (), await office.directory.above(about.code), state_cell),
+        about_person=complaint.about_person,
+        about_referral=about_referral,
+        sealed=complaint.sealed,
+        door=complaint.door,
+        received_at=complaint.received_at,
+        because=complaint.because,
+        source=complaint.source,
+        handled_by=next_office(accused_, (), await office.directory.above(about.code), state_cell),
         state_cell=state_cell,
         state_lgd=about.state_lgd,
         district_lgd=about.district_lgd,
@@ -141,9 +178,42 @@ async def file(office: Office, complaint: Complaint, cause: Cause, access: Acces
     return await _create(office, id, command, cause, access)
 
 
+async def open_by_itself(
+    office: Office, found: proactive.Found, source: str, occurred_at: dt.datetime
+) -> Outcome[Grievance] | None:
+    """A case that nobody complained of yet, once for what `found.same` says. None, and counted, where it cannot be."""
+    if occurred_at < office.clock.now() - proactive.OLDEST:
+        office.not_opened("too-old")
+        return None
+    kind, _, person = found.recipient.partition(":")
+    about = found.about
+    if about is None and kind == "patient":
+        about = await office.sightings.place_of(person)
+    elif about is None and kind == "contact":
+        about = await store.complained_about_by(office.database, person)
+    if about is None or await office.directory.facility(about) is None:
+        office.not_opened("no-place")
+        return None
+    rule = found.rule
+    complaint = Complaint(
+        category=office.categories[rule.category],
+        text=rule.text,
+        about_facility=about,
+        about_referral=found.referral,
+        language="en",
+        filed_by=None,
+        also_about=tuple(code for code in found.also_about if code != about),
+        door="event",
+        because=rule.because,
+        source=source,
+    )
+    cause = Cause(derive("proactive", *found.same), "grievance", occurred_at)
+    return await file(office, complaint, cause, SYSTEM)
+
+
 async def _create(office: Office, id: str, command: File, cause: Cause, access: Access) -> Outcome[Grievance]:
     """Under the first ticket that is free."""
-    calendar = ANY_TIME
+    calendar: WorkingCalendar = ANY_TIME
     if command.policy.works:
         calendar = await office.working_time.at(command.state_lgd, command.district_lgd)
     for attempt in range(TICKET_ATTEMPTS):
@@ -189,16 +259,23 @@ async def _reporter(office: Office, id: str, complaint: Complaint, cause: Cause)
 async def move(
     office: Office, id: str, command: Command, cause: Cause, access: Access, known: Grievance | None = None
 ) -> Outcome[Grievance]:
-    """Any move on one case; `known` spares a look at where it is. Raises NotFound, Refused, Forbidden."""
-    calendar = ANY_TIME
-    if isinstance(command, TIMED):
-        if known is None:
-            document = await office.journal.load(GRIEVANCE, id)
-            if document is None:
-                raise NotFound
-            known = Grievance.model_validate(document["state"])
-        if known.policy.works:
-            calendar = await office.working_time.at(known.state_lgd, known.district_lgd)
+    """Any move on one case; `known` spares a look at where it is. Raises NotFound, Refused, Forbidden.
+
+    Most moves derive no working time; what does is decided again with the working time of the case's place.
+    """
+    calendar: WorkingCalendar = ANY_TIME
+    if known is not None and known.policy.works and isinstance(command, TIMED):
+        calendar = await office.working_time.at(known.state_lgd, known.district_lgd)
+    try:
+        return await office.journal.append(GRIEVANCE, id, _decide(office, command, calendar), cause, access)
+    except NoWorkingTime:
+        if calendar is not ANY_TIME:
+            raise
+    document = await office.journal.load(GRIEVANCE, id)
+    if document is None:
+        raise NotFound
+    place = Grievance.model_validate(document["state"])
+    calendar = await office.working_time.at(place.state_lgd, place.district_lgd)
     return await office.journal.append(GRIEVANCE, id, _decide(office, command, calendar), cause, access)
 
 
@@ -206,6 +283,13 @@ async def transfer(office: Office, id: str, command: Transfer, cause: Cause, acc
     """Raises Refused naming `to` for an office that nobody knows."""
     if command.to not in office.cells and await office.directory.facility(command.to) is None:
         raise Refused("facility-unknown", "is not a facility of the directory", field="to")
+    return await move(office, id, command, cause, access)
+
+
+async def consult(office: Office, id: str, command: Consult, cause: Cause, access: Access) -> Outcome[Grievance]:
+    """Raises Refused naming `office` for one that nobody knows."""
+    if command.office not in office.cells and await office.directory.facility(command.office) is None:
+        raise Refused("facility-unknown", "is not a facility of the directory", field="office")
     return await move(office, id, command, cause, access)
 
 
@@ -229,8 +313,10 @@ async def _open_appeal(office: Office, parent_id: str, parent: Grievance, child:
         text=parent.appeal_reason,
         about_facility=parent.about_facility,
         also_about=parent.also_about,
+        about_person=parent.about_person,
         about_referral=parent.about_referral,
-        handled_by=next_office(parent.accused, parent.offices, above, parent.state_cell),
+        sealed=parent.sealed,
+        handled_by=next_office(parent.accused, parent.levels, above, parent.state_cell),
         state_cell=parent.state_cell,
         state_lgd=parent.state_lgd,
         district_lgd=parent.district_lgd,
@@ -280,7 +366,8 @@ async def tick(office: Office, id: str, state: Grievance) -> None:
     if clock is None:
         return
     step, now = moments.step(state, clock), office.clock.now()
-    up = next_office(state.accused, state.offices, await office.directory.above(state.handled_by), state.state_cell)
+    been = state.offices if clock.name == moments.ON_CALL else state.levels
+    up = next_office(state.accused, been, await office.directory.above(state.handled_by), state.state_cell)
     cause = timer_cause(clock.name, step, state.reopened, aggregate=id, service="grievance", now=now)
     await move(office, id, Tick(clock.name, step, up), cause, SYSTEM, known=state)
 

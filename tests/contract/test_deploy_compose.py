@@ -102,7 +102,11 @@ def test_what_the_day_brings_is_only_in_its_profile() -> None:
 def test_a_service_holds_its_own_secrets_and_nobody_elses(service: str) -> None:
     held = {s if isinstance(s, str) else s["source"] for s in PARTS[service]["secrets"]}
     own = {f"kafka_{service}", f"mongodb_uri_{service}", f"seal_key_{service}"}
-    extra = {"registration": {"abdm_client_secret"}, "grievance": {"tracking_key"}, "referral": {"slip_key"}}
+    extra = {
+        "registration": {"abdm_client_secret"},
+        "referral": {"slip_key"},
+        "grievance": {"tracking_key", "open311_keys", "s3_secret"},
+    }
     assert held == own | extra.get(service, set())
     assert PARTS[service]["environment"]["KAFKA_USERNAME"] == service
 

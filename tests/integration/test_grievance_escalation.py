@@ -24,6 +24,7 @@ from services.grievance.domain.commands import Assign, Command, Reopen, Resolve
 from services.grievance.domain.state import Grievance
 from services.grievance.hours import WorkingTime
 from services.grievance.main import create_app
+from services.grievance.sightings import Sightings
 from services.grievance.store import GRIEVANCE
 from services.grievance.usecases import Cells, Complaint, Office
 
@@ -55,6 +56,8 @@ class Process:
             cells=CELLS,
             jurisdictions=JURISDICTIONS,
             working_time=WorkingTime(read_calendars(), service.journal),
+            categories=CATEGORIES,
+            sightings=Sightings(self.database),
         )
         self.timers = Timers(settings, self.database, self.clock, service.metrics, leased=False)
         self.looked_at: list[str] = []

@@ -30,7 +30,9 @@ ELSEWHERE = "HP-KNR-RH-PEO"
 async def served(stack: TestStack) -> AsyncIterator[Served]:
     prefix = f"test_{secrets.token_hex(4)}_"
     seed_directory(stack.mongodb_uri, prefix)
-    async with serving(stack.settings("grievance", DATABASE_PREFIX=prefix), "grievance") as served:
+    # Without timers: what a service does by itself is no refusal's mark.
+    settings = stack.settings("grievance", DATABASE_PREFIX=prefix, TIMERS="false")
+    async with serving(settings, "grievance") as served:
         yield served
     store.drop(stack.mongodb_uri, prefix)
 
@@ -52,13 +54,14 @@ async def test_a_route_belongs_to_its_facility(
         return {"Authorization": desk.token(role, facility)}
 
     id = await example["prepare"](desk.client, bearer)
-    before = await desk.document(id)
+    collection = served.service.database[example.get("collection", "grievances")]
+    before = await collection.find_one({"_id": id})
     there = await example["call"](desk.client, bearer(example["role"], facility), id)
     if "refused" in example:
         assert example["refused"](there), there.text
     else:
         assert there.status_code == 403, there.text
-    after = await desk.document(id)
+    after = await collection.find_one({"_id": id})
     assert (after["version"], after["state"]) == (before["version"], before["state"])
     here = await example["call"](desk.client, bearer(example["role"], example["facility"]), id)
-    assert here.status_code == 200, here.text
+    assert here.status_code == example.get("accepted", 200), here.text

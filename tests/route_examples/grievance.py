@@ -71,6 +71,81 @@ def _moves(move: str, body: dict[str, Any]) -> Call:
     return call
 
 
+ABOVE = "LA-LEH-DH-SNM"
+"""Above the office: asked for its part, too."""
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + b"0" * 64
+CONSULT: dict[str, Any] = {"office": ABOVE, "question": "Was it in stock?", "by": AHEAD}
+
+
+def _asked() -> Prepare:
+    return _after(("consult", CONSULT, NOW))
+
+
+async def _attach(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+    sent = _sent(headers) | {"Content-Type": "image/png"}
+    return await client.post(f"/grievances/{id}/attachments", content=PICTURE, headers=sent)
+
+
+def _attached() -> Prepare:
+    async def prepare(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+        id = await _after()(client, headers_for)
+        (await _attach(client, headers_for("officer", OFFICE), id)).raise_for_status()
+        return id
+
+    return prepare
+
+
+async def _fetch(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+    """Which one there is, only those know who may see it; elsewhere any id will do."""
+    shown = await client.get(f"/grievances/{id}", headers=dict(headers))
+    attachment = shown.json()["attachments"][0]["id"] if shown.status_code == 200 else "0"
+    return await client.get(f"/grievances/{id}/attachments/{attachment}", headers=dict(headers))
+
+
+CLUSTERS = iter(range(1, 10_000))
+
+
+def _cluster(owner: str = f"nodal-officer@{OFFICE}") -> dict[str, Any]:
+    """A matter of its own at each call."""
+    number = next(CLUSTERS)
+    month = f"{2030 + number // 12}-{number % 12 + 1:02}"
+    return {
+        "about_facility": ABOUT,
+        "category": "long-wait",
+        "month": month,
+        "owner": owner,
+        "root_cause": "One counter for four hundred people",
+        "fix_by": AHEAD,
+    }
+
+
+async def _open_cluster(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+    return await client.post("/clusters", json=_cluster(), headers=_sent(headers))
+
+
+def _on_cluster(move: str, body: dict[str, Any]) -> Call:
+    async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+        return await client.post(f"/clusters/{id}/{move}", json=body, headers=_sent(headers))
+
+    return call
+
+
+async def _a_cluster(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    opened = await _open_cluster(client, headers_for("nodal-officer", OFFICE), "")
+    opened.raise_for_status()
+    return str(opened.json()["id"])
+
+
+def _of_clusters(route: str, prepare: Prepare, call: Call, **extra: Any) -> dict[str, Any]:
+    start = {"route": route, "role": "nodal-officer", "facility": OFFICE, "collection": "clusters"}
+    return start | {"prepare": prepare, "call": call} | extra
+
+
+def _nothing(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.json() == []
+
+
 def _empty(answer: httpx.Response) -> bool:
     return answer.status_code == 200 and answer.json()["items"] == []
 
@@ -97,6 +172,31 @@ EXAMPLES: list[dict[str, Any]] = [
     _move("pause", "nodal-officer", PAUSE),
     _move("resume", "nodal-officer", {}, ("pause", PAUSE, NOW)),
     _move("resolve", "nodal-officer", RESOLVE),
+    _move("screen", "nodal-officer", {"reason": "rti"}),
+    _move("consult", "nodal-officer", CONSULT),
+    _read("/grievances/{id}/consultation", "officer", facility=ABOVE, prepare=_asked()),
+    _move("contribute", "officer", {"answer": "It was not"}) | {"facility": ABOVE, "prepare": _asked()},
+    _move("verify", "officer", {"fixed": True, "note": "looked"}, RESOLVED) | {"accepted": 409},
+    _read("/grievances/{id}/attachments/{attachment}", "officer", prepare=_attached(), call=_fetch),
+    _move("attachments", "officer", {}) | {"call": _attach, "accepted": 201},
+    _of_clusters("POST /clusters", _a_cluster, _open_cluster, accepted=201),
+    _of_clusters(
+        "POST /clusters/{id}/revise",
+        _a_cluster,
+        _on_cluster("revise", {"owner": f"nodal-officer@{OFFICE}", "root_cause": "No second counter", "fix_by": AHEAD}),
+    ),
+    _of_clusters(
+        "POST /clusters/{id}/fix",
+        _a_cluster,
+        _on_cluster("fix", {"outcome": "fixed", "what_was_done": "A second counter stands"}),
+    ),
+    _of_clusters("GET /clusters", _a_cluster, _reads("/clusters"), refused=_empty),
+    _of_clusters(
+        "GET /clusters/similar",
+        _a_cluster,
+        _reads(f"/clusters/similar?about_facility={ABOUT}&month=2030-01"),
+        refused=_nothing,
+    ),
     _move("attempt", "nodal-officer", ATTEMPT, RESOLVED),
     _move(
         "close-unreachable",

@@ -78,7 +78,7 @@ TELLS_REPORTER = frozenset(
 )
 
 TELLS_DESK_OF_DESTINATION = frozenset({"ReferralRequested"})
-TELLS_OFFICERS = frozenset({"GrievanceFiled", "GrievanceEscalated"})
+TELLS_OFFICERS = frozenset({"GrievanceFiled", "GrievanceEscalated", "GrievancePaged"})
 
 CHANNELS = frozenset({"sms", "email", "in-app"})
 UNFINISHED_MESSAGE = ("waiting", "queued", "sending")

@@ -9,6 +9,7 @@ from typing import ClassVar
 from libs.contracts.event import Code, FacilityCode, Id
 from libs.contracts.grievance import Reporter
 from services.grievance.domain.policy import CasePolicy
+from services.grievance.domain.state import Attachment
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class File:
     filed_by: str | None
     language: str
     also_about: tuple[FacilityCode, ...] = ()
+    about_person: str | None = None
+    sealed: bool = False
+    door: Code = "online"
+    received_at: dt.datetime | None = None
+    because: Code | None = None
+    source: Id | None = None
     parent: Id | None = None
 
 
@@ -72,6 +79,53 @@ class Resolve:
     MOVE: ClassVar[str] = "resolve"
     outcome: str
     action_taken: str
+
+
+@dataclass(frozen=True)
+class Screen:
+    """`passed_to` follows from the reason (screening.yaml)."""
+
+    MOVE: ClassVar[str] = "screen"
+    reason: Code
+    passed_to: Code
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Consult:
+    """Asks another body for its part; `by` is until when the answer to the complainant waits for it."""
+
+    MOVE: ClassVar[str] = "consult"
+    office: FacilityCode
+    question: str
+    by: dt.datetime
+
+
+@dataclass(frozen=True)
+class Contribute:
+    office: FacilityCode
+    answer: str
+
+
+@dataclass(frozen=True)
+class Attach:
+    """The bytes stand already."""
+
+    attachment: Attachment
+
+
+@dataclass(frozen=True)
+class JoinCluster:
+    cluster: Id
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Of a case that nobody complained of: a second officer says whether it is put right."""
+
+    MOVE: ClassVar[str] = "verify"
+    fixed: bool
+    note: str
 
 
 @dataclass(frozen=True)
@@ -150,6 +204,12 @@ Command = (
     | Pause
     | Resume
     | Resolve
+    | Screen
+    | Consult
+    | Contribute
+    | Attach
+    | JoinCluster
+    | Verify
     | Attempt
     | CloseUnreachable
     | Confirm

@@ -6,10 +6,19 @@ from libs.contracts import grievance as contract
 from libs.contracts.event import Code, Event, FacilityCode, Id, Instant, personal
 from services.grievance.domain.clocks import Clock
 from services.grievance.domain.policy import CasePolicy
+from services.grievance.domain.state import Attachment
 
 
 class Filed(contract.GrievanceFiled):
+    """`source` is the id of the event that opened it, where nobody complained yet."""
+
     also_about: tuple[FacilityCode, ...] = ()
+    about_person: str | None = personal()
+    sealed: bool = False
+    door: Code = "online"
+    because: Code | None = None
+    source: Id | None = None
+    received_at: Instant | None = None
     text: str = personal("")
     filed_by: str | None = personal()
     filed_at: Instant
@@ -48,6 +57,13 @@ class Escalated(contract.GrievanceEscalated):
     """`clocks` is the next level's, if there is one."""
 
     escalated_at: Instant
+    clocks: tuple[Clock, ...] = ()
+
+
+class Paged(contract.GrievancePaged):
+    """`clocks` is the next rung's, if there is one."""
+
+    paged_at: Instant
     clocks: tuple[Clock, ...] = ()
 
 
@@ -146,6 +162,48 @@ class Rederived(Private):
     was_due_at: Instant | None
 
 
+class Consulted(Private):
+    """Another body is asked for its part; the lead answers for all."""
+
+    office: FacilityCode
+    question: str = personal("")
+    by: Instant
+
+
+class Contributed(Private):
+    office: FacilityCode
+    answer: str = personal("")
+    answered_at: Instant
+
+
+class Screened(Private):
+    """It belongs to another procedure: explained to the complainant, and passed on there. Journaled with the
+    resolution, so that the complainant may contradict."""
+
+    reason: Code
+    passed_to: Code
+
+
+class Attached(Private):
+    attachment: Attachment
+
+
+class Clustered(Private):
+    """Found to be a case of this root cause."""
+
+    cluster: Id
+
+
+class Verified(Private):
+    """A second officer looked: a case that nobody had complained of is closed."""
+
+    ticket: str
+    category: Code
+    about_facility: FacilityCode
+    handled_by: FacilityCode
+    verified_at: Instant
+
+
 EVENTS = (
     Filed,
     Acknowledged,
@@ -154,7 +212,14 @@ EVENTS = (
     Confirmed,
     Reopened,
     Escalated,
+    Paged,
     Transferred,
+    Consulted,
+    Contributed,
+    Screened,
+    Attached,
+    Clustered,
+    Verified,
     InterimReplied,
     Paused,
     Resumed,

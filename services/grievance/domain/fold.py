@@ -9,23 +9,30 @@ from services.grievance.domain.events import (
     Appealed,
     AppealOpened,
     Assigned,
+    Attached,
     ClockMissed,
     ClosedUnreachable,
+    Clustered,
     Confirmed,
+    Consulted,
     ContactAttempted,
+    Contributed,
     Escalated,
     Filed,
     InterimReplied,
+    Paged,
     ParentTold,
     Paused,
     Rederived,
     Reopened,
     Resolved,
     Resumed,
+    Screened,
     Transferred,
+    Verified,
 )
-from services.grievance.domain.moments import OPEN_CLOCKS
-from services.grievance.domain.state import Attempt, Grievance, Pause
+from services.grievance.domain.moments import ON_CALL, OPEN_CLOCKS
+from services.grievance.domain.state import Attempt, Grievance, Pause, Question
 
 
 def evolve(state: Grievance | None, event: Event) -> Grievance:
@@ -47,7 +54,7 @@ def _changes(state: Grievance, event: Event) -> dict[str, object]:
                 "status": "assigned",
                 "assigned_to": event.to,
                 "assigned_at": event.assigned_at,
-                "clocks": state.clocks_without("first-action"),
+                "clocks": state.clocks_without("first-action", ON_CALL),
             }
         case Transferred():
             return {
@@ -55,12 +62,14 @@ def _changes(state: Grievance, event: Event) -> dict[str, object]:
                 "assigned_to": None,
                 "handled_by": event.handled_by,
                 "offices": state.offices_with(event.handled_by),
+                "called": tuple(office for office in state.called if office != event.handled_by),
                 "transfers": state.transfers + 1,
             }
         case InterimReplied():
-            return {"expected_by": event.expected_by, "clocks": state.clocks_without("first-action")}
+            return {"expected_by": event.expected_by, "clocks": state.clocks_without("first-action", ON_CALL)}
         case Paused():
-            return {"paused": Pause(reason=event.reason, since=event.paused_at, until=event.until)}
+            pause = Pause(reason=event.reason, since=event.paused_at, until=event.until)
+            return {"paused": pause, "clocks": state.clocks_without(ON_CALL)}
         case Resumed():
             assert state.paused is not None
             return {
@@ -79,6 +88,36 @@ def _changes(state: Grievance, event: Event) -> dict[str, object]:
                 "action_taken": event.action_taken,
                 "clocks": (*kept, *event.clocks),
                 "attempts": (),
+            }
+        case Screened():
+            return {"screened": event.reason, "passed_to": event.passed_to}
+        case Consulted():
+            question = Question(office=event.office, question=event.question, by=event.by)
+            return {
+                "questions": (*state.questions, question),
+                "consulted": tuple(dict.fromkeys((*state.consulted, event.office))),
+            }
+        case Contributed():
+            answered = {"answer": event.answer, "answered_at": event.answered_at}
+            return {
+                "questions": tuple(
+                    each.model_copy(update=answered) if each.office == event.office and not each.answered_at else each
+                    for each in state.questions
+                )
+            }
+        case Attached():
+            return {"attachments": (*state.attachments, event.attachment)}
+        case Clustered():
+            return {"cluster": event.cluster}
+        case Verified():
+            return {"status": "closed", "closed_at": event.verified_at, "verified": True}
+        case Paged():
+            office = event.to.partition("@")[2]
+            return {
+                "paged": (*state.paged, event.to),
+                "offices": state.offices_with(office),
+                "called": state.called if office in state.offices else (*state.called, office),
+                "clocks": (*state.clocks_without(ON_CALL), *event.clocks),
             }
         case ContactAttempted():
             attempt = Attempt(at=event.attempted_at, reached=event.reached)
@@ -106,6 +145,8 @@ def _changes(state: Grievance, event: Event) -> dict[str, object]:
                 "closed_at": None,
                 "outcome": None,
                 "action_taken": "",
+                "screened": None,
+                "passed_to": None,
                 "attempts": (),
                 "clocks": tuple(clock for clock in state.clocks if clock.name in OPEN_CLOCKS),
             }
@@ -134,6 +175,7 @@ def _changes(state: Grievance, event: Event) -> dict[str, object]:
             return {
                 "handled_by": event.handled_by,
                 "offices": state.offices_with(event.handled_by),
+                "called": tuple(office for office in state.called if office != event.handled_by),
                 "step": event.step,
                 "clocks": (*state.clocks_without("redress"), *event.clocks),
             }

@@ -7,10 +7,12 @@
 | filed, assigned              | transfer          | filed, at another office  | officer of one of its offices    |
 | filed, assigned              | interim           | the same                  | nodal officer of one of its offices |
 | filed, assigned              | pause, resume     | the same                  | nodal officer of one of its offices |
-| filed, assigned              | resolve           | resolved                  | nodal officer of one of its offices |
+| filed, assigned              | consult           | the same; one more owes a part | nodal officer of one of them |
+| filed, assigned              | resolve, screen   | resolved                  | nodal officer of one of its offices |
 | resolved                     | attempt           | the same                  | nodal officer of one of its offices |
 | resolved                     | close-unreachable | closed-unreachable        | nodal officer, after enough attempts |
 | resolved                     | confirm           | closed                    | only the one who filed it        |
+| resolved                     | verify            | closed, or as reopened    | an officer, where nobody filed it |
 | resolved, closed-unreachable | reopen            | filed or assigned         | only the one who filed it        |
 | resolved, closed-unreachable | appeal            | resolved, and a child case above | only the one who filed it |
 | any                          | the clock         | one step per missed date  |                                  |
@@ -34,21 +36,27 @@ from services.grievance.domain.commands import (
     Appeal,
     AppealSettled,
     Assign,
+    Attach,
     Attempt,
     CloseUnreachable,
     Command,
     Confirm,
+    Consult,
+    Contribute,
     File,
     Interim,
+    JoinCluster,
     NoteAppealOpened,
     Pause,
     Rederive,
     Reopen,
     Resolve,
     Resume,
+    Screen,
     TellParent,
     Tick,
     Transfer,
+    Verify,
 )
 from services.grievance.domain.events import (
     Acknowledged,
@@ -56,26 +64,36 @@ from services.grievance.domain.events import (
     Appealed,
     AppealOpened,
     Assigned,
+    Attached,
     ClockMissed,
     ClosedUnreachable,
+    Clustered,
     Confirmed,
+    Consulted,
     ContactAttempted,
+    Contributed,
     Escalated,
     Filed,
     InterimReplied,
+    Paged,
     ParentTold,
     Paused,
     Rederived,
     Reopened,
     Resolved,
     Resumed,
+    Screened,
     Transferred,
+    Verified,
 )
 from services.grievance.domain.moves import (
     CHANNELS,
+    LONGEST_CONSULTATION,
     LONGEST_INTERIM,
     LONGEST_PAUSE,
+    MOST_ATTACHMENTS,
     OUTCOMES,
+    PASSED_ON,
     PAUSES,
     TRANSFERS,
     allowed,
@@ -84,7 +102,7 @@ from services.grievance.domain.moves import (
     require_nodal_officer,
     require_one_of,
 )
-from services.grievance.domain.state import Grievance
+from services.grievance.domain.state import Grievance, accused
 
 
 def decide(state: Grievance | None, command: Command, now: dt.datetime, calendar: WorkingCalendar) -> list[Event]:
@@ -97,6 +115,12 @@ def decide(state: Grievance | None, command: Command, now: dt.datetime, calendar
     if state is None:
         return []
     match command:
+        case Contribute():
+            return _contribute(state, command, now)
+        case Attach():
+            return _attach(state, command)
+        case JoinCluster():
+            return [Clustered(cluster=command.cluster)] if state.cluster != command.cluster else []
         case Tick():
             return _tick(state, command, now, calendar)
         case Rederive():
@@ -123,7 +147,18 @@ def decide(state: Grievance | None, command: Command, now: dt.datetime, calendar
         case Resume():
             return [_resumed(state, now, calendar)]
         case Resolve():
+            require_one_of(command.outcome, OUTCOMES, "outcome")
             return _resolve(state, command, now, calendar)
+        case Screen():
+            screened = Screened(reason=command.reason, passed_to=command.passed_to)
+            return [screened, *_resolve(state, Resolve(PASSED_ON, command.explanation), now, calendar)]
+        case Consult():
+            return _consult(state, command, now)
+        case Verify():
+            if not command.fixed:
+                reopened = Reopened(cycle=state.reopened + 1, reason=command.note, reopened_at=now, **_public(state))
+                return [reopened]
+            return [Verified(verified_at=now, **_named(state))]
         case Attempt():
             require_one_of(command.channel, CHANNELS, "channel")
             return [
@@ -145,10 +180,12 @@ def decide(state: Grievance | None, command: Command, now: dt.datetime, calendar
 def _file(state: Grievance | None, command: File, now: dt.datetime, calendar: WorkingCalendar) -> list[Event]:
     if state is not None:
         return []
-    accused = (command.about_facility, *command.also_about)
-    never_the_accused(accused, command.handled_by)
+    never_the_accused(accused(command.about_facility, command.also_about, command.about_person), command.handled_by)
     promises = command.policy.promises
-    clocks = moments.started(now, calendar, **{"first-action": promises.first_action, "redress": promises.redress})
+    received = command.received_at or now
+    clocks = moments.started(received, calendar, **{"first-action": promises.first_action, "redress": promises.redress})
+    if promises.on_call:
+        clocks = (*clocks, *moments.started(now, calendar, **{moments.ON_CALL: promises.on_call[0]}))
     facts: dict[str, Any] = {
         "ticket": command.ticket,
         "category": command.category,
@@ -161,6 +198,12 @@ def _file(state: Grievance | None, command: File, now: dt.datetime, calendar: Wo
         Filed(
             about_referral=command.about_referral,
             also_about=command.also_about,
+            about_person=command.about_person,
+            sealed=command.sealed,
+            door=command.door,
+            because=command.because,
+            source=command.source,
+            received_at=command.received_at,
             text=command.text,
             filed_by=command.filed_by,
             filed_at=now,
@@ -198,8 +241,40 @@ def _resumed(state: Grievance, now: dt.datetime, calendar: WorkingCalendar) -> R
     return Resumed(resumed_at=now, clocks=moments.derived(state.clocks, calendar, pauses))
 
 
+def _consult(state: Grievance, command: Consult, now: dt.datetime) -> list[Event]:
+    if command.office in state.accused:
+        raise Refused("accused-in-route", "nobody answers a complaint about themselves", field="office")
+    if command.office == state.handled_by:
+        raise Refused("leads-already", "must be another body than the one that leads", field="office")
+    if command.office in state.owing:
+        raise Refused("asked-already", "was asked, and has not answered yet", field="office")
+    if not now < command.by <= now + LONGEST_CONSULTATION:
+        raise Refused("date-out-of-range", f"must lie ahead, within {LONGEST_CONSULTATION.days} days", field="by")
+    return [Consulted(office=command.office, question=command.question, by=command.by)]
+
+
+def _contribute(state: Grievance, command: Contribute, now: dt.datetime) -> list[Event]:
+    if command.office not in state.owing:
+        raise Refused("not-asked", "nothing is asked of your office here")
+    return [Contributed(office=command.office, answer=command.answer, answered_at=now)]
+
+
+def _attach(state: Grievance, command: Attach) -> list[Event]:
+    if not state.open and state.status != "resolved":
+        raise Refused("move-not-allowed", f"nothing is added while it is {state.status}")
+    if len(state.attachments) >= MOST_ATTACHMENTS:
+        raise Refused("too-many-attachments", f"a case has {MOST_ATTACHMENTS} at most", field="content")
+    return [Attached(attachment=command.attachment)]
+
+
 def _resolve(state: Grievance, command: Resolve, now: dt.datetime, calendar: WorkingCalendar) -> list[Event]:
-    require_one_of(command.outcome, OUTCOMES, "outcome")
+    waits = [each.office for each in state.questions if each.answered_at is None and now < each.by]
+    if waits:
+        raise Refused(
+            "answers-awaited",
+            f"{', '.join(waits)} still owe their part of the one answer",
+            allowed=tuple(move for move in allowed(state, "nodal-officer") if move not in ("resolve", "screen")),
+        )
     if not command.action_taken.strip():
         raise Refused("no-action-taken", "must say what was done", field="action_taken")
     promises = state.policy.promises
@@ -256,6 +331,8 @@ def _tick(state: Grievance, command: Tick, now: dt.datetime, calendar: WorkingCa
         return []
     if clock.name == "pause":
         return [_resumed(state, now, calendar)]
+    if clock.name == moments.ON_CALL:
+        return [_paged(state, command, now, calendar)]
     if clock.name != "redress":
         return [ClockMissed(clock=clock.name, due_at=clock.due_at, missed_at=now)]
     never_the_accused(state.accused, command.handled_by)
@@ -267,16 +344,39 @@ def _tick(state: Grievance, command: Tick, now: dt.datetime, calendar: WorkingCa
     return [Escalated(step=command.step, due_at=clock.due_at, clocks=following, escalated_at=now, **facts)]
 
 
+def _paged(state: Grievance, command: Tick, now: dt.datetime, calendar: WorkingCalendar) -> Paged:
+    """The first rung is the office that has the case; each further one is a level above it, which may then act too."""
+    never_the_accused(state.accused, command.handled_by)
+    office = state.handled_by if command.step == 1 else command.handled_by
+    rungs = state.policy.promises.on_call
+    following = rungs[command.step] if command.step < len(rungs) else None
+    return Paged(
+        to=f"nodal-officer@{office}",
+        at=office,
+        rung=command.step,
+        due_at=state.due_at or now,
+        about_referral=state.about_referral,
+        paged_at=now,
+        clocks=moments.started(now, calendar, **{moments.ON_CALL: following}),
+        **_public(state),
+    )
+
+
 def _rederive(state: Grievance, calendar: WorkingCalendar) -> list[Event]:
     """A changed calendar moves what is counted in working time; the journal keeps what was promised before."""
     clocks = moments.derived(state.clocks, calendar, state.pauses)
     due_at = state.due_at
     promised = state.policy.promises.redress
     if promised.works:
-        due_at = due(promised, state.filed_at, calendar)
+        due_at = due(promised, state.received, calendar)
     if clocks == state.clocks and due_at == state.due_at:
         return []
     return [Rederived(clocks=clocks, due_at=due_at, was=state.clocks, was_due_at=state.due_at)]
+
+
+def _named(state: Grievance) -> dict[str, Any]:
+    """The part of the public facts that is said again in private ones."""
+    return {name: getattr(state, name) for name in ("ticket", "category", "about_facility", "handled_by")}
 
 
 def _public(state: Grievance) -> dict[str, Any]:

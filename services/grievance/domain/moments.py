@@ -12,6 +12,9 @@ from services.grievance.domain.state import Grievance
 OPEN_CLOCKS = ("first-action", "redress")
 """Run while it is to be put right, and stand in a pause."""
 
+ON_CALL = "on-call"
+"""Runs while nobody has taken an emergency."""
+
 RESOLVED_CLOCKS = ("tell", "confirm")
 """Run while the complainant's word is waited for."""
 
@@ -48,7 +51,7 @@ def running(state: Grievance) -> list[Clock]:
     if state.paused is not None:
         span = Span(amount=1, unit="minutes")
         return [Clock(name="pause", started_at=state.paused.since, span=span, due_at=state.paused.until)]
-    return [clock for clock in state.clocks if clock.name in OPEN_CLOCKS]
+    return [clock for clock in state.clocks if clock.name in OPEN_CLOCKS or clock.name == ON_CALL]
 
 
 def next_due(state: Grievance) -> Clock | None:
@@ -62,4 +65,6 @@ def step(state: Grievance, clock: Clock) -> int:
         return state.step + 1
     if clock.name == "pause":
         return len(state.pauses) + 1
+    if clock.name == ON_CALL:
+        return len(state.paged) + 1
     return len(state.missed) + 1

@@ -10,6 +10,9 @@ from services.grievance.domain.state import Grievance, Status
 OUTCOMES = ("fixed", "explained", "compensated", "action-taken", "not-fixed")
 """`not-fixed` is counted apart: a case is never shown as put right when it was not."""
 
+PASSED_ON = "passed-on"
+"""The outcome of a case that belongs to another procedure: counted apart, and open to contradiction."""
+
 PAUSES = ("awaiting-complainant", "awaiting-document", "sub-judice", "road-closed", "weather")
 LONGEST_PAUSE = dt.timedelta(days=30)
 
@@ -19,6 +22,8 @@ TRANSFERS = ("wrong-office", "several-offices", "sub-judice", "rti", "service-ma
 CHANNELS = ("phone", "visit", "letter", "sms", "through-asha", "through-panchayat")
 
 LONGEST_INTERIM = dt.timedelta(days=366)
+LONGEST_CONSULTATION = dt.timedelta(days=30)
+MOST_ATTACHMENTS = 10
 
 MOVES: dict[str, tuple[tuple[Status, ...], str]] = {
     "assign": (("filed", "assigned"), "officer"),
@@ -27,11 +32,14 @@ MOVES: dict[str, tuple[tuple[Status, ...], str]] = {
     "pause": (("filed", "assigned"), "nodal-officer"),
     "resume": (("filed", "assigned"), "nodal-officer"),
     "resolve": (("filed", "assigned"), "nodal-officer"),
+    "screen": (("filed", "assigned"), "nodal-officer"),
+    "consult": (("filed", "assigned"), "nodal-officer"),
     "attempt": (("resolved",), "nodal-officer"),
     "close-unreachable": (("resolved",), "nodal-officer"),
     "confirm": (("resolved",), "reporter"),
     "reopen": (("resolved", "closed-unreachable"), "reporter"),
     "appeal": (("resolved", "closed-unreachable"), "reporter"),
+    "verify": (("resolved",), "officer"),
 }
 """Each move: where it is legal, and who makes it."""
 
@@ -52,6 +60,8 @@ def _in_the_way(state: Grievance, move: str) -> str | None:
     """What else stands against a move that its status would allow."""
     if state.appeals_open and move in CLOSING:
         return "its appeal is still open"
+    if move == "verify" and (state.because is None or state.reporter.kind != "anonymous"):
+        return "the one who filed it says whether it is put right"
     if move == "pause" and state.paused is not None:
         return "it is paused"
     if move == "resume" and state.paused is None:
@@ -86,6 +96,8 @@ def require_one_of(given: str, codes: tuple[str, ...], field: str) -> None:
 
 
 def require_nodal_officer(state: Grievance, to: str) -> None:
+    if to == state.about_person:
+        raise Refused("accused-in-route", "nobody answers a complaint about themselves", field="to")
     role, _, facility = to.partition("@")
     if role != "nodal-officer" or facility not in state.offices:
         places = ", ".join(f"nodal-officer@{office}" for office in state.offices)

@@ -20,13 +20,22 @@ class _Written(BaseModel):
 
 
 class Promises(_Written):
-    """The spans of a lane. `ladder[n]` is how long the level has to which step n+1 brought the case."""
+    """The spans of a lane. `ladder[n]` is how long the level has to which step n+1 brought the case. `on_call` says how
+    long each rung of the on-call ladder waits for somebody to take the case before the next one is called; it runs by
+    day and night."""
 
     first_action: Span | None = None
     redress: Span
     ladder: Ladder = ()
     tell: Span | None = None
     confirm: Span | None = None
+    on_call: Ladder = ()
+
+    @model_validator(mode="after")
+    def _on_call_by_day_and_night(self) -> Self:
+        if any(span.works or span.unit == "days" for span in self.on_call):
+            raise ValueError("on_call is counted in minutes or hours: it ignores office hours")
+        return self
 
     @property
     def spans(self) -> list[Span]:

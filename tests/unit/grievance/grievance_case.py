@@ -18,28 +18,34 @@ from services.grievance.domain.commands import (
     Appeal,
     AppealSettled,
     Assign,
+    Attach,
     Attempt,
     CloseUnreachable,
     Command,
     Confirm,
+    Consult,
+    Contribute,
     File,
     Interim,
+    JoinCluster,
     NoteAppealOpened,
     Pause,
     Rederive,
     Reopen,
     Resolve,
     Resume,
+    Screen,
     TellParent,
     Tick,
     Transfer,
+    Verify,
 )
 from services.grievance.domain.fold import evolve
 from services.grievance.domain.grievance import decide
 from services.grievance.domain.moves import CHANNELS, OUTCOMES, PAUSES, TRANSFERS
 from services.grievance.domain.policy import Appeal as AppealRule
 from services.grievance.domain.policy import CasePolicy, Promises, Unreachable
-from services.grievance.domain.state import Grievance
+from services.grievance.domain.state import Attachment, Grievance
 
 START = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
 """A Friday, half past nine in the morning."""
@@ -91,7 +97,13 @@ FILE = File(
 )
 TO_FIRST = Assign(f"nodal-officer@{FIRST}")
 FIXED = Resolve("fixed", "spoke to them")
-BY_TICK = ("redress", "first-action", "tell", "confirm", "pause")
+
+
+def picture(id: str) -> Attachment:
+    return Attachment(id=id, content_type="image/png", size=9, sha256="0" * 64, added_at=START, by="reporter")
+
+
+BY_TICK = ("redress", "on-call", "first-action", "tell", "confirm", "pause")
 
 codes = st.sampled_from([*PAUSES, *TRANSFERS, *CHANNELS, *OUTCOMES, "wonderful"])
 ahead = st.integers(-60, 60 * 24 * 40).map(lambda minutes: START + dt.timedelta(minutes=minutes))
@@ -112,6 +124,12 @@ MOVES = st.one_of(
     st.sampled_from(["a1", "a2"]).map(NoteAppealOpened),
     st.builds(AppealSettled, st.sampled_from(["a1", "a2"]), st.just("fixed")),
     st.just(TellParent()),
+    st.sampled_from(["rti", "sub-judice"]).map(lambda reason: Screen(reason, "court", "a court is deciding this")),
+    st.builds(Consult, st.sampled_from([SECOND, FIRST, ABOUT, CELL]), st.just("was it in stock?"), ahead),
+    st.builds(Contribute, st.sampled_from([SECOND, CELL]), st.just("it was not")),
+    st.builds(Verify, st.booleans(), st.just("looked")),
+    st.builds(Attach, st.sampled_from(["b1", "b2"]).map(picture)),
+    st.just(JoinCluster("c1")),
     st.just(Rederive()),
     st.builds(Tick, st.sampled_from(BY_TICK), st.integers(1, 4), st.sampled_from([SECOND, CELL])),
     st.just("tick"),

@@ -38,6 +38,9 @@ class Cards:
     async def any(self) -> bool:
         return bool(self._refers_to)
 
+    async def every(self) -> list[dict[str, object]]:
+        return [card for code in self._refers_to if (card := await self.get(code)) is not None]
+
 
 def test_the_one_above_answers() -> None:
     assert next_office(("XX-A",), (), ["XX-B", "XX-C"], CELL) == "XX-B"

@@ -73,7 +73,7 @@ def test_the_table() -> None:
     by_reporter = {
         f"grievance.Grievance{n}.v1" for n in ("Acknowledged", "Resolved", "Confirmed", "Reopened", "Escalated")
     }
-    by_officers = {"grievance.GrievanceFiled.v1", "grievance.GrievanceEscalated.v1"}
+    by_officers = {f"grievance.Grievance{n}.v1" for n in ("Filed", "Escalated", "Paged")}
     for type_, tells in ROUTING.events.items():
         audiences = {tell.audience for tell in tells}
         assert ("patient" in audiences) == (type_ in by_patient), type_

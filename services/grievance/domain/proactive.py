@@ -1,0 +1,86 @@
+"""Events that open a case before anybody complains: the rules, and what one of them says of one event."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from libs.contracts.event import Code, FacilityCode, Id
+
+PLACE_OF_RECIPIENT = "place-of-recipient"
+KEY = "key"
+MONTH = "month"
+OLDEST = dt.timedelta(days=30)
+"""What happened longer ago is not put right by a case opened now."""
+
+Value = str | int | bool
+
+
+class Rule(BaseModel):
+    """One row of proactive.yaml; what its fields mean stands there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    because: Code
+    category: Code
+    about: str
+    also_about: tuple[str, ...] = ()
+    referral: str | None = None
+    when: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
+    unless: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
+    starts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    once_per: tuple[str, ...] = (KEY,)
+    text: str = Field(min_length=1, max_length=500)
+
+    def takes(self, data: Mapping[str, Any]) -> bool:
+        return (
+            all(data.get(name) in values for name, values in self.when.items())
+            and not any(data.get(name) in values for name, values in self.unless.items())
+            and all(str(data.get(name, "")).startswith(starts) for name, starts in self.starts.items())
+        )
+
+
+class Rules(BaseModel):
+    """The rules by event type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    events: dict[str, Rule]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a rule says of one event. `about` is None where the facility is that of `recipient`'s last visit."""
+
+    rule: Rule
+    same: tuple[str, ...]
+    about: FacilityCode | None
+    also_about: tuple[FacilityCode, ...]
+    referral: Id | None
+    recipient: str
+
+
+def found(rule: Rule, key: str, data: Mapping[str, Any], occurred_at: dt.datetime) -> Found | None:
+    """None where the rule does not take this event. `same` makes two events one case."""
+    if not rule.takes(data):
+        return None
+
+    def said(name: str) -> Any:
+        if name == MONTH:
+            return f"{occurred_at:%Y-%m}"
+        return key if name == KEY else data.get(name)
+
+    about = None if rule.about == PLACE_OF_RECIPIENT else said(rule.about)
+    also = [said(name) for name in rule.also_about]
+    return Found(
+        rule=rule,
+        same=(rule.because, *(str(said(name)) for name in rule.once_per)),
+        about=about,
+        also_about=tuple(code for code in dict.fromkeys(also) if code and code != about),
+        referral=said(rule.referral) if rule.referral else None,
+        recipient=str(data.get("recipient", "")),
+    )

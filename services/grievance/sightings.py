@@ -1,0 +1,83 @@
+"""What was last seen of referrals and people, to link a complaint to them: ids, codes and facilities, nothing more."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from libs.common.mongo import Database, Document, DuplicateKey, IndexModel
+from libs.common.records import Received
+from libs.contracts.referral import (
+    PatientDeceased,
+    PatientNoShow,
+    ReferralCancelled,
+    ReferralClosed,
+    ReferralDeclined,
+    ReferralEvent,
+    ReferralVoided,
+    TravelRefused,
+)
+from libs.contracts.registration import TokenIssued
+
+COLLECTION = "sightings"
+OVER = (
+    ReferralDeclined,
+    ReferralCancelled,
+    ReferralClosed,
+    ReferralVoided,
+    PatientNoShow,
+    PatientDeceased,
+    TravelRefused,
+)
+
+
+class Sightings:
+    """One document per referral (its newest event) and per patient (the facility where they were last)."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = database[COLLECTION]
+
+    async def ensure_indexes(self) -> None:
+        await self._collection.create_indexes([IndexModel([("patient", 1)])])
+
+    async def saw(self, received: Received) -> None:
+        """Remembers what an event says of where somebody is; of two that come in any order the newer one stays."""
+        event = received.event
+        if isinstance(event, ReferralEvent):
+            referral: Document = {
+                "patient": event.patient,
+                "facilities": [event.origin, event.destination],
+                "open": not isinstance(event, OVER),
+                "at": received.recorded_at,
+            }
+            await self._newest(f"referral:{received.key}", referral, "sequence", received.sequence)
+            await self._at(event.patient, event.origin, received.recorded_at)
+        elif isinstance(event, TokenIssued):
+            await self._at(event.patient, event.facility, received.recorded_at)
+
+    async def _at(self, patient: str, facility: str, at: dt.datetime) -> None:
+        await self._newest(f"patient:{patient}", {"facility": facility}, "at", at)
+
+    async def _newest(self, id: str, facts: Document, order: str, value: object) -> None:
+        try:
+            await self._collection.update_one(
+                {"_id": id, order: {"$lt": value}}, {"$set": facts | {order: value}}, upsert=True
+            )
+        except DuplicateKey:
+            # A newer one stands there.
+            return
+
+    async def referral_of(self, patient: str, facilities: Sequence[str]) -> str | None:
+        """The newest open referral of this patient from or to one of these facilities."""
+        found = [
+            document
+            async for document in self._collection.find({"patient": patient})
+            if document.get("open") and set(document.get("facilities", ())) & set(facilities)
+        ]
+        newest = max(found, key=lambda document: document["at"], default=None)
+        return str(newest["_id"]).removeprefix("referral:") if newest else None
+
+    async def place_of(self, patient: str) -> str | None:
+        """The facility where this patient was last."""
+        found = await self._collection.find_one({"_id": f"patient:{patient}"})
+        return str(found["facility"]) if found else None

@@ -1,0 +1,229 @@
+"""Who is complained about, who complains, and who else answers: nobody judges themselves, and one body leads."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+import pytest
+from grievance_case import ABOUT, ALSO, CELL, FILE, FIRST, FIXED, OFFICE, POLICY, SECOND, START, after, names, run, span
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.access import Access, Caller, Forbidden
+from libs.common.refusal import Refused
+from libs.contracts.grievance import Reporter
+from services.grievance.access import ACCESS
+from services.grievance.answers import GrievanceAnswer
+from services.grievance.domain.commands import (
+    Assign,
+    Command,
+    Confirm,
+    Consult,
+    Contribute,
+    Reopen,
+    Screen,
+    Tick,
+    Transfer,
+    Verify,
+)
+from services.grievance.domain.events import Paged, Screened
+from services.grievance.domain.fold import evolve
+from services.grievance.domain.grievance import decide
+from services.grievance.domain.route import next_office, office_of
+from services.grievance.domain.state import Grievance, accused
+
+SOON = START + dt.timedelta(days=2)
+
+
+def filed(**otherwise: Any) -> Grievance:
+    return run([], first=dataclasses.replace(FILE, **otherwise))[0]
+
+
+def refused(state: Grievance | None, command: Command, now: dt.datetime = START) -> str:
+    with pytest.raises(Refused) as refusal:
+        decide(state, command, now, OFFICE)
+    return refusal.value.code
+
+
+# The person complained about
+
+
+@pytest.mark.parametrize("caller", [Caller("staff-17", "officer", FIRST), Caller("x", "nodal-officer", FIRST)])
+def test_the_person_complained_about_neither_sees_it_nor_acts(caller: Caller) -> None:
+    who = caller.subject if caller.subject == "staff-17" else caller.actor
+    state = filed().model_copy(update={"about_person": who}).model_dump(mode="json")
+    for route, rule in ACCESS.items():
+        if rule.at and "grievances" in route and caller.role in rule.roles:
+            with pytest.raises(Forbidden):
+                Access(caller, rule, route).check(state)
+            assert Access(caller, rule, route).filter()["state.about_person"] == {
+                "$nin": [caller.subject, caller.actor]
+            }
+    rule = ACCESS["GET /grievances/{id}"]
+    Access(Caller("staff-18", "officer", FIRST), rule).check(state)
+
+
+def test_the_office_of_an_accused_officer_is_passed_over() -> None:
+    person = f"nodal-officer@{FIRST}"
+    assert office_of(person) == FIRST
+    assert office_of("staff-17") is None
+    assert office_of(f"doctor@{FIRST}") is None
+    route = accused(ABOUT, (ALSO,), person)
+    assert next_office(route, (), [FIRST, SECOND], CELL) == SECOND
+    assert refused(None, dataclasses.replace(FILE, about_person=person)) == "accused-in-route"
+    state = filed(about_person=person, handled_by=SECOND)
+    assert refused(state, Transfer(FIRST, "wrong-office", "x")) == "accused-in-route"
+    assert refused(state, Consult(FIRST, "why?", SOON)) == "accused-in-route"
+    assert refused(filed(about_person=person, handled_by=SECOND), Assign(person)) == "accused-in-route"
+
+
+@given(st.lists(st.sampled_from([FIRST, SECOND, CELL, ABOUT]), unique=True), st.sampled_from([FIRST, SECOND, ABOUT]))
+def test_no_route_leads_to_an_accused(above: list[str], person_at: str) -> None:
+    route = accused(ABOUT, (), f"officer@{person_at}")
+    assert next_office(route, (), above, CELL) not in route
+
+
+# Sealed
+
+
+def test_a_sealed_case_shows_an_officer_nobody() -> None:
+    state = filed(sealed=True, filed_by=None, reporter=Reporter(kind="contact", id="c-77"))
+    shown = GrievanceAnswer.of("g1", state).model_dump_json()
+    assert '"reporter":"sealed"' in shown
+    assert "c-77" not in shown
+
+
+# One lead
+
+
+def test_one_body_leads_and_answers_once_the_others_have_said_their_part() -> None:
+    asked = after([(Consult(SECOND, "was it in stock?", SOON), 1)])
+    assert (asked.handled_by, asked.owing, asked.consulted) == (FIRST, (SECOND,), (SECOND,))
+    assert refused(asked, FIXED) == "answers-awaited"
+    assert refused(asked, Screen("rti", "pio", "x")) == "answers-awaited"
+    assert refused(asked, Consult(SECOND, "again?", SOON)) == "asked-already"
+    assert refused(asked, Contribute(CELL, "not us")) == "not-asked"
+    answered = after([(Consult(SECOND, "was it in stock?", SOON), 1), (Contribute(SECOND, "no"), 1), (FIXED, 1)])
+    assert (answered.status, answered.questions[0].answer, answered.owing) == ("resolved", "no", ())
+    assert answered.consulted == (SECOND,), "it still reads what it said, and a retry finds its answer"
+
+
+def test_who_does_not_answer_in_time_holds_nobody_up() -> None:
+    asked = after([(Consult(SECOND, "was it in stock?", SOON), 1)])
+    assert names(decide(asked, FIXED, SOON, OFFICE)) == ["Resolved"]
+
+
+@pytest.mark.parametrize("office", [ABOUT, ALSO])
+def test_an_accused_body_contributes_nothing(office: str) -> None:
+    assert refused(filed(), Consult(office, "why?", SOON)) == "accused-in-route"
+
+
+# Screening
+
+
+def test_what_belongs_elsewhere_is_explained_passed_on_and_may_be_contradicted() -> None:
+    state, journal = run([(Screen("sub-judice", "court", "a court decides"), 10)])
+    assert isinstance(journal[2], Screened)
+    assert (state.status, state.outcome, state.screened, state.passed_to) == (
+        "resolved",
+        "passed-on",
+        "sub-judice",
+        "court",
+    )
+    assert state.action_taken == "a court decides"
+    again, _ = run([(Screen("sub-judice", "court", "x"), 10), (Reopen("there is no case"), 5)])
+    assert (again.status, again.screened, again.due_at) == ("filed", None, state.due_at)
+
+
+# On call
+
+ON_CALL = POLICY.model_copy(
+    update={
+        "promises": POLICY.promises.model_copy(
+            update={"on_call": (span("30 minutes"), span("15 minutes"), span("15 minutes"))}
+        )
+    }
+)
+EMERGENCY = dataclasses.replace(FILE, policy=ON_CALL, about_referral="r1")
+SATURDAY_NIGHT = dt.datetime(2026, 11, 21, 21, 0, tzinfo=dt.UTC)
+
+
+def play_on_call(start: dt.datetime, up: list[str]) -> tuple[Grievance, list[Paged]]:
+    state: Grievance | None = None
+    for event in decide(None, EMERGENCY, start, OFFICE):
+        state = evolve(state, event)
+    pages: list[Paged] = []
+    now = start + dt.timedelta(minutes=30)
+    for rung, office in enumerate(up, 1):
+        for event in decide(state, Tick("on-call", rung, office), now, OFFICE):
+            assert isinstance(event, Paged)
+            pages.append(event)
+            state = evolve(state, event)
+        now += dt.timedelta(minutes=15)
+    assert state is not None
+    return state, pages
+
+
+def test_the_on_call_ladder_climbs_in_minutes_at_any_hour_and_names_the_referral() -> None:
+    state, pages = play_on_call(SATURDAY_NIGHT, [SECOND, SECOND, CELL, CELL])
+    assert [(page.rung, page.to) for page in pages] == [
+        (1, f"nodal-officer@{FIRST}"),
+        (2, f"nodal-officer@{SECOND}"),
+        (3, f"nodal-officer@{CELL}"),
+    ]
+    minutes = [(page.paged_at - SATURDAY_NIGHT).total_seconds() / 60 for page in pages]
+    assert minutes == [30, 45, 60]
+    assert {page.about_referral for page in pages} == {"r1"}
+    assert state.handled_by == FIRST, "who is called may act; the case has not moved"
+    assert (state.offices, state.levels) == ((FIRST, SECOND, CELL), (FIRST,))
+
+
+def test_a_rung_waits_its_minutes_and_is_called_once() -> None:
+    state, _ = run([], first=EMERGENCY)
+    early = START + dt.timedelta(minutes=29)
+    assert decide(state, Tick("on-call", 1, SECOND), early, OFFICE) == []
+    called, _ = play_on_call(START, [SECOND])
+    assert decide(called, Tick("on-call", 1, SECOND), START + dt.timedelta(hours=5), OFFICE) == []
+
+
+@pytest.mark.parametrize("taken", [Assign(f"nodal-officer@{FIRST}"), FIXED])
+def test_who_takes_the_case_ends_the_calling(taken: Command) -> None:
+    state, journal = run([(taken, 5), ("tick", 26), ("tick", 20)], first=EMERGENCY)
+    assert "Paged" not in names(journal)
+    assert "on-call" not in {clock.name for clock in state.clocks}
+
+
+def test_an_on_call_ladder_in_office_hours_is_no_ladder() -> None:
+    with pytest.raises(ValueError, match="ignores office hours"):
+        POLICY.promises.model_validate({"redress": "4 hours", "on_call": ["1 working hours"]})
+
+
+# On paper
+
+
+def test_what_came_on_paper_is_promised_from_the_day_it_was_received() -> None:
+    received = START - dt.timedelta(days=3)
+    state = filed(door="complaint-box", received_at=received)
+    assert (state.filed_at, state.received) == (START, received)
+    assert state.due_at == received + dt.timedelta(hours=6)
+
+
+# Opened by itself
+
+
+def test_what_opened_by_itself_is_closed_by_a_second_officer_only() -> None:
+    by_itself = dataclasses.replace(
+        FILE, because="referral-breach", source="e1", reporter=Reporter(kind="anonymous"), filed_by=None, door="event"
+    )
+    closed, journal = run([(FIXED, 1), (Verify(True, "looked"), 1)], first=by_itself)
+    assert (closed.status, closed.verified, closed.rating) == ("closed", True, None)
+    assert names(journal)[-1] == "Verified"
+    again, _ = run([(FIXED, 1), (Verify(False, "nothing changed"), 1)], first=by_itself)
+    assert (again.status, again.reopened) == ("filed", 1)
+    with pytest.raises(Refused):
+        decide(after([(FIXED, 1)]), Verify(True, "looked"), START, OFFICE)
+    assert ACCESS["POST /grievances/{id}/verify"].roles & ACCESS["POST /grievances/{id}/resolve"].roles == frozenset()
+    with pytest.raises(Refused):
+        decide(closed, Confirm(5), START, OFFICE)
