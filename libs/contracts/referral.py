@@ -195,3 +195,12 @@ class ReferralVoided(ReferralEvent, topic=REFERRAL):
     """It was made in error: nothing in it is to be believed of this patient."""
 
     reason: Code
+
+
+class ReferralBreached(ReferralEvent, topic=REFERRAL):
+    """A promise about it was not kept in time; once per promise."""
+
+    promise: Code
+    """`answer`, `arrival` or `chain` (nobody along all its hops has treated the patient)."""
+    escalated_to: str
+    """A role at a facility (`doctor@CODE`), never a person."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from libs.common.mongo import Database, Document, DuplicateKey, IndexModel
 from libs.common.records import Received
@@ -17,7 +19,7 @@ from libs.contracts.referral import (
     ReferralVoided,
     TravelRefused,
 )
-from libs.contracts.registration import TokenIssued
+from libs.contracts.registration import TokenIssued, TokenMove
 
 COLLECTION = "sightings"
 OVER = (
@@ -31,14 +33,22 @@ OVER = (
 )
 
 
+@dataclass(frozen=True)
+class Uncalled:
+    """A token that nobody dealt with, on a day on which its counter called others."""
+
+    visit: str
+    facility: str
+
+
 class Sightings:
-    """One document per referral (its newest event) and per patient (the facility where they were last)."""
+    """One document per referral and per OPD token (its newest event), and per patient (where they were last)."""
 
     def __init__(self, database: Database) -> None:
         self._collection = database[COLLECTION]
 
     async def ensure_indexes(self) -> None:
-        await self._collection.create_indexes([IndexModel([("patient", 1)])])
+        await self._collection.create_indexes([IndexModel([("patient", 1)]), IndexModel([("counter", 1), ("date", 1)])])
 
     async def saw(self, received: Received) -> None:
         """Remembers what an event says of where somebody is; of two that come in any order the newer one stays."""
@@ -52,7 +62,14 @@ class Sightings:
             }
             await self._newest(f"referral:{received.key}", referral, "sequence", received.sequence)
             await self._at(event.patient, event.origin, received.recorded_at)
-        elif isinstance(event, TokenIssued):
+        elif isinstance(event, TokenIssued | TokenMove):
+            token: Document = {
+                "counter": f"{event.facility} {event.counter}",
+                "date": event.date.isoformat(),
+                "facility": event.facility,
+                "dealt_with": not isinstance(event, TokenIssued),
+            }
+            await self._newest(f"visit:{received.key}", token, "sequence", received.sequence)
             await self._at(event.patient, event.facility, received.recorded_at)
 
     async def _at(self, patient: str, facility: str, at: dt.datetime) -> None:
@@ -66,6 +83,25 @@ class Sightings:
         except DuplicateKey:
             # A newer one stands there.
             return
+
+    async def never_called(self, event: TokenIssued) -> list[Uncalled]:
+        """With the first number of a day: those of this counter's earlier days that were called past.
+
+        A counter that calls nobody by number tells nothing.
+        """
+        if event.number != 1:
+            return []
+        days: dict[str, list[Document]] = defaultdict(list)
+        async for document in self._collection.find({"counter": f"{event.facility} {event.counter}"}):
+            if document["date"] < event.date.isoformat():
+                days[document["date"]].append(document)
+        return [
+            Uncalled(str(document["_id"]).removeprefix("visit:"), document["facility"])
+            for tokens in days.values()
+            if any(token["dealt_with"] for token in tokens)
+            for document in tokens
+            if not document["dealt_with"]
+        ]
 
     async def referral_of(self, patient: str, facilities: Sequence[str]) -> str | None:
         """The newest open referral of this patient from or to one of these facilities."""

@@ -8,7 +8,7 @@ from libs.common.records import Received
 from libs.common.service import Service
 from libs.contracts.notifications import MESSAGE
 from libs.contracts.referral import FACILITY, REFERRAL
-from libs.contracts.registration import VISIT
+from libs.contracts.registration import VISIT, TokenIssued
 from services.grievance import usecases
 from services.grievance.directory import Directory
 from services.grievance.domain import proactive
@@ -31,6 +31,7 @@ def reaction(office: Office, rules: Mapping[str, proactive.Rule]) -> Callable[[R
 
     async def react(received: Received) -> None:
         await office.sightings.saw(received)
+        await _watch(office, rules.get(proactive.NEVER_CALLED), received)
         rule = rules.get(received.type)
         if rule is None:
             return
@@ -39,3 +40,13 @@ def reaction(office: Office, rules: Mapping[str, proactive.Rule]) -> Callable[[R
             await usecases.open_by_itself(office, found, received.id, received.occurred_at)
 
     return react
+
+
+async def _watch(office: Office, rule: proactive.Rule | None, received: Received) -> None:
+    """What no event says: that a token was never called."""
+    if rule is None or not isinstance(received.event, TokenIssued):
+        return
+    for token in await office.sightings.never_called(received.event):
+        data = {"facility": token.facility}
+        if found := proactive.found(rule, token.visit, data, received.occurred_at):
+            await usecases.open_by_itself(office, found, received.id, received.occurred_at)

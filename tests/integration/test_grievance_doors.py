@@ -20,7 +20,7 @@ from libs.common.records import Envelope, Received
 from libs.contracts.event import Event
 from libs.contracts.notifications import MessageFailed
 from libs.contracts.referral import ReferralAccepted, ReferralCancelled, ReferralClosed
-from libs.contracts.registration import TokenIssued
+from libs.contracts.registration import TokenCalled, TokenIssued
 from tests.waiting import eventually
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(300_000)
@@ -245,6 +245,26 @@ async def test_a_message_that_did_not_arrive_is_about_where_the_person_was(desk:
     old = received(ReferralCancelled(**LEG, reason="patient-died"), "r-5", 1, SENT - dt.timedelta(days=40))
     await hear(served, old)
     assert await desk.count() == 1
+
+
+async def test_a_token_that_was_called_past_opens_a_case_and_one_of_a_counter_that_calls_nobody_does_not(
+    desk: Desk, served: Served
+) -> None:
+    def token(number: int, day: int, counter: str = "OPD1") -> dict[str, Any]:
+        date = SENT.date() + dt.timedelta(days=day)
+        return {"patient": f"p-{number}", "facility": ABOUT, "counter": counter, "date": date, "number": number}
+
+    issued = {"expires_at": SENT, "door": "walk-in"}
+    for number in (1, 2, 3):
+        await hear(served, received(TokenIssued(**token(number, 0), **issued), f"v-{number}"))
+        await hear(served, received(TokenIssued(**token(number, 0, "OPD2"), **issued), f"w-{number}"))
+    for number in (1, 3):
+        await hear(served, received(TokenCalled(**token(number, 0), called_at=SENT), f"v-{number}", 2))
+    for counter in ("OPD1", "OPD2"):
+        for _ in range(2):
+            await hear(served, received(TokenIssued(**token(1, 1, counter), **issued), f"x-{counter}"))
+    (case,) = await desk.database["grievances"].find({}).to_list(None)
+    assert (case["state"]["because"], case["state"]["about_facility"]) == ("token-never-called", ABOUT)
 
 
 async def test_an_emergency_is_linked_to_the_referral_that_it_is_about(desk: Desk, served: Served) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from libs.contracts.event import Code, FacilityCode, Id
 
 PLACE_OF_RECIPIENT = "place-of-recipient"
+NEVER_CALLED = "watch.TokenNeverCalled"
 KEY = "key"
 MONTH = "month"
 OLDEST = dt.timedelta(days=30)

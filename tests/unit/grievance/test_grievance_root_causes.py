@@ -99,7 +99,7 @@ def test_each_kind_of_event_of_the_list_has_its_rule() -> None:
 @pytest.mark.parametrize(
     ("type_", "data", "same"),
     [
-        ("referral.ReferralLapsed.v1", LEG, ("referral-breach", "k")),
+        ("referral.ReferralBreached.v1", LEG | {"promise": "answer"}, ("referral-breach", "k", "answer")),
         ("referral.OutcomeRecorded.v1", LEG | {"outcome": "brought-dead"}, ("death-in-transfer", "k")),
         ("referral.OutcomeRecorded.v1", LEG | {"outcome": "died"}, None),
         ("referral.OutcomeRecorded.v1", LEG | {"outcome": "admitted"}, None),
@@ -108,7 +108,8 @@ def test_each_kind_of_event_of_the_list_has_its_rule() -> None:
         ("notifications.MessageFailed.v1", {"recipient": "patient:p1", "reason": "barred"}, ("patient:p1", "2026-11")),
         ("notifications.MessageFailed.v1", {"recipient": "patient:p1", "reason": "no-address"}, None),
         ("notifications.MessageFailed.v1", {"recipient": "officer@C-D", "reason": "barred"}, None),
-        ("registration.TokenNotCalled.v1", {"facility": "A-B"}, ("token-never-called", "k")),
+        ("watch.TokenNeverCalled", {"facility": "A-B"}, ("token-never-called", "k")),
+        ("referral.PatientDeceased.v1", LEG | {"place": "on-the-way"}, ("death-in-transfer", "k")),
         ("registration.EnrolmentRefused.v1", {"facility": "A-B", "entitled": True}, ("enrolment-refused-wrongly", "k")),
         ("registration.EnrolmentRefused.v1", {"facility": "A-B", "entitled": False}, None),
     ],
@@ -157,4 +158,4 @@ def test_every_screening_reason_is_explained_in_the_complainants_language_where_
     reasons = read_screening()
     assert {"sub-judice", "rti", "family-dispute", "religious", "territorial-integrity"} <= set(reasons)
     assert reasons["rti"].told("hi") != reasons["rti"].told("en") == reasons["rti"].told("bo")
-    assert isinstance(RULES["referral.ReferralLapsed.v1"], Rule)
+    assert isinstance(RULES["referral.ReferralBreached.v1"], Rule)
