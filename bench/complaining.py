@@ -24,7 +24,7 @@ CALLERS = 16
 SECONDS = 3.0
 WARM_UP_SECONDS = 3.0
 ABOUT, OFFICE = "LA-LEH-PHC-PANAMIK", "LA-LEH-SDH-DISKIT"
-BREACHED = 5_000
+BREACHED = 10_000
 """Of the large store's waiting cases, those whose date has passed."""
 
 PROFILE = ((1, 10.0), (15, 8.0), (25, 8.0), (35, 8.0), (25, 8.0), (15, 8.0), (1, 25.0))

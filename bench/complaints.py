@@ -52,13 +52,20 @@ def directory() -> list[Document]:
     return cards
 
 
-async def fill(database: Database, count: int, seed: str, *, breached: int = 0, office: str, about: str) -> None:
-    """`count` complaints of the last weeks, assigned, waiting for their redress; of `breached` the date has passed."""
-    journal = Journal(database, Clock(), Metrics())
-    late = await _one(journal, about, office, machine_now() - dt.timedelta(days=21, hours=1))
-    waiting = [
-        await _one(journal, about, office, machine_now() - dt.timedelta(days=days, hours=1)) for days in range(1, 20)
-    ]
+async def fill(
+    database: Database,
+    count: int,
+    seed: str,
+    *,
+    breached: int = 0,
+    office: str,
+    about: str,
+    now: dt.datetime | None = None,
+) -> None:
+    """`count` complaints of the weeks before `now`, assigned, waiting; of `breached` the promised date has passed."""
+    journal, now = Journal(database, Clock(), Metrics()), now or machine_now()
+    late = await _one(journal, about, office, now - dt.timedelta(days=21, hours=1))
+    waiting = [await _one(journal, about, office, now - dt.timedelta(days=days, hours=1)) for days in range(1, 20)]
     chance = random.Random(seed)
     collection = database[GRIEVANCE.collection]
     for start in range(0, count, AT_ONCE):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from grievance_desk import ABOUT, ABOVE, OFFICE, seed_directory
 
+from bench.complaints import fill
 from deploy.local.testing import TestStack
 from libs.common.access import SYSTEM
 from libs.common.cause import Cause, request_cause
@@ -27,6 +29,7 @@ from services.grievance.main import create_app
 from services.grievance.sightings import Sightings
 from services.grievance.store import GRIEVANCE
 from services.grievance.usecases import Cells, Complaint, Office
+from tests.waiting import eventually
 
 START = dt.datetime(2026, 11, 1, 4, 0, tzinfo=dt.UTC)
 CELLS = Cells({37: "LA-STATE-CELL"}, "IN-NATIONAL-CELL")
@@ -109,7 +112,7 @@ async def two(stack: TestStack, prefix: str) -> AsyncIterator[tuple[Process, Pro
 
 async def test_two_schedulers_make_one_step_per_breach(two: tuple[Process, Process]) -> None:
     first, second = two
-    ids = await asyncio.gather(*(first.file(number) for number in range(150)))
+    ids = await asyncio.gather(*(first.file(number) for number in range(40)))
     for process in two:
         process.clock.saw(START + REDRESS)
     await asyncio.gather(first.sweep_until_nothing_is_due(), second.sweep_until_nothing_is_due())
@@ -130,7 +133,7 @@ async def test_two_schedulers_make_one_step_per_breach(two: tuple[Process, Proce
 
 async def test_one_scheduler_killed_half_way_changes_nothing(two: tuple[Process, Process]) -> None:
     first, second = two
-    ids = await asyncio.gather(*(first.file(number) for number in range(100)))
+    ids = await asyncio.gather(*(first.file(number) for number in range(40)))
     for process in two:
         process.clock.saw(START + dt.timedelta(days=40))
     doomed = asyncio.create_task(first.sweep_until_nothing_is_due())
@@ -140,6 +143,30 @@ async def test_one_scheduler_killed_half_way_changes_nothing(two: tuple[Process,
     await second.sweep_until_nothing_is_due()
     for id in ids:
         assert [step["data"]["step"] for step in await first.steps(id)] == [1]
+
+
+@pytest.mark.parametrize("count", [600, pytest.param(10_000, marks=pytest.mark.slow)])
+async def test_a_backlog_gets_one_step_each_within_a_minute_though_one_of_two_schedulers_is_killed(
+    two: tuple[Process, Process], count: int
+) -> None:
+    """On the development store, which is slow, the minute is asked of the 600; of 10,000 it is measured by the bench."""
+    first, _ = two
+    await fill(first.database, count, "backlog", breached=count, office=OFFICE, about=ABOUT, now=START)
+    doomed, survivor = (asyncio.create_task(process.sweep_until_nothing_is_due()) for process in two)
+    await eventually(lambda: len(first.looked_at) >= count // 5, seconds=120)
+    doomed.cancel()
+    await asyncio.gather(doomed, return_exceptions=True)
+    resumed = time.monotonic()
+    await survivor
+    took = time.monotonic() - resumed
+    documents = await first.database["grievances"].find({}).to_list(None)
+    steps = [
+        [entry["data"]["step"] for entry in found["journal"] if entry["type"] == "grievance.GrievanceEscalated.v1"]
+        for found in documents
+    ]
+    assert steps == [[1]] * count
+    assert {found["state"]["handled_by"] for found in documents} == {ABOVE}
+    assert took < 60 or count > 600
 
 
 async def test_the_oldest_breach_comes_first_however_many_newer_ones_there_are(two: tuple[Process, Process]) -> None:

@@ -190,6 +190,10 @@ class HopOpened(Event, Recorded):
     next: Id
 
 
+class ReferralBreached(contract.ReferralBreached, Recorded):
+    """Said aloud beside the private lapse: others act on it."""
+
+
 class ReservationsReleased(Event, Recorded):
     """The ledgers have them back."""
 
@@ -248,6 +252,7 @@ EVENTS: tuple[type[Event], ...] = (
     OutcomeRecorded,
     PatientBackReferred,
     ReferralClosed,
+    ReferralBreached,
     ReferralLapsed,
     AppointmentScheduled,
     AppointmentCancelled,

@@ -48,6 +48,7 @@ from services.referral.domain.events import (
     PatientNoShow,
     Recorded,
     ReferralAccepted,
+    ReferralBreached,
     ReferralCancelled,
     ReferralDeclined,
     ReferralErased,
@@ -333,13 +334,19 @@ def overdue(state: Referral | None, escalated_to: str, now: dt.datetime) -> list
     broken = sorted((at, clock) for at, clock in clocks.running(state) if at <= now)
     if not broken:
         return []
-    match broken[0][1]:
+    promise = broken[0][1]
+    found: list[Event]
+    match promise:
         case "answer":
-            return decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now)
+            found = list(decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now))
         case "arrival":
-            return [ArrivalLapsed(escalated_to=escalated_to, at=now)]
+            found = [ArrivalLapsed(escalated_to=escalated_to, at=now)]
         case _:
-            return [ChainLapsed(escalated_to=escalated_to, at=now)]
+            found = [ChainLapsed(escalated_to=escalated_to, at=now)]
+    if not found or isinstance(found[0], AdviceLapsed):
+        # All about advice is private.
+        return found
+    return [*found, ReferralBreached(promise=promise, escalated_to=escalated_to, at=now, **_public(state))]
 
 
 def owes(state: Referral) -> bool:
@@ -377,6 +384,8 @@ def _aside(state: Referral, event: Recorded) -> dict[str, Any] | None:
     match event:
         case ReferralErased():
             return {"erased": True}
+        case ReferralBreached():
+            return {}
         case PassedThrough(status=status):
             return {"status": status}
         case HopAsked():
