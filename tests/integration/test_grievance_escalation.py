@@ -149,7 +149,7 @@ async def test_one_scheduler_killed_half_way_changes_nothing(two: tuple[Process,
 async def test_a_backlog_gets_one_step_each_within_a_minute_though_one_of_two_schedulers_is_killed(
     two: tuple[Process, Process], count: int
 ) -> None:
-    """On the development store, which is slow, the minute is asked of the 600; of 10,000 it is measured by the bench."""
+    """The development store is slow: the minute is asked of 600 on it; of 10,000 it is measured by the bench."""
     first, _ = two
     await fill(first.database, count, "backlog", breached=count, office=OFFICE, about=ABOUT, now=START)
     doomed, survivor = (asyncio.create_task(process.sweep_until_nothing_is_due()) for process in two)
