@@ -195,6 +195,8 @@ async def open_by_itself(
         office.not_opened("no-place")
         return None
     rule = found.rule
+    # A destination outside the network is nobody whom a route could lead to.
+    also = [code for code in found.also_about if code != about and await office.directory.facility(code) is not None]
     complaint = Complaint(
         category=office.categories[rule.category],
         text=rule.text,
@@ -202,7 +204,7 @@ async def open_by_itself(
         about_referral=found.referral,
         language="en",
         filed_by=None,
-        also_about=tuple(code for code in found.also_about if code != about),
+        also_about=tuple(also),
         door="event",
         because=rule.because,
         source=source,

@@ -163,3 +163,24 @@ def test_a_new_state_is_a_file(tmp_path: Path) -> None:
     (folder / "sikkim.yaml").write_text(text.replace("ladakh", "sikkim").replace("[37]", "[11]"), encoding="utf-8")
     found = read_jurisdictions(folder, known=CATEGORIES)
     assert chosen(found, DAY, 11, "long-wait")[0].code == "sikkim"
+
+
+def test_the_jurisdiction_in_the_docs_is_one(tmp_path: Path) -> None:
+    """Who adds one from the docs alone copies this."""
+    docs = Path(catalogue.HERE).parents[1] / "docs" / "grievance.md"
+    written = docs.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    folder = tmp_path / "jurisdictions"
+    shutil.copytree(catalogue.JURISDICTIONS, folder)
+    (folder / "uttarakhand.yaml").write_text(written)
+    jurisdictions = read_jurisdictions(folder, known=CATEGORIES)
+    found, version = chosen(jurisdictions, DAY, 5, "long-wait")
+    assert (found.code, version.lanes["usual"].redress.model_dump()) == ("uttarakhand", "15 working days")
+    assert [span.model_dump() for span in version.lanes["emergency"].on_call] == ["30 minutes", "15 minutes"]
+
+
+def test_every_shipped_emergency_is_called_out_in_minutes() -> None:
+    for jurisdiction in JURISDICTIONS:
+        for version in jurisdiction.versions:
+            rungs = version.lanes["emergency"].on_call
+            assert rungs, jurisdiction.code
+            assert {span.unit for span in rungs} == {"minutes"}
