@@ -223,6 +223,7 @@ class ReferralErased(Event, Recorded):
 
 
 ASIDE: tuple[type[Event], ...] = (
+    ReferralBreached,
     PassedThrough,
     HopAsked,
     HopOpened,
@@ -252,7 +253,6 @@ EVENTS: tuple[type[Event], ...] = (
     OutcomeRecorded,
     PatientBackReferred,
     ReferralClosed,
-    ReferralBreached,
     ReferralLapsed,
     AppointmentScheduled,
     AppointmentCancelled,

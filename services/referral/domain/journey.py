@@ -36,7 +36,9 @@ ENDING = frozenset(
 )
 """After these nobody is on the way any more."""
 
-UNNOTED = frozenset({"PassedThrough", "HopAsked", "HopOpened", "ReservationsReleased", "ReservationGivenUp"})
+UNNOTED = frozenset(
+    {"PassedThrough", "ReferralBreached", "HopAsked", "HopOpened", "ReservationsReleased", "ReservationGivenUp"}
+)
 """Housekeeping: when it happened, nobody asks."""
 
 

@@ -335,17 +335,12 @@ def overdue(state: Referral | None, escalated_to: str, now: dt.datetime) -> list
     if not broken:
         return []
     promise = broken[0][1]
-    found: list[Event]
-    match promise:
-        case "answer":
-            found = list(decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now))
-        case "arrival":
-            found = [ArrivalLapsed(escalated_to=escalated_to, at=now)]
-        case _:
-            found = [ChainLapsed(escalated_to=escalated_to, at=now)]
+    if promise == "answer":
+        found = list(decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now))
+    else:
+        found = [(ArrivalLapsed if promise == "arrival" else ChainLapsed)(escalated_to=escalated_to, at=now)]
     if not found or isinstance(found[0], AdviceLapsed):
-        # All about advice is private.
-        return found
+        return found  # all about advice is private
     return [*found, ReferralBreached(promise=promise, escalated_to=escalated_to, at=now, **_public(state))]
 
 
