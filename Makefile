@@ -9,6 +9,8 @@ SUBJECT ?=
 PATIENT ?=
 PY := .venv/bin/python
 TESTS ?=
+# Two at a time, a file in one piece; one after the other where you say which, or lend a broker or store of yours.
+PARALLEL := $(if $(TESTS)$(KAFKA_BOOTSTRAP)$(MONGODB_URI),,-n 2 --dist loadfile)
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +23,7 @@ demo: setup ## Start everything, play a day, check it, stop; the last line is on
 
 test: setup ## Every test (TESTS=tests/unit for some)
 	@$(PY) -m deploy.local fetch
-	@exec $(PY) -m pytest -q $(TESTS)
+	@exec $(PY) -m pytest -q $(PARALLEL) $(TESTS)
 
 lint: setup ## ruff, mypy strict, import-linter
 	$(PY) -m ruff check .

@@ -26,6 +26,13 @@ class Rates:
         """Counts this request. Raises TooMany."""
         anonymous = caller.role == "anonymous"
         item, key = (self._address, address) if anonymous else (self._caller, f"{caller.role}:{caller.subject}")
-        if not self._limiter.hit(item, "anonymous" if anonymous else "caller", key):
+        self._count(item, "anonymous" if anonymous else "caller", key)
+
+    def refused(self, address: str) -> None:
+        """Counts a token that does not hold: guessing is bounded like asking. Raises TooMany."""
+        self._count(self._caller, "refused", address)
+
+    def _count(self, item: RateLimitItemPerSecond, *key: str) -> None:
+        if not self._limiter.hit(item, *key):
             self._metrics.rate_limited.inc()
             raise TooMany

@@ -82,18 +82,22 @@ async def authorise(request: Request) -> None:
     purpose = request.headers.get("x-purpose", "CAREMGT")
     if purpose not in PURPOSES:
         raise Refused("purpose-unknown", f"must be one of {', '.join(sorted(PURPOSES))}", field="X-Purpose")
-    caller = ANONYMOUS
+    caller, address = ANONYMOUS, request.client.host if request.client else ""
     if not rule.public:
-        token = bearer_of(request)
-        if token is not None:
-            caller = await service.caller(token)
-        elif "anonymous" not in rule.roles:
+        try:
+            token = bearer_of(request)
+            if token is not None:
+                caller = await service.caller(token)
+        except Unauthenticated:
+            service.rates.refused(address)
+            raise
+        if token is None and "anonymous" not in rule.roles:
             raise Unauthenticated("a bearer token is needed")
         if caller.role not in rule.roles:
             raise Forbidden(f"needs the role {' or '.join(sorted(rule.roles - {'anonymous'}))}")
         if rule.at and caller.role != "citizen" and not caller.facility:
             raise Forbidden("your token names no facility")
-    service.rates.check(caller, request.client.host if request.client else "")
+    service.rates.check(caller, address)
     request.state.access = Access(caller, rule, route, purpose)
 
 

@@ -281,6 +281,9 @@ async def test_who_asks_too_often_is_told_to_wait(stack: TestStack, prefix: str)
             assert (await other.get("/asks")).status_code == 200
         answers = await asyncio.gather(*(anybody.get("/livez") for _ in range(8)))
         assert {answer.status_code for answer in answers} == {200, 429}
+    async with calling(service, "no.token.atall") as guessing:
+        answers = await asyncio.gather(*(guessing.get("/asks") for _ in range(12)))
+        assert {answer.status_code for answer in answers} == {401, 429}
 
 
 async def test_our_own_fault_says_nothing_about_anybody(door: httpx.AsyncClient) -> None:

@@ -201,6 +201,8 @@ def test_each_caller_has_a_measure_of_its_own() -> None:
     rates.check(Caller("one", "desk"), "10.0.0.1")
     _until_refused(lambda: rates.check(ANONYMOUS, "10.0.0.1"), 1)
     rates.check(ANONYMOUS, "10.0.0.2")
+    _until_refused(lambda: rates.refused("10.0.0.3"), 3)
+    rates.refused("10.0.0.4")
 
 
 def _until_refused(check: Callable[[], None], at_least: int) -> None:
