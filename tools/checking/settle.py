@@ -10,6 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from pymongo import MongoClient
 
 from tools.checking.expected import AGGREGATES, FINISHED_SHARE, GROUPS, TOPICS, UNFINISHED_MESSAGE
@@ -52,8 +53,14 @@ async def wait_until_settled(
             before: dict[TopicPartition, int] | None = None
             told = ""
             while True:
-                ends = dict(await consumer.end_offsets(partitions)) if partitions else {}
-                why = await _behind(admin, names, ends) or _under_way(client, names)
+                ends: dict[TopicPartition, int] = {}
+                try:
+                    if partitions:
+                        ends = dict(await consumer.end_offsets(partitions))
+                    why = await _behind(admin, names, ends) or _under_way(client, names)
+                except KafkaError as error:
+                    # A broker that has just come back is still loading its groups; one that stays away ends the wait.
+                    why = f"the broker says {type(error).__name__}"
                 if why is None and ends == before:
                     return
                 before = ends if why is None else None
