@@ -8,7 +8,7 @@ from libs.contracts.event import Code, Event, Id, Topic
 
 MESSAGE = Topic("notifications.message.v1")
 
-Channel = Literal["sms", "email", "in-app"]
+Channel = Literal["sms", "email", "in-app", "whatsapp", "webhook", "relay", "apprise"]
 
 
 class MessageEvent(Event):
@@ -16,10 +16,15 @@ class MessageEvent(Event):
 
     event: Id
     recipient: str
-    """`patient:<id>`, `contact:<id>` or `<role>@<facility>`; never a number or an address."""
+    """`patient:<id>`, `contact:<id>`, `person:<id>` (family, ASHA, staff), `send:<id>` (a caller's callback) or
+    `<role>@<facility>`; never a number or an address."""
     channel: Channel
     template: Code
     language: str
+    case: str = ""
+    """The aggregate that it tells of: a referral, a grievance, a campaign. Empty where there is none."""
+    send: str = ""
+    """The caller's own send it belongs to; empty if an event led to it."""
 
 
 class MessageSent(MessageEvent, topic=MESSAGE):
@@ -27,7 +32,7 @@ class MessageSent(MessageEvent, topic=MESSAGE):
 
 
 class MessageFailed(MessageEvent, topic=MESSAGE):
-    """A provider refused it for good, or every attempt failed."""
+    """A provider refused it for good, or every attempt failed, or it was taken and never reached the person."""
 
     reason: Code
 
@@ -40,6 +45,22 @@ class MessageLapsed(MessageEvent, topic=MESSAGE):
 
 class MessageOutcomeUnknown(MessageEvent, topic=MESSAGE):
     """It may or may not have been sent: the provider's answer was lost."""
+
+
+class MessageDelivered(MessageEvent, topic=MESSAGE):
+    """The provider's receipt: it reached the person's phone, or whoever relays it has told them."""
+
+
+class MessageUndelivered(MessageEvent, topic=MESSAGE):
+    """The provider's receipt: taken, and not delivered. If it is tried again, another receipt follows."""
+
+    reason: Code
+
+
+class MessageDigested(MessageEvent, topic=MESSAGE):
+    """It goes out together with others, in the message `into`, because its recipient asked for that."""
+
+    into: Id
 
 
 class MessageErased(MessageEvent, topic=MESSAGE):

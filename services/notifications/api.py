@@ -3,104 +3,53 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel
 
 from libs.common.access import Access, Forbidden
 from libs.common.mongo import Document
 from libs.common.read_log import ReadLog
 from libs.common.refusal import Refused
-from libs.common.web import Body, Reading, Requested, Write
-from libs.contracts.event import Code, Instant
-from libs.contracts.notifications import Channel
-from services.notifications import store, usecases
+from libs.common.web import Reading, Requested, Write
+from services.notifications import (
+    campaign_routes,
+    people_routes,
+    receipt_routes,
+    receipts,
+    send_routes,
+    store,
+    text_routes,
+    usecases,
+)
+from services.notifications.api_models import (
+    DigestStatement,
+    Entry,
+    Feed,
+    FeedItem,
+    LanguagesStatement,
+    MessageAnswer,
+    MessageDetail,
+    Messages,
+    PreferencesAnswer,
+    Resolution,
+    Resumed,
+    Statement,
+)
 from services.notifications.domain import preference
 from services.notifications.domain.message import Message, Status
-from services.notifications.domain.preference import Choice, Refusable, Scope
+from services.notifications.post import Post
 from services.notifications.store import MESSAGE
-from services.notifications.usecases import Post
 
 Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=200)]
-Person = Annotated[str, Path(pattern=r"^(patient|contact):[A-Za-z0-9-]{1,64}$")]
-Recipient = Annotated[
-    str | None, Query(max_length=120, description="`patient:<id>`, `contact:<id>` or `<role>@<facility>`")
+Person = Annotated[
+    str, Path(pattern=r"^((patient|contact|person):[A-Za-z0-9-]{1,64}|[a-z-]{1,40}@[A-Z0-9-]{2,40})$", max_length=90)
 ]
-
-
-class FeedItem(BaseModel):
-    id: str
-    occurred_at: Instant
-    template: Code
-    language: str
-    text: str
-
-
-class Feed(BaseModel):
-    items: list[FeedItem]
-    next: str | None
-
-
-class MessageAnswer(BaseModel):
-    """A message without what it says and without where it went."""
-
-    id: str
-    event: str
-    event_type: str
-    recipient: str
-    channel: Channel
-    template: Code
-    language: str
-    status: Status
-    reason: str | None
-    occurred_at: Instant
-    useful_until: Instant
-    awaiting: str | None
-    attempts: int
-    encoding: str | None
-    segments: int
-
-    @classmethod
-    def of(cls, id: str, state: Message) -> MessageAnswer:
-        fields = state.model_dump(include=set(cls.model_fields) - {"id", "attempts"})
-        return cls(id=id, attempts=state.attempt, **fields)
-
-
-class Messages(BaseModel):
-    items: list[MessageAnswer]
-    next: str | None
-
-
-class Entry(BaseModel):
-    type: str
-    recorded_at: Instant
-    actor: str
-    reason: str | None = None
-
-
-class MessageDetail(MessageAnswer):
-    history: list[Entry]
-
-
-class Statement(Body):
-    """Whether a channel may be used for a purpose."""
-
-    channel: Refusable
-    scope: Scope = "all"
-    allowed: bool
-
-
-class PreferencesAnswer(BaseModel):
-    recipient: str
-    choices: list[Choice]
-
-
-class Resolution(Body):
-    """What a person found out about a message whose outcome is unknown."""
-
-    outcome: Literal["sent", "failed"]
+Recipient = Annotated[
+    str | None,
+    Query(max_length=120, description="`patient:`, `contact:` or `person:<id>`, or `<role>@<facility>`"),
+]
 
 
 def _entry(entry: Document) -> Entry:
@@ -109,8 +58,13 @@ def _entry(entry: Document) -> Entry:
     return Entry(type=entry["type"], recorded_at=recorded, actor=entry["actor"], reason=data.get("reason"))
 
 
-def router(post: Post, read_log: ReadLog) -> APIRouter:
+def router(post: Post, read_log: ReadLog, secrets: receipts.Secrets) -> APIRouter:
     routes = APIRouter()
+    text_routes.add(routes, post)
+    receipt_routes.add(routes, post, read_log, secrets)
+    people_routes.add(routes, post)
+    send_routes.add(routes, post)
+    campaign_routes.add(routes, post)
     _feed(routes, post, read_log)
     _preferences(routes, post)
     _messages(routes, post)
@@ -125,44 +79,85 @@ def _own(access: Access) -> str:
     return patient
 
 
+async def _own_recipient(post: Post, access: Access) -> str:
+    """As whom a caller is told things: a patient, or a person we know by the subject of their token."""
+    if access.caller.role == "citizen":
+        return f"patient:{_own(access)}"
+    person = await post.people.of_subject(access.caller.subject)
+    if person is None:
+        raise Forbidden("your token names nobody whom we tell anything")
+    return f"person:{person}"
+
+
 def _preferences(routes: APIRouter, post: Post) -> None:
     async def show(recipient: str) -> PreferencesAnswer:
         found = await store.preferences_of(post.database, recipient)
-        return PreferencesAnswer(recipient=recipient, choices=list(found.choices) if found else [])
+        return PreferencesAnswer.of(recipient, found)
 
-    async def state(recipient: str, body: Statement, request: Write) -> PreferencesAnswer:
-        said = preference.State(recipient, body.channel, body.scope, body.allowed, request.cause.occurred_at)
-        outcome = await usecases.state_preference(post, said, request.cause, request.access)
-        return PreferencesAnswer(recipient=recipient, choices=list(outcome.state.choices))
+    async def state(recipient: str, command: preference.Command, request: Write) -> PreferencesAnswer:
+        outcome = await usecases.state_preference(post, recipient, command, request.cause, request.access)
+        return PreferencesAnswer.of(recipient, outcome.state)
+
+    def choice(recipient: str, body: Statement, request: Write) -> preference.Command:
+        return preference.State(recipient, body.channel, body.scope, body.allowed, request.cause.occurred_at)
+
+    def languages(recipient: str, body: LanguagesStatement, request: Write) -> preference.Command:
+        return preference.Languages(recipient, body.languages, request.cause.occurred_at)
+
+    def digest(recipient: str, body: DigestStatement, request: Write) -> preference.Command:
+        return preference.Together(recipient, body.channel, body.at, request.cause.occurred_at)
 
     @routes.get("/preferences", tags=["preferences"])
     async def own(access: Reading) -> PreferencesAnswer:
         """What I said about how I want to be told."""
-        return await show(f"patient:{_own(access)}")
+        return await show(await _own_recipient(post, access))
 
     @routes.post("/preferences", tags=["preferences"])
     async def state_own(body: Statement, request: Requested) -> PreferencesAnswer:
         """I agree to a channel, or refuse it: heeded at once. Named emergencies are told all the same."""
-        return await state(f"patient:{_own(request.access)}", body, request)
+        recipient = await _own_recipient(post, request.access)
+        return await state(recipient, choice(recipient, body, request), request)
+
+    @routes.post("/preferences/languages", tags=["preferences"])
+    async def own_languages(body: LanguagesStatement, request: Requested) -> PreferencesAnswer:
+        """What I read, the best first."""
+        recipient = await _own_recipient(post, request.access)
+        return await state(recipient, languages(recipient, body, request), request)
+
+    @routes.post("/preferences/digest", tags=["preferences"])
+    async def own_digest(body: DigestStatement, request: Requested) -> PreferencesAnswer:
+        """What comes by e-mail, once a day and together; or (`at` null) one by one again."""
+        recipient = await _own_recipient(post, request.access)
+        return await state(recipient, digest(recipient, body, request), request)
 
     @routes.get("/recipients/{recipient}/preferences", tags=["preferences"])
     async def of(recipient: Person, access: Reading) -> PreferencesAnswer:
-        """What a person said."""
+        """What a person, or a role's mailbox, said."""
         return await show(recipient)
 
     @routes.post("/recipients/{recipient}/preferences", tags=["preferences"])
     async def state_for(recipient: Person, body: Statement, request: Requested) -> PreferencesAnswer:
         """Written down for somebody who said so on the phone or on paper."""
-        return await state(recipient, body, request)
+        return await state(recipient, choice(recipient, body, request), request)
+
+    @routes.post("/recipients/{recipient}/preferences/languages", tags=["preferences"])
+    async def languages_for(recipient: Person, body: LanguagesStatement, request: Requested) -> PreferencesAnswer:
+        return await state(recipient, languages(recipient, body, request), request)
+
+    @routes.post("/recipients/{recipient}/preferences/digest", tags=["preferences"])
+    async def digest_for(recipient: Person, body: DigestStatement, request: Requested) -> PreferencesAnswer:
+        """For a mailbox too: what comes is sent together, once a day."""
+        return await state(recipient, digest(recipient, body, request), request)
 
 
 def _feed(routes: APIRouter, post: Post, read_log: ReadLog) -> None:
     @routes.get("/feed", tags=["feed"])
     async def feed(access: Reading, cursor: Cursor = None, limit: Limit = 50) -> Feed:
         """What I was told, newest first; the reading is logged."""
-        patient = _own(access)
-        await read_log.record(access, patient=patient)
-        documents, following = await store.feed(post.database, access, patient, cursor, limit)
+        recipient = await _own_recipient(post, access)
+        if recipient.startswith("patient:"):
+            await read_log.record(access, patient=_own(access))
+        documents, following = await store.feed(post.database, access, recipient, cursor, limit)
         items = []
         for document in documents:
             state = Message.model_validate(document["state"])
@@ -207,3 +202,13 @@ def _messages(routes: APIRouter, post: Post) -> None:
         """A person settles an unknown outcome; who did stands in the message's history."""
         outcome = await usecases.resolve(post, id, body.outcome, request.cause, request.access)
         return MessageAnswer.of(outcome.id, outcome.state)
+
+    @routes.post("/templates/{template}/{language}/resume", tags=["templates"])
+    async def resume(
+        template: Annotated[str, Path(pattern=r"^[a-z0-9-]{1,64}$")],
+        language: Annotated[str, Path(pattern=r"^[a-z]{2,3}$")],
+        request: Requested,
+    ) -> Resumed:
+        """The operators take this template again: what was held for it goes out."""
+        released = await usecases.resume(post, template, language, request.cause, request.access)
+        return Resumed(template=template, language=language, released=released)

@@ -8,43 +8,23 @@ from functools import partial
 from fastapi import FastAPI
 
 from libs.common.service import Service
-from libs.contracts import grievance, referral, registration
-from libs.contracts.notifications import Channel
-from services.notifications import api, catalogue, store, stream, usecases
+from libs.contracts import grievance, notifications, referral, registration
+from services.notifications import api, campaigns, catalogue, providers, sends, store, stream, usecases
 from services.notifications.access import ACCESS
-from services.notifications.channels import Provider
-from services.notifications.channels.fallback import Fallback
-from services.notifications.channels.in_app import InApp
-from services.notifications.channels.sms_gateway import SmsGateway
-from services.notifications.channels.smtp import Smtp
+from services.notifications.campaigns import CAMPAIGN
 from services.notifications.domain import dlt
+from services.notifications.domain.codes import Codes
 from services.notifications.metrics import MessageMetrics
+from services.notifications.people import AUDIENCE, PERSON, ROSTER, People
+from services.notifications.post import Post
+from services.notifications.receipts import Secrets
 from services.notifications.sending import Sending
+from services.notifications.sends import SEND, Callbacks
 from services.notifications.settings import Settings
+from services.notifications.standing import NUMBER, STOP, Numbers, Stops
 from services.notifications.store import MESSAGE, PREFERENCES, Recipients
-from services.notifications.usecases import Post
 
-
-def _sms(settings: Settings, metrics: MessageMetrics) -> Provider:
-    """One gateway as it is; of two, the second takes what the first surely has not."""
-
-    def gateway(url: str) -> SmsGateway:
-        return SmsGateway(
-            url,
-            connect_seconds=settings.sms_connect_seconds,
-            answer_seconds=settings.sms_answer_seconds,
-            at_once=settings.sends_at_once,
-        )
-
-    first = gateway(settings.sms_gateway_url)
-    if not settings.sms_gateway_url_second:
-        return first
-
-    def saw(name: str, standing: str) -> None:
-        metrics.resting.labels("sms", name).set(standing != "closed")
-
-    providers = {"first": first, "second": gateway(settings.sms_gateway_url_second)}
-    return Fallback("sms", providers, saw=saw)
+KINDS = (MESSAGE, PREFERENCES, PERSON, ROSTER, AUDIENCE, STOP, NUMBER, SEND, CAMPAIGN)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -52,12 +32,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     routing, wording = catalogue.read(settings.routing_file, settings.templates_dir)
     registered = catalogue.read_registration(settings.dlt_file)
+    codes = catalogue.validated(settings.codes_file, Codes)
     if faults := dlt.lint_all(wording, catalogue.sms_templates(routing), registered):
         raise catalogue.CatalogueInvalid(f"{settings.dlt_file.name}: " + "; ".join(str(fault) for fault in faults))
     service = Service(
         "notifications",
         settings,
-        kinds=(MESSAGE, PREFERENCES),
+        kinds=KINDS,
         access=ACCESS,
         about="Tells people and desks of each step, in their language, once.",
     )
@@ -68,13 +49,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
 
     metrics = MessageMetrics(service.metrics)
-    providers: dict[Channel, Provider] = {
-        "in-app": InApp(),
-        "sms": _sms(settings, metrics),
-        "email": Smtp(settings.smtp_host, settings.smtp_port, settings.mail_from, seconds=settings.smtp_seconds),
-    }
+    key = settings.secret("seal_key")
+    stops = Stops(service.database, service.journal, metrics)
+    numbers = Numbers(service.database, service.journal, key)
+    callbacks = Callbacks(service.database, key)
+    people = People(service.database)
+    outside = providers.build(settings, codes, registered, metrics, callbacks.secret_of)
     chance = random.SystemRandom().random
-    sending = Sending(service.journal, service.clock, settings, providers, registered, metrics, chance)
+    sending = Sending(
+        service.journal, service.clock, settings, outside, registered, metrics, chance, stops, numbers, routing
+    )
     post = Post(
         journal=service.journal,
         database=service.database,
@@ -83,13 +67,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         routing=routing,
         wording=wording,
         registration=registered,
+        codes=codes,
         recipients=Recipients(
-            patients,
-            contacts,
+            store.Cards(patients),
+            store.Cards(contacts),
             facilities,
-            partial(store.preferences_of, service.database),
+            store.StatedPreferences(service.database).of,
+            people,
+            numbers.mark_of,
+            callbacks.url_of,
             routing.mailbox_language,
+            routing.consent_needed,
         ),
+        people=people,
+        stops=stops,
+        numbers=numbers,
         sending=sending,
         metrics=metrics,
         chance=chance,
@@ -101,8 +93,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.react(grievance.CONTACT, erasures.reaction("contact", contacts, told))
     for topic in (registration.VISIT, referral.REFERRAL, grievance.GRIEVANCE):
         service.react(topic, told)
+    service.react(notifications.MESSAGE, partial(sends.call_back, post))
     service.timer(MESSAGE, partial(usecases.step, post))
-    service.include(api.router(post, service.read_log))
+    service.timer(SEND, partial(sends.step, post))
+    service.timer(CAMPAIGN, partial(campaigns.step, post))
+    service.include(api.router(post, service.read_log, Secrets(settings)))
+    service.on_start(stops.start)
+    service.on_stop(stops.close)
     service.on_stop(erasures.stop)
     service.on_stop(sending.stop)
     return service.app

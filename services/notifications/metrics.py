@@ -38,6 +38,18 @@ class MessageMetrics:
             ["channel", "provider"],
             registry=registry,
         )
+        self.stopped = Gauge(
+            "hillhealth_template_stopped",
+            "1 while nothing is sent with a template because the operators refuse it",
+            ["template", "language"],
+            registry=registry,
+        )
+        self.receipts = Counter(
+            "hillhealth_delivery_receipts_total",
+            "What providers' receipts said",
+            ["channel", "outcome"],
+            registry=registry,
+        )
         self.under_way = Gauge(
             "hillhealth_provider_calls", "Calls to providers under way or next in line", registry=registry
         )

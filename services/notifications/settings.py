@@ -21,6 +21,7 @@ class Settings(ServiceSettings):
     routing_file: Path = Field(HERE / "routing.yaml", description="Whom to tell of which event, and how")
     templates_dir: Path = Field(HERE / "templates", description="One file per language")
     dlt_file: Path = Field(HERE / "dlt.yaml", description="What is registered with the operators (DLT)")
+    codes_file: Path = Field(HERE / "codes.yaml", description="What operators' codes mean")
     sms_per_person_and_day: int = Field(25, ge=1, description="A hard ceiling that no storm of events passes")
     sends_at_once: int = Field(32, ge=1, description="Calls to providers under way at the same time")
     lease_attempt_seconds: float = Field(30.0, gt=0, description="How long an attempt is its claimant's alone")
@@ -28,12 +29,22 @@ class Settings(ServiceSettings):
     sms_connect_seconds: float = Field(3.0, gt=0)
     sms_answer_seconds: float = Field(8.0, gt=0, description="How long the gateway may take to answer")
     smtp_seconds: float = Field(20.0, gt=0, description="How long handing over one e-mail may take")
+    mobile_seva_url: str = Field("", description="C-DAC Mobile Seva's sendsmsrequestDLT; SMS goes there first if set")
+    mobile_seva_username: str = Field("", description="The department's user; password and key are secrets by file")
+    whatsapp_url: str = Field("", description="Base of the WhatsApp Cloud API with its version; none if empty")
+    whatsapp_phone_number_id: str = Field("", description="The sender's id at Meta; the token is a secret by file")
+    callback_hosts: tuple[str, ...] = Field((), description="Hosts that callers may ask to be called back at")
+    webhook_seconds: float = Field(10.0, gt=0, description="How long a caller's own address may take to answer")
+    others_seconds: float = Field(20.0, gt=0, description="How long a channel through Apprise may take")
+    catch_up_after_hours: float = Field(24.0, gt=0, description="Older news waits for newer news of its case first")
+    catch_up_seconds: float = Field(20.0, ge=0, description="How long it waits, and over how much longer it is spread")
     retry_base_seconds: float = Field(1.0, gt=0, description="First back-off; doubles, with full jitter")
     retry_cap_seconds: float = Field(900.0, gt=0)
 
     @model_validator(mode="after")
     def _a_lease_outlasts_a_call(self) -> Self:
-        gateways = 2 if self.sms_gateway_url_second else 1
+        first = max(1, bool(self.mobile_seva_url) + bool(self.sms_gateway_url))
+        gateways = first + bool(self.sms_gateway_url_second)
         sms_seconds = gateways * (self.sms_connect_seconds + self.sms_answer_seconds)
         if self.lease_attempt_seconds <= max(sms_seconds, self.smtp_seconds):
             raise ValueError("LEASE_ATTEMPT_SECONDS must be longer than a call to a provider may take")

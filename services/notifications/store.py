@@ -14,11 +14,25 @@ from libs.common.aggregate import AggregateType
 from libs.common.ids import derive
 from libs.common.mongo import Database, Document
 from libs.common.paging import page
+from libs.common.replica import Replica
 from libs.contracts import notifications as contract
 from libs.contracts.notifications import Channel
 from services.notifications.domain import message, preference
 from services.notifications.domain.message import ENTERED_IN_ERROR, RECIPIENT_ERASED, Plan
 from services.notifications.domain.template import FALLBACK
+from services.notifications.people import People
+from services.notifications.together import Together
+
+
+def _claims(state: message.Message) -> list[str]:
+    """The places of a person's day, and the provider's reference, by which a receipt finds its message."""
+    places = [f"sms-of-day:{slot}" for slot in (state.slot, state.extra_slot) if slot]
+    return [*places, reference_claim(state.channel, state.reference)] if state.reference else places
+
+
+def reference_claim(channel: str, reference: str) -> str:
+    return f"provider-reference:{channel}:{reference}"
+
 
 MESSAGE = AggregateType(
     name="message",
@@ -29,7 +43,7 @@ MESSAGE = AggregateType(
     topic=contract.MESSAGE,
     due=message.next_due,
     retry_at=lambda state: state.retry_at,
-    claims=lambda state: [f"sms-of-day:{state.slot}"] if state.slot else [],
+    claims=_claims,
     indexes=(
         ("state.recipient", "state.occurred_at", "_id"),
         ("state.recipient", "state.channel", "state.occurred_at", "_id"),
@@ -84,12 +98,22 @@ class Slots:
         self._last[day] = max(place, self._last.get(day, 0))
 
 
-class Cards(Protocol):
-    """A replica of another service's cards."""
+class Cards:
+    """What we need of the cards in a replica, read together where many are wanted at once."""
 
+    FIELDS = ("grave", "card.status", "card.phone", "card.email", "card.language", "card.village")
+
+    def __init__(self, replica: Replica) -> None:
+        self._found = Together(lambda: replica.collection, dict.fromkeys(self.FIELDS, 1))
+
+    async def get(self, key: str) -> tuple[Mapping[str, Any] | None, bool]:
+        """The card, None while it is not yet known; and whether it was erased."""
+        found = await self._found.get(key)
+        return (found.get("card"), bool(found.get("grave"))) if found else (None, False)
+
+
+class FacilityCards(Protocol):
     async def get(self, key: str) -> dict[str, Any] | None: ...
-
-    async def erased(self, key: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -103,39 +127,63 @@ class NotYet:
 class Known:
     """What is needed to tell a recipient. `gone` says why nobody is to be told any more."""
 
-    language: str
+    languages: tuple[str, ...]
+    """What they read, the best first."""
     addresses: Mapping[Channel, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     gone: str | None = None
     refused: frozenset[Channel] = frozenset()
+    marked: Mapping[Channel, str] = field(default_factory=dict)
+    """Channels by which their number takes nothing, and why."""
+    preferences: preference.Preferences | None = None
+
+    def usable(self, channel: Channel) -> bool:
+        return channel in self.addresses and channel not in self.refused and channel not in self.marked
+
+
+OUTSIDE: frozenset[Channel] = frozenset({"sms", "email", "whatsapp", "relay", "apprise"})
+"""Channels that reach into a person's day; the feed waits to be looked at."""
 
 
 class Recipients:
-    """Who is behind a recipient, from the cards that other services publish."""
+    """Who is behind a recipient, from the cards that other services publish and from our own records."""
 
     def __init__(
         self,
         patients: Cards,
         contacts: Cards,
-        facilities: Cards,
+        facilities: FacilityCards,
         preferences: Callable[[str], Awaitable[preference.Preferences | None]],
+        people: People,
+        marks: Callable[[str, str], Awaitable[str | None]],
+        callback_of: Callable[[str], Awaitable[str | None]],
         mailbox_language: str = FALLBACK,
+        consent_needed: frozenset[preference.Purpose] = frozenset(),
     ) -> None:
         self._preferences = preferences
-        self._people = {"patient": patients, "contact": contacts}
+        self._cards = {"patient": patients, "contact": contacts}
         self._facilities = facilities
+        self._people = people
+        self._marks = marks
+        self._callback_of = callback_of
         self._mailbox_language = mailbox_language
+        self._consent_needed = consent_needed
         self._kept: dict[str, tuple[dict[str, Any], float]] = {}
 
     async def look(self, plan: Plan, card: Mapping[str, Any] | None = None) -> Known | NotYet:
         """`card` is the person's card where the event itself carries it."""
         kind, _, key = plan.recipient.partition(":")
-        if kind in self._people:
-            known, stated = await asyncio.gather(self._person(kind, key, card), self._preferences(plan.recipient))
-            if stated is not None and isinstance(known, Known) and plan.override is None:
-                known = dataclasses.replace(known, refused=stated.refused(plan.purpose))
+        if kind == "send":
+            url = await self._callback_of(key)
+            return Known((FALLBACK,), {"webhook": url} if url else {})
+        if kind in self._cards or kind == "person":
+            known, stated = await asyncio.gather(self._person(kind, key, card, plan), self._preferences(plan.recipient))
+            if isinstance(known, Known):
+                known = await self._as_they_want(known, stated, plan)
         else:
-            known = await self._mailbox(plan.recipient)
+            known, stated = await asyncio.gather(self._mailbox(plan.recipient), self._preferences(plan.recipient))
+            if stated is not None and isinstance(known, Known):
+                known = dataclasses.replace(known, preferences=stated, languages=stated.languages or known.languages)
         if isinstance(known, NotYet) or known.gone:
             return known
         values = {}
@@ -149,20 +197,70 @@ class Recipients:
             values[variable.name] = value
         return dataclasses.replace(known, values=values)
 
-    async def _person(self, kind: str, key: str, card: Mapping[str, Any] | None) -> Known | NotYet:
-        people = self._people[kind]
-        card = card or await people.get(key)
+    async def village_of(self, patient: str) -> str | None:
+        """Where a patient lives, as far as their card is known."""
+        card, _ = await self._cards["patient"].get(patient)
+        return card.get("village") if card else None
+
+    async def _as_they_want(self, known: Known, stated: preference.Preferences | None, plan: Plan) -> Known:
+        """Their languages, what they refused and agreed to, and what their number takes."""
+        addresses, refused = dict(known.addresses), frozenset[Channel]()
+        languages = known.languages
+        agreed = stated.agreed(plan.purpose) if stated else frozenset[Channel]()
+        if stated is not None:
+            languages = stated.languages or languages
+            refused = stated.refused(plan.purpose)
+        if "whatsapp" in plan.channels and "whatsapp" in agreed and "sms" in addresses:
+            addresses["whatsapp"] = addresses["sms"]
+        if plan.purpose in self._consent_needed:
+            refused |= OUTSIDE - agreed
+        if plan.override is not None:
+            refused = frozenset()
+        marked: dict[Channel, str] = {}
+        by_phone: tuple[Channel, ...] = ("sms", "whatsapp")
+        for channel in by_phone:
+            if channel in addresses and channel in plan.channels:
+                mark = await self._marks(channel, addresses[channel])
+                if mark is not None:
+                    marked[channel] = mark
+        order = tuple(dict.fromkeys((*plan.languages, *languages)))
+        return dataclasses.replace(
+            known, languages=order, addresses=addresses, refused=refused, marked=marked, preferences=stated
+        )
+
+    async def _person(self, kind: str, key: str, card: Mapping[str, Any] | None, plan: Plan) -> Known | NotYet:
+        if kind == "person":
+            return await self._own_person(key)
+        cards = self._cards[kind]
         if card is None:
-            gone = await people.erased(key)
-            return Known(FALLBACK, gone=RECIPIENT_ERASED) if gone else NotYet(f"{kind}:{key}")
+            card, erased = await cards.get(key)
+            if card is None:
+                return Known((FALLBACK,), gone=RECIPIENT_ERASED) if erased else NotYet(f"{kind}:{key}")
         if card.get("status") == "entered-in-error":
-            return Known(FALLBACK, gone=ENTERED_IN_ERROR)
+            return Known((FALLBACK,), gone=ENTERED_IN_ERROR)
         addresses: dict[Channel, str] = {"in-app": key}
         if card.get("phone"):
             addresses["sms"] = card["phone"]
         if card.get("email"):
             addresses["email"] = card["email"]
-        return Known(card.get("language") or FALLBACK, addresses)
+        if kind == "patient" and "relay" in plan.channels:
+            relay = await self._people.relay_for(key, card.get("village"))
+            if relay is not None:
+                addresses["relay"] = relay
+        return Known((card.get("language") or FALLBACK,), addresses)
+
+    async def _own_person(self, id: str) -> Known:
+        found = await self._people.get(id)
+        if found is None or not found.active:
+            return Known((FALLBACK,), gone=RECIPIENT_ERASED)
+        addresses: dict[Channel, str] = {"in-app": id}
+        if found.phone:
+            addresses["sms"] = found.phone
+        if found.email:
+            addresses["email"] = found.email
+        if found.address:
+            addresses["apprise"] = found.address
+        return Known((found.language,), addresses)
 
     async def _mailbox(self, recipient: str) -> Known | NotYet:
         role, _, code = recipient.partition("@")
@@ -170,7 +268,7 @@ class Recipients:
         if card is None:
             return NotYet(f"facility:{code}")
         address = card.get(f"{role}_email")
-        return Known(self._mailbox_language, {"email": address} if address else {})
+        return Known((self._mailbox_language,), {"email": address} if address else {})
 
     async def _facility(self, code: str) -> dict[str, Any] | None:
         card, until = self._kept.get(code, (None, 0.0))
@@ -181,6 +279,17 @@ class Recipients:
         return card
 
 
+class StatedPreferences:
+    """What people said, read together where many are asked about at once; never older than the question."""
+
+    def __init__(self, database: Database) -> None:
+        self._found = Together(lambda: database[PREFERENCES.collection], {"state": 1})
+
+    async def of(self, recipient: str) -> preference.Preferences | None:
+        found = await self._found.get(recipient)
+        return preference.Preferences.model_validate(found["state"]) if found else None
+
+
 async def preferences_of(database: Database, recipient: str) -> preference.Preferences | None:
     found = await database[PREFERENCES.collection].find_one({"_id": recipient}, {"state": 1})
     return preference.Preferences.model_validate(found["state"]) if found else None
@@ -188,8 +297,10 @@ async def preferences_of(database: Database, recipient: str) -> preference.Prefe
 
 async def free_place(database: Database, recipient: str, day: str, most: int) -> int | None:
     """The first place of a person's day that nobody has, up to `most`."""
-    told = database[MESSAGE.collection].find({"state.recipient": recipient, "state.channel": "sms"}, {"state.slot": 1})
-    taken = {found["state"].get("slot") async for found in told}
+    told = database[MESSAGE.collection].find(
+        {"state.recipient": recipient, "state.channel": "sms"}, {"state.slot": 1, "state.extra_slot": 1}
+    )
+    taken = {found["state"].get(name) async for found in told for name in ("slot", "extra_slot")}
     return next((place for place in range(1, most + 1) if f"{day}:{place}" not in taken), None)
 
 
@@ -206,6 +317,37 @@ async def newer_of_case(database: Database, state: message.Message) -> bool:
             if found["state"]["channel"] == state.channel and found["state"]["occurred_at"] > occurred_at
         ]
     )
+
+
+async def by_reference(database: Database, channel: str, reference: str) -> str | None:
+    """The message that a provider knows under a reference of its own."""
+    found = await database[MESSAGE.collection].find_one({"claims": reference_claim(channel, reference)}, {"_id": 1})
+    return found["_id"] if found else None
+
+
+async def queued_for(database: Database, reason: str) -> AsyncIterator[tuple[str, message.Message]]:
+    """What is held for this reason."""
+    async for found in database[MESSAGE.collection].find({"state.status": "queued"}):
+        if found["state"].get("reason") == reason:
+            yield found["_id"], message.Message.model_validate(found["state"])
+
+
+async def held_for_digest(database: Database, state: message.Message) -> list[tuple[str, message.Message]]:
+    """What goes out to one recipient at one time, oldest first."""
+    told = database[MESSAGE.collection].find({"state.recipient": state.recipient, "state.channel": state.channel})
+    found = [(one["_id"], message.Message.model_validate(one["state"])) async for one in told]
+    together = [
+        (id, other)
+        for id, other in found
+        if other.status == "queued" and other.reason == message.DIGEST and other.held_until == state.held_until
+    ]
+    return sorted(together, key=lambda one: (one[1].occurred_at, one[0]))
+
+
+async def of_case(database: Database, case: str) -> AsyncIterator[message.Message]:
+    """Every message about an aggregate: a referral, a campaign."""
+    async for found in database[MESSAGE.collection].find({"state.case": case}, {"state": 1}):
+        yield message.Message.model_validate(found["state"])
 
 
 async def any_waiting(database: Database) -> bool:
@@ -225,10 +367,10 @@ async def told(database: Database, recipient: str) -> AsyncIterator[Document]:
 
 
 async def feed(
-    database: Database, access: Access, patient: str, cursor: str | None, limit: int
+    database: Database, access: Access, recipient: str, cursor: str | None, limit: int
 ) -> tuple[list[Document], str | None]:
-    """What stands in a patient's feed, newest first."""
-    mine = {"state.recipient": f"patient:{patient}", "state.channel": "in-app", "state.status": "sent"}
+    """What stands in somebody's feed, newest first."""
+    mine = {"state.recipient": recipient, "state.channel": "in-app", "state.status": "sent"}
     wanted = access.filter() | mine
     return await page(
         database[MESSAGE.collection], wanted, sort="state.occurred_at", descending=True, limit=limit, cursor=cursor

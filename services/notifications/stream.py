@@ -11,7 +11,7 @@ from libs.common.records import Received
 from libs.common.replica import Replica
 from libs.contracts.registration import PatientRegistered
 from services.notifications import usecases
-from services.notifications.usecases import Post
+from services.notifications.post import Post
 
 log = logger("stream")
 

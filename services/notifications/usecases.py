@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from libs.common.access import SYSTEM, Access
 from libs.common.cause import Cause, timer_cause
-from libs.common.clock import Clock, machine_now
-from libs.common.journal import ClaimTaken, Journal, Outcome
-from libs.common.mongo import Database, Document
+from libs.common.clock import machine_now
+from libs.common.ids import derive
+from libs.common.journal import ClaimTaken, Outcome
+from libs.common.logs import logger
+from libs.common.mongo import Document
 from libs.contracts.event import Event
 from libs.contracts.notifications import Channel, MessageErased
 from services.notifications import store
-from services.notifications.domain import dlt, message, preference
+from services.notifications.domain import audience, message, preference
 from services.notifications.domain.message import (
+    CARD_AWAITED,
+    CATCHING_UP,
     DAY_CEILING,
+    DIGEST,
+    MAY_REPEAT,
     NO_ADDRESS,
+    NUMBER_MARKED,
     OPEN,
     OPTED_OUT,
     SUPERSEDED,
-    TEMPLATE_MISMATCH,
+    TEMPLATE_STOPPED,
     TOO_LATE,
     Await,
     Command,
@@ -38,45 +44,21 @@ from services.notifications.domain.message import (
     back_off,
     decide,
 )
-from services.notifications.domain.routing import LEAD, Routing
-from services.notifications.domain.segments import VARIABLE_LIMIT, count
-from services.notifications.domain.template import Rendered, Wording
+from services.notifications.domain.routing import Routing
+from services.notifications.domain.segments import count
 from services.notifications.domain.timing import indian_day
-from services.notifications.metrics import MessageMetrics
-from services.notifications.sending import Sending
-from services.notifications.settings import Settings
-from services.notifications.store import MESSAGE, PREFERENCES, Known, NotYet, Recipients, Slots, message_id
+from services.notifications.people import AUDIENCE
+from services.notifications.post import Post
+from services.notifications.saying import said_through
+from services.notifications.sending import UNSETTLED
+from services.notifications.store import MESSAGE, PREFERENCES, Known, NotYet, message_id
+
+log = logger("usecases")
 
 SERVICE = "notifications"
 
 SUPERSEDED_FROM_ATTEMPT = 6
 """Failed attempts after which a message that newer news of its case has overtaken is not tried again."""
-
-
-@dataclass(frozen=True)
-class Post:
-    """What telling needs: put together by the composition root."""
-
-    journal: Journal
-    database: Database
-    clock: Clock
-    settings: Settings
-    routing: Routing
-    wording: Wording
-    registration: dlt.Registration
-    recipients: Recipients
-    sending: Sending
-    metrics: MessageMetrics
-    slots: Slots = field(default_factory=Slots)
-    chance: Callable[[], float] = random.random
-
-    def domain_now(self) -> dt.datetime:
-        """The domain's clock as promises are measured by it: before a played day has begun, nothing is too late."""
-        return self.clock.due_before()
-
-
-class CardMissing(Exception):
-    """A card that was there when the message was rendered is not there now: the replica was lost."""
 
 
 def plans(routing: Routing, event_id: str, event: Event, occurred_at: dt.datetime, case: str = "") -> list[Plan]:
@@ -95,6 +77,8 @@ def plans(routing: Routing, event_id: str, event: Event, occurred_at: dt.datetim
             override=target.override,
             case=case,
             when=target.when,
+            urgency=target.urgency,
+            ladders=target.ladders,
         )
         for target in routing.targets(event, occurred_at)
     ]
@@ -103,26 +87,71 @@ def plans(routing: Routing, event_id: str, event: Event, occurred_at: dt.datetim
 async def tell(post: Post, plan: Plan, cause: Cause, card: Mapping[str, Any] | None = None) -> None:
     """Puts what is planned on its way, once. The first channel leads: its message says which others follow.
 
-    `cause` is the event; `card` the recipient's card where the event carries it.
+    `cause` is the event; `card` the recipient's card where the event carries it. Of a group every member is told.
     """
+    if plan.recipient.startswith(GROUPS):
+        await _tell_group(post, plan, cause)
+        return
     lead = plan.channels[0]
     known = await post.recipients.look(plan, card)
     if isinstance(known, NotYet):
         look_at = machine_now() + _rest(post, 1)
-        outcome = await _create(post, plan, lead, Await(plan, lead, known.card, look_at), cause)
+        outcome = await create(post, plan, lead, Await(plan, lead, known.card, look_at), cause)
         # Once more: the card may have come between the look and the writing that it had not.
         await complete(post, outcome.id, reschedule=False)
         return
-    outcome = await _create(post, plan, lead, _said(post, plan, lead, known), cause, known)
+    outcome = await create(post, plan, lead, said_through(post, plan, lead, known), cause, known)
     if outcome.state.status == "waiting":
         await complete(post, outcome.id, reschedule=False)
     else:
         await _follow(post, plan, outcome.state.also, known, cause)
 
 
+GROUPS = ("family:", "asha:", "duty:")
+
+NOBODY = {"family": "no-family-known", "asha": "no-asha-known", "duty": "nobody-on-duty"}
+
+
+async def _tell_group(post: Post, plan: Plan, cause: Cause) -> None:
+    """Its members are looked up once and written down, so that a repeat of the event tells the same people."""
+    id = derive(plan.event, "audience", plan.recipient, plan.template)
+    if await post.journal.load(AUDIENCE, id) is None:
+        members = await _members(post, plan)
+        reason = None if members else NOBODY[plan.recipient.partition(":")[0]]
+        outcome = await post.journal.create(
+            AUDIENCE,
+            id,
+            lambda state: audience.decide(state, plan.event, plan.recipient, members, reason),
+            cause.derive(plan.recipient, plan.template),
+            SYSTEM,
+        )
+        state = outcome.state
+    else:
+        state = await post.journal.read(AUDIENCE, id, SYSTEM)
+    for member in state.members:
+        channels = plan.channels if member.startswith("person:") else ("email",)
+        await tell(post, plan.model_copy(update={"recipient": member, "channels": channels}), cause)
+
+
+async def _members(post: Post, plan: Plan) -> list[str]:
+    """Recipients. Where nobody is on duty, the role's mailbox, if the facility has one."""
+    kind, _, key = plan.recipient.partition(":")
+    if kind == "duty":
+        on_duty = await post.people.on_duty(key, post.domain_now())
+        if on_duty:
+            return [f"person:{id}" for id in on_duty]
+        known = await post.recipients.look(plan.model_copy(update={"recipient": key, "variables": ()}))
+        return [key] if isinstance(known, Known) and known.addresses else []
+    if kind == "family":
+        found = await post.people.family_of(key)
+    else:
+        found = await post.people.ashas_of(key, await post.recipients.village_of(key))
+    return [f"person:{id}" for id in found]
+
+
 async def _follow(post: Post, plan: Plan, channels: tuple[Channel, ...], known: Known, cause: Cause) -> None:
     for channel in channels:
-        await _create(post, plan, channel, _said(post, plan, channel, known), cause, known)
+        await create(post, plan, channel, said_through(post, plan, channel, known), cause, known)
 
 
 async def complete(post: Post, id: str, *, reschedule: bool) -> None:
@@ -138,63 +167,22 @@ async def complete(post: Post, id: str, *, reschedule: bool) -> None:
             again = Await(state.plan, state.channel, known.card, machine_now() + _rest(post, state.looks + 1))
             await _step(post, id, again, "look", state.looks)
         return
-    said = _said(post, state.plan, state.channel, known)
+    said = said_through(post, state.plan, state.channel, known)
     if isinstance(said, Render):
         await _follow(post, state.plan, said.also, known, _cause_of(state))
     outcome = await _step(post, id, said, "complete", 1)
-    _settle(post, outcome)
+    settle(post, outcome)
     _send_if_claimed(post, outcome, known)
 
 
-def _said(post: Post, plan: Plan, channel: Channel, known: Known) -> Render | Settle:
-    """What goes out through one channel."""
-    if known.gone:
-        return Settle(plan, channel, "lapsed", known.gone)
-    if channel not in known.addresses:
-        return Settle(plan, channel, "failed", NO_ADDRESS)
-    if channel in known.refused:
-        return Settle(plan, channel, "lapsed", OPTED_OUT)
-    limit = VARIABLE_LIMIT if channel == "sms" else None
-    rendered = post.wording.render(plan.template, known.language, known.values, limit=limit)
-    if channel == "sms" and not dlt.keeps_to(_approved(post, plan, rendered), rendered.text):
-        return Settle(plan, channel, "failed", TEMPLATE_MISMATCH)
-    size = count(rendered.text)
-    now = machine_now()
-    outside = channel != LEAD
-    leads = channel == plan.channels[0]
-    hold_until = None
-    if channel == "sms" and plan.when == "daytime" and plan.override is None:
-        hold_until = post.routing.quiet_hours.ends_at(post.domain_now())
-    claimed = outside and hold_until is None and post.sending.has_room()
-    return Render(
-        plan,
-        channel,
-        language=rendered.language,
-        text=rendered.text,
-        subject=rendered.subject if channel == "email" else "",
-        encoding=size.encoding,
-        segments=size.segments,
-        also=tuple(other for other in plan.channels[1:] if other in known.addresses) if leads else (),
-        at=now,
-        lease_until=now + dt.timedelta(seconds=post.settings.lease_attempt_seconds) if claimed else None,
-        sent=not outside,
-        hold_until=hold_until,
-    )
-
-
-def _approved(post: Post, plan: Plan, rendered: Rendered) -> str:
-    """The text as it is registered, with its placeholders."""
-    return post.wording.languages[rendered.language].templates[plan.template].text
-
-
-async def _create(
+async def create(
     post: Post, plan: Plan, channel: Channel, command: Command, cause: Cause, known: Known | None = None
 ) -> Outcome[Message]:
     if isinstance(command, Render) and channel == "sms":
         outcome = await _create_in_slot(post, plan, command, cause)
     else:
         outcome = await _write_new(post, plan, channel, command, cause)
-    _settle(post, outcome)
+    settle(post, outcome)
     if known is not None:
         _send_if_claimed(post, outcome, known)
     return outcome
@@ -212,22 +200,33 @@ async def _write_new(post: Post, plan: Plan, channel: Channel, command: Command,
 
 async def _create_in_slot(post: Post, plan: Plan, command: Render, cause: Cause) -> Outcome[Message]:
     """An SMS takes one of its person's numbered places of the day; the places are unique, so nothing passes them."""
-    day, most = f"{plan.recipient}:{indian_day(post.clock.now())}", post.settings.sms_per_person_and_day
+    outcome = await _in_slot(
+        post,
+        plan.recipient,
+        lambda slot: _write_new(post, plan, "sms", dataclasses.replace(command, slot=slot), cause),
+    )
+    return outcome or await _write_new(post, plan, "sms", Settle(plan, "sms", "lapsed", DAY_CEILING), cause)
+
+
+async def _in_slot(
+    post: Post, recipient: str, write: Callable[[str], Awaitable[Outcome[Message]]]
+) -> Outcome[Message] | None:
+    """Writes with the first place of the person's day that nobody has; None if there is none left."""
+    day, most = f"{recipient}:{indian_day(post.clock.now())}", post.settings.sms_per_person_and_day
     place: int | None = post.slots.take(day)
     while place is not None:
         if place <= most:
             try:
-                placed = dataclasses.replace(command, slot=f"{day}:{place}")
-                outcome = await _write_new(post, plan, "sms", placed, cause)
+                outcome = await write(f"{day}:{place}")
             except ClaimTaken:
                 pass
             else:
                 if outcome.repeated:
                     post.slots.give_back(day, place)
                 return outcome
-        place = await store.free_place(post.database, plan.recipient, day, most)
+        place = await store.free_place(post.database, recipient, day, most)
         post.slots.saw(day, place or most)
-    return await _write_new(post, plan, "sms", Settle(plan, "sms", "lapsed", DAY_CEILING), cause)
+    return None
 
 
 def _send_if_claimed(post: Post, outcome: Outcome[Message], known: Known) -> None:
@@ -236,14 +235,14 @@ def _send_if_claimed(post: Post, outcome: Outcome[Message], known: Known) -> Non
         post.sending.start(outcome.id, outcome.state, known.addresses[outcome.state.channel])
 
 
-def _settle(post: Post, outcome: Outcome[Message]) -> None:
+def settle(post: Post, outcome: Outcome[Message]) -> None:
     """Counts what was decided, once."""
     if outcome.repeated or not outcome.events:
         return
     for event in outcome.events:
         if isinstance(event, message.MessageRendered) and event.channel == "sms":
             post.metrics.segments.labels(event.encoding, event.language).inc(event.segments)
-    if outcome.state.retry_at is None:
+    if outcome.state.status not in UNSETTLED:
         post.metrics.settled.labels(outcome.state.channel, outcome.state.status).inc()
 
 
@@ -263,10 +262,13 @@ async def _step(post: Post, id: str, command: Command, clock: str, step: int, cy
 
 
 async def step(post: Post, id: str, document: Document) -> None:
-    """What a due message needs: to lapse, a look for its card, its next attempt, or a question to the provider."""
+    """What a due message needs: to lapse, a look for its card, its next attempt, another channel, or a question to
+    the provider."""
     state = Message.model_validate(document["state"])
     if state.status in OPEN and post.domain_now() >= state.useful_until:
-        _settle(post, await _step(post, id, Lapse(TOO_LATE), "lapse", 1))
+        settle(post, await _step(post, id, Lapse(TOO_LATE), "lapse", 1))
+    elif state.held_until is not None and state.reason == DIGEST:
+        await _digest(post, id, state)
     elif state.held_until is not None:
         await _attempt(post, id, state)
     elif state.retry_at is None or state.retry_at > machine_now():
@@ -277,33 +279,140 @@ async def step(post: Post, id: str, document: Document) -> None:
         await _attempt(post, id, state)
     elif state.status == "sending":
         await post.sending.inquire(id, state)
+    elif state.passing_on:
+        await _pass_on(post, id, state)
 
 
 async def _attempt(post: Post, id: str, state: Message) -> None:
     """The next attempt: claimed before the provider is called."""
     known = await post.recipients.look(state.plan)
     if isinstance(known, NotYet):
-        raise CardMissing
-    address = known.addresses.get(state.channel)
-    if known.gone or address is None or state.channel in known.refused:
-        reason = known.gone or (NO_ADDRESS if address is None else OPTED_OUT)
-        _settle(post, await _step(post, id, Lapse(reason), "lapse", 1))
+        # A card that was there when it was rendered: the replica is being read anew. It waits for it once more.
+        log.info("a message waits for a card", extra={"id": id, "card": known.card.partition(":")[0]})
+        await _postpone(post, id, state, CARD_AWAITED, _rest(post, state.looks + 3))
+        return
+    if (never := _needless_or_unwanted(state, known)) is not None:
+        settle(post, await _step(post, id, Lapse(never), "lapse", 1))
+        return
+    if state.channel in known.marked:
+        failed = message.Fail(NUMBER_MARKED, machine_now())
+        settle(post, await _step(post, id, failed, "fail", state.attempt))
+        return
+    if state.channel == "sms" and post.stops.reason_of(state.template, state.language) is not None:
+        await _hold_for_template(post, id, state)
         return
     if await _needless(post, state):
-        _settle(post, await _step(post, id, Lapse(SUPERSEDED), "lapse", 1))
+        settle(post, await _step(post, id, Lapse(SUPERSEDED), "lapse", 1))
         return
-    now = machine_now()
-    claim = message.Claim(now, now + dt.timedelta(seconds=post.settings.lease_attempt_seconds))
-    outcome = await _step(post, id, claim, "claim", state.attempt + 1)
-    _settle(post, outcome)
+    outcome = await _claim(post, id, state)
+    settle(post, outcome)
     if not outcome.repeated and any(isinstance(event, SendAttempted) for event in outcome.events):
-        await post.sending.send(id, outcome.state, address)
+        await post.sending.send(id, outcome.state, known.addresses[state.channel])
+
+
+def _needless_or_unwanted(state: Message, known: Known) -> str | None:
+    """Why it is not sent any more, by what is known of its recipient now."""
+    if known.gone:
+        return known.gone
+    if state.channel not in known.addresses:
+        return NO_ADDRESS
+    return OPTED_OUT if state.channel in known.refused else None
+
+
+async def _claim(post: Post, id: str, state: Message) -> Outcome[Message]:
+    """What is sent again although it may have been sent takes one more place of its person's day."""
+
+    async def claim(slot: str | None) -> Outcome[Message]:
+        now = machine_now()
+        lease_until = now + dt.timedelta(seconds=post.settings.lease_attempt_seconds)
+        return await _step(post, id, message.Claim(now, lease_until, slot), "claim", state.attempt + 1)
+
+    if state.channel != "sms" or state.reason != MAY_REPEAT:
+        return await claim(None)
+    outcome = await _in_slot(post, state.recipient, claim)
+    return outcome or await _step(post, id, message.GiveUp(), "give-up", state.attempt)
+
+
+async def _hold_for_template(post: Post, id: str, state: Message) -> None:
+    stopped = message.Stopped(state.attempt, TEMPLATE_STOPPED)
+    asked_for = state.retry_at or state.held_until or machine_now()
+    await _step(post, id, stopped, "hold", state.attempt, int(asked_for.timestamp() * 1000))
+
+
+async def _pass_on(post: Post, id: str, state: Message) -> None:
+    """Another channel of the ladder, the next one that works, then the note that it was tried."""
+    plan, to = state.plan, ""
+    known = await post.recipients.look(plan)
+    if isinstance(known, Known) and post.domain_now() < state.useful_until and not state.erased:
+        to = next((channel for channel in state.after(state.channel) if known.usable(channel)), "")
+        if to:
+            channel: Channel = next(one for one in plan.channels if one == to)
+            await create(post, plan, channel, said_through(post, plan, channel, known), _cause_of(state), known)
+    await _step(post, id, message.PassOn(to), "pass-on", 1)
+
+
+async def _digest(post: Post, id: str, state: Message) -> None:
+    """Everything that goes to one recipient at this time goes in one message; one alone goes as it is."""
+    together = await store.held_for_digest(post.database, state)
+    known = await post.recipients.look(state.plan)
+    if len(together) < 2 or isinstance(known, NotYet):
+        await _attempt(post, id, state)
+        return
+    if _needless_or_unwanted(state, known) is not None:
+        await _attempt(post, id, state)
+        return
+    held_until = state.held_until or post.domain_now()
+    plan = state.plan.model_copy(
+        update={
+            "event": derive("digest", state.recipient, state.channel, held_until.isoformat()),
+            "event_type": DIGEST,
+            "template": DIGEST,
+            "variables": (),
+            "occurred_at": held_until,
+            "useful_until": max(other.useful_until for _, other in together),
+            "case": "",
+            "ladders": (),
+        }
+    )
+    rendered = post.wording.render(DIGEST, known.languages[0], {}, limit=None)
+    text = "\n\n".join([rendered.text, *(f"- {other.text}" for _, other in together)])
+    size, now = count(text), machine_now()
+    command = Render(
+        plan,
+        state.channel,
+        language=rendered.language,
+        text=text,
+        subject=rendered.subject,
+        encoding=size.encoding,
+        segments=size.segments,
+        at=now,
+        version=rendered.version,
+        members=tuple(other_id for other_id, _ in together),
+    )
+    cause = Cause(plan.event, SERVICE, held_until)
+    outcome = await create(post, plan, state.channel, command, cause, known)
+    # Only what stands in it: what was rendered since goes with the next.
+    for member in outcome.state.members:
+        settle(post, await _step(post, member, message.Digest(outcome.id), "digest", 1))
+    if id not in outcome.state.members:
+        await _attempt(post, id, state)
+
+
+async def _postpone(post: Post, id: str, state: Message, reason: str, rest: dt.timedelta) -> None:
+    """Not now, and nothing was sent: looked at again after `rest`."""
+    now = machine_now()
+    asked_for = state.retry_at or state.held_until or now
+    cycle = int(asked_for.timestamp() * 1000)
+    await _step(post, id, message.Postpone(reason, now + rest), "postpone", state.attempt, cycle)
 
 
 async def _needless(post: Post, state: Message) -> bool:
     """Whether what was held back, or could not be sent for long, has been overtaken by news of the same case."""
-    delayed = state.held_until is not None or state.attempt >= SUPERSEDED_FROM_ATTEMPT
-    return delayed and bool(state.case) and await store.newer_of_case(post.database, state)
+    late = state.held_until is not None or CATCHING_UP in state.because
+    delayed = late or state.attempt >= SUPERSEDED_FROM_ATTEMPT
+    return (
+        delayed and state.event_type != DIGEST and bool(state.case) and await store.newer_of_case(post.database, state)
+    )
 
 
 async def cards_came(post: Post, kind: str, keys: list[str]) -> None:
@@ -319,19 +428,45 @@ async def forget(post: Post, recipient: str) -> None:
     async for document in store.told(post.database, recipient):
         id, state = document["_id"], Message.model_validate(document["state"])
         if state.status in OPEN:
-            _settle(post, await _step(post, id, Lapse(message.RECIPIENT_ERASED), "lapse-erased", 1))
+            settle(post, await _step(post, id, Lapse(message.RECIPIENT_ERASED), "lapse-erased", 1))
         if state.text or state.subject:
             cause = timer_cause("erase", 1, 0, aggregate=id, service=SERVICE, now=post.clock.now())
             await post.journal.erase(MESSAGE, id, MessageErased(**state.facts), cause, SYSTEM)
 
 
 async def state_preference(
-    post: Post, command: preference.State, cause: Cause, access: Access
+    post: Post, recipient: str, command: preference.Command, cause: Cause, access: Access
 ) -> Outcome[preference.Preferences]:
     """A person's choice, heeded from now on: what is already at a provider cannot be called back."""
     return await post.journal.append(
-        PREFERENCES, command.recipient, lambda state: preference.decide(state, command), cause, access
+        PREFERENCES, recipient, lambda state: preference.decide(state, command), cause, access
     )
+
+
+async def resume(post: Post, template: str, language: str, cause: Cause, access: Access) -> int:
+    """A template is in order again: what was held for it goes out. Returns how many messages that are.
+
+    Raises Forbidden, and Refused (`not-stopped`).
+    """
+    await post.stops.resume(template, language, cause, access)
+    released = 0
+    async for id, state in store.queued_for(post.database, TEMPLATE_STOPPED):
+        if (state.template, state.language) == (template, language):
+            at = machine_now() + dt.timedelta(seconds=post.settings.retry_base_seconds * post.chance())
+            step = timer_cause("release", state.attempt, 0, aggregate=id, service=SERVICE, now=post.clock.now())
+            await post.journal.append(
+                MESSAGE,
+                id,
+                partial(_released, message.Release(TEMPLATE_STOPPED, at), post.domain_now()),
+                step.derive(cause.id),
+                SYSTEM,
+            )
+            released += 1
+    return released
+
+
+def _released(command: Command, now: dt.datetime, state: Message | None) -> Sequence[Event]:
+    return decide(state, command, now)
 
 
 async def resolve(
@@ -341,5 +476,5 @@ async def resolve(
     decided = await post.journal.append(
         MESSAGE, id, lambda state: decide(state, Resolve(outcome), post.domain_now()), cause, access
     )
-    _settle(post, decided)
+    settle(post, decided)
     return decided

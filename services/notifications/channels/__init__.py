@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from libs.contracts.notifications import Channel
+from services.notifications.domain.codes import Codes, written
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """`id` is the reference under which the provider can be asked, and by which it may drop a repeat."""
+    """`id` is the reference under which the provider can be asked, and by which it may drop a repeat. `template` is the
+    id that the operators gave, `name` our own; `values` are what its placeholders hold, in order."""
 
     id: str
     to: str
@@ -18,11 +20,19 @@ class Outgoing:
     subject: str
     template: str
     language: str
+    name: str = ""
+    values: tuple[str, ...] = ()
+    header: str = ""
+    """Under which an SMS goes out, where it is not the usual one."""
+    recipient: str = ""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """The provider has it."""
+    """The provider has it, under a reference of its own if it gave one and does not know ours."""
+
+    reference: str = ""
+    provider: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,15 @@ class NotTaken:
 
 @dataclass(frozen=True)
 class Never:
-    """The provider refuses it for good."""
+    """The provider refuses it for good. `number`: and everything else to this number."""
+
+    reason: str
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """It refuses the template, or the header or entity it goes out under: nothing more may be sent with it."""
 
     reason: str
 
@@ -47,7 +65,23 @@ class Unsure:
     over: bool = False
 
 
-Answer = Taken | NotTaken | Never | Unsure
+Answer = Taken | NotTaken | Never | Stopped | Unsure
+
+
+def by_code(codes: Codes, code: str) -> Answer | None:
+    """What a provider's code for a message that it did not take means; None if nobody has decided about it."""
+    reason = written(code)
+    match codes.meaning(code):
+        case "stop":
+            return Stopped(reason)
+        case "later":
+            return NotTaken(reason)
+        case "never":
+            return Never(reason, number=True)
+        case "refused":
+            return Never(reason)
+    return None
+
 
 Standing = Literal["accepted", "not-known", "no-answer"]
 

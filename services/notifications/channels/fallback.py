@@ -5,11 +5,12 @@ What one may have taken is never given to another: it is asked for first, and of
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 
 from libs.contracts.notifications import Channel
-from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Provider, Standing, Taken
+from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Provider, Standing, Stopped, Taken
 from services.notifications.domain.circuit import Circuit, Limits
 
 
@@ -29,7 +30,7 @@ class Fallback:
             raise ValueError(f"each provider must be of {channel}")
         self.channel = channel
         self.seconds = sum(provider.seconds for provider in providers.values())
-        self.can_be_asked = all(provider.can_be_asked for provider in providers.values())
+        self.can_be_asked = any(provider.can_be_asked for provider in providers.values())
         self._providers = dict(providers)
         self._circuits = {name: Circuit(limits or Limits()) for name in providers}
         self._clock = clock
@@ -44,8 +45,10 @@ class Fallback:
             answer = await provider.send(message)
             now = self._clock()
             # A refusal of this one message says nothing against the provider.
-            circuit.note(now, now - started, ok=isinstance(answer, Taken | Never))
+            circuit.note(now, now - started, ok=isinstance(answer, Taken | Never | Stopped))
             self._saw(name, circuit.standing(now))
+            if isinstance(answer, Taken) and not answer.provider:
+                return dataclasses.replace(answer, provider=name)
             if not isinstance(answer, NotTaken):
                 return answer
         return answer
@@ -54,7 +57,7 @@ class Fallback:
         """`accepted` if one has it; `not-known` only if every one says so."""
         known: Standing = "not-known"
         for provider in self._providers.values():
-            match await provider.standing(reference):
+            match await provider.standing(reference) if provider.can_be_asked else "no-answer":
                 case "accepted":
                     return "accepted"
                 case "no-answer":

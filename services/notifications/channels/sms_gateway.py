@@ -1,13 +1,19 @@
-"""SMS through an HTTP gateway: POST /sms, and GET /sms/{reference} to resolve an answer that was lost."""
+"""SMS through an HTTP gateway: POST /sms, and GET /sms/{reference} to resolve an answer that was lost.
+
+A refusal may carry the operator's code, as `code`, `error_code` or `error.code` in a JSON body; `codes.yaml` says what
+each means.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httpx
 
 from libs.contracts.notifications import Channel
-from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Standing, Taken, Unsure
+from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Standing, Taken, Unsure, by_code
+from services.notifications.domain.codes import Codes
 
 OUR_FAULT = frozenset({401, 403, 404, 405, 407})
 """The gateway does not let us in, or is not where we look: a fault of configuration, not of the message."""
@@ -27,8 +33,10 @@ class SmsGateway:
         connect_seconds: float,
         answer_seconds: float,
         at_once: int = 32,
+        codes: Codes | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._codes = codes or Codes()
         self.seconds = connect_seconds + answer_seconds
         self._client = httpx.AsyncClient(
             base_url=url,
@@ -46,6 +54,8 @@ class SmsGateway:
             "template": message.template,
             "language": message.language,
         }
+        if message.header:
+            body["header"] = message.header
         try:
             async with asyncio.timeout(self.seconds):
                 answer = await self._client.post("/sms", json=body)
@@ -53,7 +63,7 @@ class SmsGateway:
             return NotTaken("gateway-away")
         except (httpx.HTTPError, TimeoutError):
             return Unsure("answer-lost")
-        return _read(answer.status_code)
+        return read(answer, self._codes)
 
     async def standing(self, reference: str) -> Standing:
         try:
@@ -69,7 +79,25 @@ class SmsGateway:
         await self._client.aclose()
 
 
-def _read(status: int) -> Answer:
+def code_in(answer: httpx.Response) -> str:
+    """The code a JSON body carries; empty if there is none."""
+    try:
+        body: Any = answer.json()
+    except ValueError:
+        return ""
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
+    if not isinstance(body, dict):
+        return ""
+    found = next((body[name] for name in ("code", "error_code", "errorCode", "error") if body.get(name)), "")
+    return str(found)[:64] if isinstance(found, str | int) else ""
+
+
+def read(answer: httpx.Response, codes: Codes) -> Answer:
+    """What became of a message, by the status and by the operator's code, if there is one that we know."""
+    status = answer.status_code
+    if status < 500 and (code := code_in(answer)) and (meant := by_code(codes, code)) is not None:
+        return meant
     if 200 <= status < 300 or status == httpx.codes.CONFLICT:
         return Taken()  # 409: it has this reference already
     if status in LATER:

@@ -5,7 +5,9 @@
     queued   -> sending          an attempt is claimed, before the provider is called; one at a time
     sending  -> sent | failed | queued (trouble that passes) | sending (the answer was lost: ask) | outcome-unknown
     waiting, queued -> lapsed    too late to be of use, or the recipient was erased
-    outcome-unknown -> sent | failed   settled by a late answer, or by a person
+    outcome-unknown -> sent | failed   settled by a receipt, a late answer, or a person
+    queued   -> digested         it goes out with others, as its recipient asked
+    sent     -> queued | failed  the provider's receipt: not delivered, for now or for good
 
 Two clocks: `useful_until` is a promise and goes by the domain's; leases, back-off and looks go by the machine's.
 """
@@ -14,29 +16,62 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from libs.common.refusal import Refused
-from libs.contracts.event import Code, Event, Id, Instant, personal
+from libs.contracts.event import Code, Event, Instant, personal
 from libs.contracts.notifications import (
     Channel,
+    MessageDelivered,
+    MessageDigested,
     MessageErased,
     MessageEvent,
     MessageFailed,
     MessageLapsed,
     MessageOutcomeUnknown,
-    MessageSent,
+    MessageUndelivered,
 )
-from services.notifications.domain.preference import Purpose
-from services.notifications.domain.routing import Variable
+from services.notifications.domain.commands import (
+    QUIET_HOURS,
+    Accepted,
+    Await,
+    Claim,
+    Command,
+    Digest,
+    Fail,
+    GiveUp,
+    Lapse,
+    PassOn,
+    Postpone,
+    Receipt,
+    Rejected,
+    Release,
+    Render,
+    Resolve,
+    Settle,
+    Stopped,
+    Troubled,
+    Unanswered,
+)
+from services.notifications.domain.message_events import (
+    AnswerAwaited,
+    CardAwaited,
+    Created,
+    MessageHeld,
+    MessagePlanned,
+    MessageRendered,
+    MessageSent,
+    PassedOn,
+    PassingOn,
+    RetryScheduled,
+    SendAttempted,
+)
+from services.notifications.domain.plan import Plan
 from services.notifications.domain.segments import Encoding
 from services.notifications.domain.template import UNDETERMINED
-from services.notifications.domain.timing import When
 
-Status = Literal["waiting", "queued", "sending", "sent", "failed", "lapsed", "outcome-unknown"]
+Status = Literal["waiting", "queued", "sending", "sent", "failed", "lapsed", "outcome-unknown", "digested"]
+Delivery = Literal["delivered", "undelivered"]
 
 TOO_LATE = "too-late"
 RECIPIENT_ERASED = "recipient-erased"
@@ -46,94 +81,21 @@ TEMPLATE_MISMATCH = "template-mismatch"
 SUPERSEDED = "superseded"
 DAY_CEILING = "day-ceiling"
 NO_ADDRESS = "no-address"
+CARD_AWAITED = "card-awaited"
+DIGEST = "digest"
+TEMPLATE_STOPPED = "template-stopped"
+NUMBER_MARKED = "number-marked"
+MAY_REPEAT = "may-repeat"
+CATCHING_UP = "catching-up"
+
+REPEATS = 1
+"""How often an emergency whose outcome stays unknown is sent again: a second message does less harm than none."""
+ASKS_BEFORE_REPEATING = 3
+REDELIVERIES = 3
+"""Attempts after a receipt said that a message was not delivered for now."""
 
 ASKS_BEFORE_UNKNOWN = 24
 """Unanswered questions about a lost answer before it is left to a person."""
-
-
-class Plan(BaseModel):
-    """What is to be told to whom: follows from the event alone, whenever and wherever it is handled."""
-
-    model_config = ConfigDict(frozen=True)
-
-    event: Id
-    event_type: str
-    occurred_at: Instant
-    recipient: str
-    template: Code
-    channels: tuple[Channel, ...]
-    """Every channel the routing allows for this recipient, in order."""
-    useful_until: Instant
-    variables: tuple[Variable, ...] = ()
-    purpose: Purpose = "care"
-    override: str | None = None
-    """The named emergency for which a refusal of a channel does not count."""
-    case: str = ""
-    """The aggregate that the event is about: a newer message of the same case makes an older one needless."""
-    when: When = "at-once"
-
-
-class _Created(Event):
-    plan: Plan
-    channel: Channel
-
-
-class CardAwaited(_Created):
-    """A card it needs has not come. `card` is `patient:<id>`, `contact:<id>` or `facility:<code>`."""
-
-    card: str
-    look_at: Instant
-    looks: int
-
-
-class MessageRendered(_Created):
-    """What will be said. `also` (only on the channel that leads) names the channels that follow."""
-
-    language: str
-    text: str = personal("")
-    subject: str = personal("")
-    encoding: Encoding
-    segments: int
-    also: tuple[Channel, ...] = ()
-    retry_at: Instant
-    slot: str | None = None
-    """Which of a person's messages of this channel and day it is; unique, so that no storm passes the ceiling."""
-
-
-class MessagePlanned(_Created):
-    """There is something to tell and no text: it lapses or fails in the same breath. `also` as in MessageRendered."""
-
-    also: tuple[Channel, ...] = ()
-
-
-class MessageHeld(Event):
-    """It waits for the end of the quiet hours (domain's clock)."""
-
-    until: Instant
-    reason: Code
-
-
-class SendAttempted(Event):
-    """Written before the provider is called. Until `lease_until` (machine's clock) nobody else may."""
-
-    attempt: int
-    lease_until: Instant
-
-
-class RetryScheduled(Event):
-    """The provider surely did not take it."""
-
-    attempt: int
-    reason: Code
-    retry_at: Instant
-
-
-class AnswerAwaited(Event):
-    """The provider's answer was lost; it will be asked by reference at `ask_at`."""
-
-    attempt: int
-    asks: int
-    ask_at: Instant
 
 
 class Message(Plan):
@@ -153,13 +115,26 @@ class Message(Plan):
     held_until: Instant | None = None
     """When quiet hours are over (domain's clock)."""
     slot: str | None = None
+    extra_slot: str | None = None
     retry_at: Instant | None = None
     """When the machine's clock asks for the next look, attempt or question."""
     erased: bool = False
+    version: int = 1
+    because: tuple[Code, ...] = ()
+    values: tuple[str, ...] = personal(())
+    via: str = ""
+    members: tuple[str, ...] = ()
+    provider: str = ""
+    reference: str = ""
+    """The provider's own, where it does not know ours."""
+    delivery: Delivery | None = None
+    redeliveries: int = 0
+    repeats: int = 0
+    passing_on: bool = False
 
     @property
     def plan(self) -> Plan:
-        return Plan(**{name: getattr(self, name) for name in Plan.model_fields})
+        return Plan.model_construct(**{name: getattr(self, name) for name in Plan.model_fields})
 
     @property
     def facts(self) -> dict[str, str]:
@@ -170,6 +145,8 @@ class Message(Plan):
             "channel": self.channel,
             "template": self.template,
             "language": self.language,
+            "case": self.case,
+            "send": self.send,
         }
 
 
@@ -181,16 +158,23 @@ EVENTS: tuple[type[Event], ...] = (
     SendAttempted,
     RetryScheduled,
     AnswerAwaited,
+    PassingOn,
+    PassedOn,
     MessageSent,
     MessageFailed,
     MessageLapsed,
     MessageOutcomeUnknown,
+    MessageDelivered,
+    MessageUndelivered,
+    MessageDigested,
     MessageErased,
 )
 
+_RENDERED = ("language", "text", "subject", "encoding", "segments", "retry_at", "slot", "version", "because", "values")
+
 
 def evolve(state: Message | None, event: Event) -> Message:
-    if isinstance(event, _Created):
+    if isinstance(event, Created):
         state = state or _blank(event)
     assert state is not None
     change: dict[str, object] = {}
@@ -200,21 +184,36 @@ def evolve(state: Message | None, event: Event) -> Message:
         case MessagePlanned():
             change = {"also": event.also}
         case MessageRendered():
-            change = event.model_dump(
-                include={"language", "text", "subject", "encoding", "segments", "retry_at", "slot"}
-            )
+            change = {name: getattr(event, name) for name in _RENDERED}
             change |= {"status": "queued", "awaiting": None, "also": event.also}
+            change |= {"via": event.via, "members": event.members}
         case MessageHeld():
-            change = {"held_until": event.until, "retry_at": None}
+            change = {"status": "queued", "held_until": event.until, "retry_at": None, "reason": event.reason}
         case SendAttempted():
             change = {"status": "sending", "attempt": event.attempt, "retry_at": event.lease_until}
             change |= {"asks": 0, "reason": None, "held_until": None}
+            if event.slot is not None:
+                change["extra_slot"] = event.slot
         case RetryScheduled():
-            change = {"status": "queued", "reason": event.reason, "retry_at": event.retry_at}
+            change = {"status": "queued", "reason": event.reason, "retry_at": event.retry_at, "held_until": None}
+            if event.reason == MAY_REPEAT:
+                change["repeats"] = state.repeats + 1
         case AnswerAwaited():
             change = {"asks": event.asks, "retry_at": event.ask_at}
         case MessageSent():
-            change = _settled("sent")
+            change = _settled("sent") | {"provider": event.provider, "reference": event.reference, "delivery": None}
+            if state.via:
+                change["awaiting"] = f"relay:{state.via}"
+        case PassingOn():
+            change = {"passing_on": True, "retry_at": event.at}
+        case PassedOn():
+            change = {"passing_on": False, "retry_at": None}
+        case MessageDelivered():
+            change = {"delivery": "delivered", "awaiting": None}
+        case MessageUndelivered():
+            change = {"delivery": "undelivered", "awaiting": None, "redeliveries": state.redeliveries + 1}
+        case MessageDigested():
+            change = _settled("digested", DIGEST)
         case MessageFailed():
             change = _settled("failed", event.reason)
         case MessageLapsed():
@@ -222,7 +221,7 @@ def evolve(state: Message | None, event: Event) -> Message:
         case MessageOutcomeUnknown():
             change = _settled("outcome-unknown", "answer-lost")
         case MessageErased():
-            change = {"erased": True, "text": "", "subject": ""}
+            change = {"erased": True, "text": "", "subject": "", "values": ()}
     return state.model_copy(update=change)
 
 
@@ -230,100 +229,11 @@ def _settled(status: Status, reason: str | None = None) -> dict[str, object]:
     return {"status": status, "reason": reason, "retry_at": None, "awaiting": None, "held_until": None}
 
 
-def _blank(event: _Created) -> Message:
-    return Message(**dict(event.plan), channel=event.channel, status="waiting")
+def _blank(event: Created) -> Message:
+    # Both were validated when the event was made or read.
+    fields = {name: getattr(event.plan, name) for name in Plan.model_fields}
+    return Message.model_construct(**fields, channel=event.channel, status="waiting")
 
-
-@dataclass(frozen=True)
-class Await:
-    """Write that a card has not come."""
-
-    plan: Plan
-    channel: Channel
-    card: str
-    look_at: dt.datetime
-
-
-@dataclass(frozen=True)
-class Render:
-    """Say it: with `lease_until` its first attempt is claimed in the same breath; `sent` where standing in the feed is
-    all there is to it; `fault` where there is no address to send it to."""
-
-    plan: Plan
-    channel: Channel
-    language: str
-    text: str
-    subject: str
-    encoding: Encoding
-    segments: int
-    also: tuple[Channel, ...] = ()
-    at: dt.datetime | None = None
-    lease_until: dt.datetime | None = None
-    sent: bool = False
-    hold_until: dt.datetime | None = None
-    slot: str | None = None
-
-
-@dataclass(frozen=True)
-class Settle:
-    """Nothing is sent, and this is why. `lapsed` or `failed`."""
-
-    plan: Plan
-    channel: Channel
-    as_: Literal["lapsed", "failed"]
-    reason: str
-
-
-@dataclass(frozen=True)
-class Claim:
-    """Take the next attempt, by the machine's clock."""
-
-    machine_now: dt.datetime
-    lease_until: dt.datetime
-
-
-@dataclass(frozen=True)
-class Accepted:
-    attempt: int
-
-
-@dataclass(frozen=True)
-class Rejected:
-    attempt: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Troubled:
-    """Surely not taken by the provider; again at `retry_at`, if it is still of use then."""
-
-    attempt: int
-    reason: str
-    retry_at: dt.datetime
-
-
-@dataclass(frozen=True)
-class Unanswered:
-    """It may have been taken. `ask_at` None where nobody can be asked."""
-
-    attempt: int
-    asks: int
-    ask_at: dt.datetime | None
-
-
-@dataclass(frozen=True)
-class Lapse:
-    reason: str
-
-
-@dataclass(frozen=True)
-class Resolve:
-    """A person says what became of an unknown outcome."""
-
-    outcome: Literal["sent", "failed"]
-
-
-Command = Await | Render | Settle | Claim | Accepted | Rejected | Troubled | Unanswered | Lapse | Resolve
 
 OPEN: frozenset[Status] = frozenset({"waiting", "queued"})
 """Nothing is under way at a provider."""
@@ -341,12 +251,28 @@ def decide(state: Message | None, command: Command, now: dt.datetime) -> Sequenc
             return ()
         case Claim():
             return _claim(state, command, now) if _may_go(state, command, now) else ()
+        case Postpone() if state.status == "queued":
+            return (RetryScheduled(attempt=state.attempt, reason=command.reason, retry_at=command.retry_at),)
         case Lapse() if state.status in OPEN:
             return (MessageLapsed(**state.facts, reason=command.reason),)
         case Accepted() if _answers(state, command.attempt):
-            return (MessageSent(**state.facts),)
+            return (MessageSent(**state.facts, provider=command.provider, reference=command.reference),)
         case Rejected() if _answers(state, command.attempt):
-            return (MessageFailed(**state.facts, reason=command.reason),)
+            return _failed(state, command.reason, command.at)
+        case Stopped() if _answers(state, command.attempt) or state.status == "queued":
+            return _stopped(state, now)
+        case Fail() if state.status == "queued":
+            return _failed(state, command.reason, command.at)
+        case GiveUp() if state.status == "queued" and state.reason == MAY_REPEAT:
+            return (MessageOutcomeUnknown(**state.facts),)
+        case Release() if state.status == "queued" and state.reason == command.held_for:
+            return (RetryScheduled(attempt=state.attempt, reason="released", retry_at=command.at),)
+        case Digest() if state.status == "queued":
+            return (MessageDigested(**state.facts, into=command.into),)
+        case PassOn() if state.passing_on:
+            return (PassedOn(to=command.to),)
+        case Receipt():
+            return _received(state, command, now)
         case Troubled() if _answers(state, command.attempt):
             return _again(state, command, now)
         case Unanswered() if state.status == "sending" and state.attempt == command.attempt:
@@ -381,12 +307,17 @@ def _begin(state: Message | None, command: Await | Render | Settle, now: dt.date
         also=command.also,
         retry_at=command.at or now,
         slot=command.slot,
+        version=command.version,
+        because=command.because,
+        values=command.values,
+        via=command.via,
+        members=command.members,
     )
     after = evolve(state, rendered)
     if command.sent:
         return (rendered, MessageSent(**after.facts))
     if command.hold_until is not None and command.hold_until > now:
-        return (rendered, MessageHeld(until=command.hold_until, reason="quiet-hours"))
+        return (rendered, MessageHeld(until=command.hold_until, reason=command.hold_reason))
     if command.lease_until is not None:
         return (rendered, SendAttempted(attempt=1, lease_until=command.lease_until))
     return (rendered,)
@@ -405,7 +336,7 @@ def _claim(state: Message, command: Claim, now: dt.datetime) -> Sequence[Event]:
         return (MessageLapsed(**state.facts, reason=RECIPIENT_ERASED),)
     if now >= state.useful_until:
         return (MessageLapsed(**state.facts, reason=TOO_LATE),)
-    return (SendAttempted(attempt=state.attempt + 1, lease_until=command.lease_until),)
+    return (SendAttempted(attempt=state.attempt + 1, lease_until=command.lease_until, slot=command.slot),)
 
 
 def _answers(state: Message, attempt: int) -> bool:
@@ -421,7 +352,43 @@ def _again(state: Message, command: Troubled, now: dt.datetime) -> Sequence[Even
     return (RetryScheduled(attempt=command.attempt, reason=command.reason, retry_at=command.retry_at),)
 
 
+def _failed(state: Message, reason: str, at: dt.datetime | None) -> Sequence[Event]:
+    failed = MessageFailed(**state.facts, reason=reason)
+    return (failed, PassingOn(at=at)) if at is not None and state.after(state.channel) else (failed,)
+
+
+def _stopped(state: Message, now: dt.datetime) -> Sequence[Event]:
+    if now >= state.useful_until:
+        return (MessageLapsed(**state.facts, reason=TOO_LATE),)
+    return (MessageHeld(until=state.useful_until, reason=TEMPLATE_STOPPED),)
+
+
+def _received(state: Message, command: Receipt, now: dt.datetime) -> Sequence[Event]:
+    """A receipt outranks what we thought: what was delivered was sent, whatever became of the answer."""
+    facts = state.facts
+    if command.delivered:
+        if state.delivery == "delivered" or not state.attempt:
+            return ()
+        sent = MessageSent(**facts, provider=command.provider, reference=command.reference)
+        return (MessageDelivered(**facts),) if state.status == "sent" else (sent, MessageDelivered(**facts))
+    if state.delivery == "delivered" or state.status not in ("sent", "sending", "outcome-unknown"):
+        return ()
+    undelivered = MessageUndelivered(**facts, reason=command.reason)
+    if command.stops:
+        return (undelivered, *_stopped(state, now))
+    useful = now < state.useful_until and state.redeliveries < REDELIVERIES and not state.erased
+    if command.retry_at is not None and useful:
+        return (
+            undelivered,
+            RetryScheduled(attempt=state.attempt, reason=command.reason, retry_at=command.retry_at),
+        )
+    return (undelivered, *_failed(state, command.reason, command.at))
+
+
 def _ask(state: Message, command: Unanswered) -> Sequence[Event]:
+    exhausted = command.ask_at is None or command.asks > ASKS_BEFORE_REPEATING
+    if command.repeat_at is not None and exhausted and state.repeats < REPEATS:
+        return (RetryScheduled(attempt=command.attempt, reason=MAY_REPEAT, retry_at=command.repeat_at),)
     if command.ask_at is None or command.asks > ASKS_BEFORE_UNKNOWN:
         return (MessageOutcomeUnknown(**state.facts),)
     if command.asks <= state.asks:
@@ -455,18 +422,38 @@ def back_off(attempt: int, chance: float, *, base: float = 1.0, cap: float = 900
 
 __all__ = [
     "EVENTS",
+    "QUIET_HOURS",
     "Accepted",
+    "AnswerAwaited",
     "Await",
+    "CardAwaited",
     "Claim",
     "Command",
+    "Created",
+    "Digest",
+    "Fail",
+    "GiveUp",
     "Lapse",
     "Message",
     "MessageEvent",
+    "MessageHeld",
+    "MessagePlanned",
+    "MessageRendered",
+    "MessageSent",
+    "PassOn",
+    "PassedOn",
+    "PassingOn",
     "Plan",
+    "Postpone",
+    "Receipt",
     "Rejected",
+    "Release",
     "Render",
     "Resolve",
+    "RetryScheduled",
+    "SendAttempted",
     "Settle",
+    "Stopped",
     "Troubled",
     "Unanswered",
     "back_off",

@@ -12,12 +12,15 @@ from pydantic import BaseModel, ConfigDict
 from libs.contracts.event import Event, Instant
 from libs.contracts.notifications import Channel
 
-Purpose = Literal["care", "complaint"]
-"""Why somebody is told: what concerns their care, or a complaint of theirs."""
+Purpose = Literal["care", "complaint", "awareness"]
+"""Why somebody is told: what concerns their care, a complaint of theirs, or something that everybody should know."""
 
-Scope = Literal["care", "complaint", "all"]
-Refusable = Literal["sms", "email"]
+Scope = Literal["care", "complaint", "awareness", "all"]
+Refusable = Literal["sms", "email", "whatsapp", "relay", "apprise"]
 """Channels that may be refused; the feed is the person's own record and stays."""
+
+ON_REQUEST: frozenset[Channel] = frozenset({"whatsapp"})
+"""Channels used only where somebody has agreed to them (for WhatsApp, its own terms ask for that)."""
 
 
 class PreferenceStated(Event):
@@ -39,6 +42,32 @@ class Choice(BaseModel):
     stated_at: Instant
 
 
+class Digest(BaseModel):
+    """What comes by this channel comes once a day, at this time (Indian Standard Time)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    channel: Literal["email"]
+    at: dt.time
+
+
+class LanguagesStated(Event):
+    """A person said in which languages they want to read, the best first."""
+
+    recipient: str
+    languages: tuple[str, ...]
+    stated_at: Instant
+
+
+class DigestStated(Event):
+    """What comes by a channel is wanted together, once a day (`at`, Indian Standard Time), or one by one (None)."""
+
+    recipient: str
+    channel: Literal["email"]
+    at: dt.time | None
+    stated_at: Instant
+
+
 class Preferences(BaseModel):
     """One recipient's choices, the newest last. What was never said is allowed: these are notices, not advertising."""
 
@@ -46,6 +75,21 @@ class Preferences(BaseModel):
 
     recipient: str
     choices: tuple[Choice, ...] = ()
+    languages: tuple[str, ...] = ()
+    """What they read, the best first; empty: what their card says."""
+    digests: tuple[Digest, ...] = ()
+
+    def agreed(self, purpose: Purpose) -> frozenset[Channel]:
+        """Channels that were agreed to for this purpose, in so many words."""
+        latest: dict[Channel, bool] = {}
+        for choice in self.choices:
+            if choice.scope in (purpose, "all"):
+                latest[choice.channel] = choice.allowed
+        return frozenset(channel for channel, allowed in latest.items() if allowed)
+
+    def digest_of(self, channel: Channel) -> dt.time | None:
+        """When of the day (Indian Standard Time) what comes by this channel is to come together."""
+        return next((digest.at for digest in self.digests if digest.channel == channel), None)
 
     def refused(self, purpose: Purpose) -> frozenset[Channel]:
         """Channels on which this purpose is refused; the newest choice that covers it stands."""
@@ -56,7 +100,7 @@ class Preferences(BaseModel):
         return frozenset(channel for channel, allowed in latest.items() if not allowed)
 
 
-EVENTS: tuple[type[Event], ...] = (PreferenceStated,)
+EVENTS: tuple[type[Event], ...] = (PreferenceStated, LanguagesStated, DigestStated)
 
 
 @dataclass(frozen=True)
@@ -70,8 +114,39 @@ class State:
     stated_at: dt.datetime
 
 
-def decide(state: Preferences | None, command: State) -> Sequence[Event]:
+@dataclass(frozen=True)
+class Languages:
+    recipient: str
+    languages: tuple[str, ...]
+    stated_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Together:
+    """Ask for a digest, or (None) for none."""
+
+    recipient: str
+    channel: Literal["email"]
+    at: dt.time | None
+    stated_at: dt.datetime
+
+
+Command = State | Languages | Together
+
+
+def decide(state: Preferences | None, command: Command) -> Sequence[Event]:
     """Said again, it is written again: consent has a time. What was stated before something newer changes nothing."""
+    match command:
+        case Languages():
+            return (
+                LanguagesStated(recipient=command.recipient, languages=command.languages, stated_at=command.stated_at),
+            )
+        case Together():
+            return (
+                DigestStated(
+                    recipient=command.recipient, channel=command.channel, at=command.at, stated_at=command.stated_at
+                ),
+            )
     for choice in state.choices if state else ():
         same = (choice.channel, choice.scope) == (command.channel, command.scope)
         if same and choice.stated_at > command.stated_at:
@@ -88,7 +163,20 @@ def decide(state: Preferences | None, command: State) -> Sequence[Event]:
 
 
 def evolve(state: Preferences | None, event: Event) -> Preferences:
+    match event:
+        case LanguagesStated():
+            return _of(state, event.recipient).model_copy(update={"languages": event.languages})
+        case DigestStated():
+            before = _of(state, event.recipient)
+            kept = tuple(digest for digest in before.digests if digest.channel != event.channel)
+            wanted = (Digest(channel=event.channel, at=event.at),) if event.at is not None else ()
+            return before.model_copy(update={"digests": kept + wanted})
     assert isinstance(event, PreferenceStated)
+    before = _of(state, event.recipient)
     stated = Choice(channel=event.channel, scope=event.scope, allowed=event.allowed, stated_at=event.stated_at)
-    kept = [c for c in (state.choices if state else ()) if (c.channel, c.scope) != (stated.channel, stated.scope)]
-    return Preferences(recipient=event.recipient, choices=(*kept, stated))
+    others = [c for c in before.choices if (c.channel, c.scope) != (stated.channel, stated.scope)]
+    return before.model_copy(update={"choices": (*others, stated)})
+
+
+def _of(state: Preferences | None, recipient: str) -> Preferences:
+    return state or Preferences(recipient=recipient)

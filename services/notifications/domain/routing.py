@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -14,10 +15,24 @@ from services.notifications.domain.preference import Purpose
 from services.notifications.domain.template import FALLBACK, Wording
 from services.notifications.domain.timing import IST, QuietHours, When
 
-Audience = Literal["patient", "reporter", "desk-of-destination", "officers"]
+Urgency = Literal["routine", "emergency"]
+Audience = Literal[
+    "patient",
+    "reporter",
+    "family",
+    "asha",
+    "sending-doctor",
+    "role",
+    "desk-of-destination",
+    "receiving-desk",
+    "officers",
+    "officer",
+]
 Form = Literal["text", "date", "facility"]
 
-PERSONS: frozenset[Audience] = frozenset({"patient", "reporter"})
+MAILBOXES: frozenset[Audience] = frozenset({"desk-of-destination", "receiving-desk", "officers", "officer"})
+GROUPS: frozenset[Audience] = frozenset({"family", "asha", "sending-doctor", "role"})
+"""Audiences whose members are looked up when the event comes: who is related to the patient, who is on duty."""
 LEAD: Channel = "in-app"
 """The channel a person always has; its message says which others follow."""
 
@@ -54,13 +69,37 @@ class Override(BaseModel):
         return all(str(_value(event, field)) == value for field, value in self.when.items())
 
 
-class Tell(BaseModel):
-    """One audience of one event. `channels` in order; those a person has no address for are left out."""
+Ladder = tuple[Channel, ...]
+
+
+class Told(BaseModel):
+    """How something is told: `channels` in order, those a person has no address for left out. Of a list within the
+    list only the first that has an address is used, and the next one if that fails for good."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    channels: tuple[Channel | Ladder, ...] = Field(min_length=1)
+
+    @property
+    def flat(self) -> tuple[Channel, ...]:
+        """Every channel, in order."""
+        return tuple(
+            itertools.chain.from_iterable(item if isinstance(item, tuple) else (item,) for item in self.channels)
+        )
+
+    @property
+    def ladders(self) -> tuple[Ladder, ...]:
+        return tuple(item for item in self.channels if isinstance(item, tuple))
+
+
+class Tell(Told):
+    """One audience of one event."""
+
     audience: Audience
-    channels: tuple[Channel, ...] = Field(min_length=1)
+    role: Code | None = None
+    """For the audience `role`: who is on duty in this role ..."""
+    at: str | None = None
+    """... at the facility that this field of the event names."""
     template: Code
     useful_hours: float = Field(gt=0)
     """Hours after the event happened during which it is worth telling."""
@@ -69,15 +108,37 @@ class Tell(BaseModel):
     override: Override | None = None
     when: When = "at-once"
     """Whether an SMS may come at night. The feed and mailboxes disturb nobody."""
+    urgency: Urgency = "routine"
+    """An emergency by its nature; otherwise it is one where an override holds. See `unknown_outcome`."""
 
     @model_validator(mode="after")
     def _led(self) -> Tell:
-        if len(set(self.channels)) != len(self.channels):
+        if len(set(self.flat)) != len(self.flat):
             raise ValueError("a channel is named twice")
-        if self.audience in PERSONS and self.channels[0] != LEAD:
-            raise ValueError(f"a person is always told {LEAD} first")
-        if self.audience not in PERSONS and self.channels != ("email",):
+        if self.audience in MAILBOXES and self.channels != ("email",):
             raise ValueError("a mailbox is told by e-mail and nothing else")
+        if self.audience not in MAILBOXES and self.channels[0] != LEAD:
+            raise ValueError(f"a person is always told {LEAD} first")
+        if (self.audience == "role") != (self.role is not None and self.at is not None):
+            raise ValueError("the audience role, and no other, needs role and at")
+        return self
+
+
+class Own(Told):
+    """A template that callers and campaigns may send, and how."""
+
+    useful_hours: float = Field(72, gt=0, le=720)
+    purpose: Purpose = "care"
+    when: When = "daytime"
+    promotional: bool = False
+    """Advertising by TRAI's rules: under the promotional header, outside the promotional quiet hours only."""
+
+    @model_validator(mode="after")
+    def _led(self) -> Own:
+        if len(set(self.flat)) != len(self.flat):
+            raise ValueError("a channel is named twice")
+        if self.channels[0] != LEAD:
+            raise ValueError(f"a person is always told {LEAD} first")
         return self
 
 
@@ -85,7 +146,8 @@ class Target(NamedTuple):
     """One recipient of one event."""
 
     recipient: str
-    """`patient:<id>`, `contact:<id>` or `<role>@<facility>`."""
+    """`patient:<id>`, `contact:<id>` or `<role>@<facility>`; of a group `family:<patient>`, `asha:<patient>` or
+    `duty:<role>@<facility>`, whose members are looked up."""
     channels: tuple[Channel, ...]
     template: str
     useful_until: dt.datetime
@@ -93,6 +155,8 @@ class Target(NamedTuple):
     purpose: Purpose
     override: str | None
     when: When
+    urgency: Urgency
+    ladders: tuple[Ladder, ...]
 
 
 def _patient(event: Any) -> str | None:
@@ -105,17 +169,39 @@ def _reporter(event: Any) -> str | None:
     return None if reporter.kind == "anonymous" or not reporter.id else f"{reporter.kind}:{reporter.id}"
 
 
+def _desk(event: Any) -> str:
+    return f"desk@{event.destination}"
+
+
+def _officer(event: Any) -> str:
+    return f"officer@{event.handled_by}"
+
+
+def _patient_of(event: Any) -> str:
+    card = getattr(event, "card", None)
+    return str(card.id if card else event.patient)
+
+
 AUDIENCES: Mapping[Audience, Callable[[Any], str | None]] = {
     "patient": _patient,
     "reporter": _reporter,
-    "desk-of-destination": lambda event: f"desk@{event.destination}",
-    "officers": lambda event: f"officer@{event.handled_by}",
+    "family": lambda event: f"family:{_patient_of(event)}",
+    "asha": lambda event: f"asha:{_patient_of(event)}",
+    "sending-doctor": lambda event: f"duty:doctor@{event.origin}",
+    "desk-of-destination": _desk,
+    "receiving-desk": _desk,
+    "officers": _officer,
+    "officer": _officer,
 }
 NEEDS: Mapping[Audience, frozenset[str]] = {
     "reporter": frozenset({"reporter"}),
+    "sending-doctor": frozenset({"origin"}),
     "desk-of-destination": frozenset({"destination"}),
+    "receiving-desk": frozenset({"destination"}),
     "officers": frozenset({"handled_by"}),
+    "officer": frozenset({"handled_by"}),
 }
+OF_A_PATIENT: frozenset[Audience] = frozenset({"patient", "family", "asha"})
 """Fields an event must have for an audience; a patient is named by `patient` or by the card."""
 
 
@@ -151,14 +237,26 @@ class Routing(BaseModel):
     stand_in: dict[str, tuple[str, ...]] = {}
     """Which languages stand in, in order, for one that has no template."""
     quiet_hours: QuietHours = QuietHours()
+    promotional_quiet_hours: QuietHours = QuietHours.model_validate({"from": dt.time(21), "to": dt.time(10)})
     mailbox_language: str = FALLBACK
     """The language that desks' and officers' mailboxes are written to in."""
+    segment_budget: int = Field(4, ge=1)
+    """SMS segments that one message may cost; above, another language that its reader has said they read is taken."""
+    unknown_outcome: dict[Urgency, Literal["never-repeat", "may-repeat"]] = {
+        "routine": "never-repeat",
+        "emergency": "may-repeat",
+    }
+    """Whether a message that may or may not have been sent is sent again when nobody can say what became of it."""
+    consent_needed: frozenset[Purpose] = frozenset()
+    """Purposes for which nobody is told who has not agreed to them beforehand."""
+    own: dict[str, Own] = {}
+    """Templates that callers and campaigns may send by name."""
 
     def targets(self, event: Event, occurred_at: dt.datetime) -> list[Target]:
         """Whom to tell. Raises KeyError for an event that the file does not name."""
         found = []
         for tell in self.events[event.TYPE]:
-            recipient = AUDIENCES[tell.audience](event)
+            recipient = _recipient(tell, event)
             if recipient is None:
                 continue
             variables = tuple(
@@ -167,8 +265,20 @@ class Routing(BaseModel):
             )
             until = occurred_at + dt.timedelta(hours=tell.useful_hours)
             override = tell.override.name if tell.override and tell.override.holds(event) else None
+            urgency: Urgency = "emergency" if override else tell.urgency
             found.append(
-                Target(recipient, tell.channels, tell.template, until, variables, tell.purpose, override, tell.when)
+                Target(
+                    recipient,
+                    tell.flat,
+                    tell.template,
+                    until,
+                    variables,
+                    tell.purpose,
+                    override,
+                    tell.when,
+                    urgency,
+                    tell.ladders,
+                )
             )
         return found
 
@@ -179,13 +289,22 @@ class Routing(BaseModel):
         for type_ in self.events.keys() & public.keys():
             for tell in self.events[type_]:
                 wrong += [f"{type_}: {fault}" for fault in _faults(tell, public[type_], wording)]
+        wrong += [f"own {name}: no template {name}" for name in self.own if not wording.has(name)]
         return sorted(wrong)
+
+
+def _recipient(tell: Tell, event: Any) -> str | None:
+    if tell.audience == "role":
+        return f"duty:{tell.role}@{_value(event, tell.at or '')}"
+    return AUDIENCES[tell.audience](event)
 
 
 def _faults(tell: Tell, event: type[Event], wording: Wording) -> list[str]:
     wrong = [f"{tell.audience} needs {name}" for name in NEEDS.get(tell.audience, ()) if name not in event.model_fields]
-    if tell.audience == "patient" and not {"patient", "card"} & event.model_fields.keys():
-        wrong.append("patient needs patient or card")
+    if tell.audience in OF_A_PATIENT and not {"patient", "card"} & event.model_fields.keys():
+        wrong.append(f"{tell.audience} needs patient or card")
+    if tell.at is not None and not _has_field(event, tell.at):
+        wrong.append(f"no field {tell.at}")
     fields = [source.field for source in tell.variables.values()] + list(tell.override.when if tell.override else ())
     wrong += [f"no field {field}" for field in fields if not _has_field(event, field)]
     try:

@@ -18,6 +18,7 @@ BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 EXTENSION = frozenset("\f^{}\\[~]|€")
+_GSM_7 = BASIC | EXTENSION
 
 SINGLE = {"gsm-7": 160, "ucs-2": 70}
 PART = {"gsm-7": 153, "ucs-2": 67}
@@ -35,8 +36,9 @@ class Segments(NamedTuple):
     segments: int
 
 
-def _utf16_units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
+def units_of(text: str) -> int:
+    """UTF-16 units: what operators count as characters, and what UCS-2 is made of."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _pack(sizes: list[int], per_part: int) -> int:
@@ -51,11 +53,17 @@ def _pack(sizes: list[int], per_part: int) -> int:
 
 def count(text: str) -> Segments:
     """The encoding a text needs, its length in that encoding's units, and the number of SMS it is sent as."""
-    encoding: Encoding = "gsm-7" if all(letter in BASIC or letter in EXTENSION for letter in text) else "ucs-2"
-    if encoding == "gsm-7":
-        sizes = [2 if letter in EXTENSION else 1 for letter in text]
-    else:
-        sizes = [_utf16_units(letter) for letter in text]
+    if BASIC.issuperset(text):
+        units = len(text)
+        return Segments("gsm-7", units, 1 if units <= SINGLE["gsm-7"] else -(-units // PART["gsm-7"]))
+    if _GSM_7.issuperset(text):
+        return _counted("gsm-7", [2 if letter in EXTENSION else 1 for letter in text])
+    if (units := units_of(text)) == len(text):  # no letter is a pair, so none can be torn
+        return Segments("ucs-2", units, 1 if units <= SINGLE["ucs-2"] else -(-units // PART["ucs-2"]))
+    return _counted("ucs-2", [units_of(letter) for letter in text])
+
+
+def _counted(encoding: Encoding, sizes: list[int]) -> Segments:
     units = sum(sizes)
     segments = 1 if units <= SINGLE[encoding] else _pack(sizes, PART[encoding])
     return Segments(encoding, units, segments)
@@ -63,11 +71,11 @@ def count(text: str) -> Segments:
 
 def trim(value: str, limit: int = VARIABLE_LIMIT) -> str:
     """At most `limit` UTF-16 units, cut only between graphemes, so that no vowel sign is left without its letter."""
-    if _utf16_units(value) <= limit:
+    if units_of(value) <= limit:
         return value
     kept, used = [], 0
     for grapheme in _GRAPHEME.findall(value):
-        used += _utf16_units(grapheme)
+        used += units_of(grapheme)
         if used > limit:
             break
         kept.append(grapheme)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.notifications.domain.segments import trim
+from services.notifications.domain.segments import count, trim
 
-Tag = Literal["alphanumeric", "numeric"]
-"""What a placeholder may hold, by the tags of TRAI's direction of 18 November 2025 that we use."""
+Tag = Literal["alphanumeric", "numeric", "number", "url", "urlott", "cbn", "email"]
+"""What a placeholder may hold: the tags of TRAI's direction of 18 November 2025."""
 
 PLACEHOLDER = re.compile(r"\{([a-z_]+):([a-z]+)\}")
 _ANY_BRACE = re.compile(r"[{}]")
@@ -30,6 +30,8 @@ class Template(BaseModel):
 
     text: str
     subject: str = ""
+    version: int = Field(1, ge=1)
+    """Rises with every change of the text; each message keeps the version that it says (see `released.yaml`)."""
 
     @model_validator(mode="after")
     def _well_formed(self) -> Template:
@@ -56,6 +58,9 @@ class Rendered(NamedTuple):
     language: str
     text: str
     subject: str
+    version: int = 1
+    values: tuple[str, ...] = ()
+    """What the placeholders hold, in the order of the text."""
 
 
 class Language(BaseModel):
@@ -94,21 +99,57 @@ class Wording(BaseModel):
         """Names only. Raises KeyError if there is no such template."""
         return frozenset(name for name, _ in self.languages[FALLBACK].templates[template].placeholders)
 
+    def has(self, template: str) -> bool:
+        return template in self.languages[FALLBACK].templates
+
+    def candidates(self, template: str, order: Sequence[str]) -> list[str]:
+        """The languages this template can be said in to somebody who reads `order`, the best first: what they read,
+        then what stands in for each, then English. Raises KeyError if there is no such template."""
+        wanted = [*order, *(other for one in order for other in self.stand_in.get(one, ())), FALLBACK]
+        found = [
+            language
+            for language in dict.fromkeys(wanted)
+            if language in self.languages and template in self.languages[language].templates
+        ]
+        if not found:
+            raise KeyError(template)
+        return found
+
     def choose(self, template: str, language: str) -> str:
         """The language this template is said in to somebody who reads `language`."""
-        for candidate in (language, *self.stand_in.get(language, ()), FALLBACK):
-            if candidate in self.languages and template in self.languages[candidate].templates:
-                return candidate
-        raise KeyError(template)
+        return self.candidates(template, (language,))[0]
 
     def render(self, template: str, language: str, variables: Mapping[str, str], *, limit: int | None) -> Rendered:
         """Fills the placeholders; `limit` is the length to which each variable is trimmed (None: not at all)."""
-        chosen = self.choose(template, language)
-        file = self.languages[chosen]
+        return self.said_in(self.choose(template, language), template, variables, limit=limit)
+
+    def said_in(self, language: str, template: str, variables: Mapping[str, str], *, limit: int | None) -> Rendered:
+        """In this language and no other. Raises KeyError."""
+        file = self.languages[language]
         said = file.templates[template]
+        values: dict[str, str] = {}
 
         def fill(match: re.Match[str]) -> str:
             value = " ".join(variables[match[1]].split())
-            return value if limit is None else trim(value, limit)
+            values[match[1]] = value if limit is None else trim(value, limit)
+            return values[match[1]]
 
-        return Rendered(chosen, PLACEHOLDER.sub(fill, said.text), said.subject or file.subject)
+        text = PLACEHOLDER.sub(fill, said.text)
+        return Rendered(language, text, said.subject or file.subject, said.version, tuple(values.values()))
+
+    def say(
+        self, template: str, order: Sequence[str], variables: Mapping[str, str], *, limit: int, budget: int
+    ) -> tuple[Rendered, tuple[str, ...]]:
+        """As an SMS, with the reasons for its language: the first that the person reads and that fits the budget of
+        segments; where none fits, the first all the same, for a dear message is better than one that cannot be read."""
+        candidates = self.candidates(template, order)
+        first = self.said_in(candidates[0], template, variables, limit=limit)
+        because = ("language-stand-in",) if order and candidates[0] != order[0] else ()
+        if count(first.text).segments <= budget:
+            return first, because
+        for language in candidates[1:]:
+            if language in order:
+                other = self.said_in(language, template, variables, limit=limit)
+                if count(other.text).segments <= budget:
+                    return other, (*because, "segment-budget")
+        return first, (*because, "over-segment-budget")

@@ -42,3 +42,10 @@ class QuietHours(BaseModel):
 def indian_day(now: dt.datetime) -> dt.date:
     """The date in India."""
     return now.astimezone(IST).date()
+
+
+def next_at(time: dt.time, now: dt.datetime) -> dt.datetime:
+    """The next moment after `now` when it is `time` in India."""
+    local = now.astimezone(IST)
+    today = dt.datetime.combine(local.date(), time, IST)
+    return (today if today > local else today + dt.timedelta(days=1)).astimezone(dt.UTC)

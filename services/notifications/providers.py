@@ -1,0 +1,79 @@
+"""Which providers there are, by what the settings name: none that is not named is ever called."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from libs.contracts.notifications import Channel
+from services.notifications.channels import Provider
+from services.notifications.channels.fallback import Fallback
+from services.notifications.channels.listed import Listed
+from services.notifications.channels.mobile_seva import MobileSeva
+from services.notifications.channels.others import Others
+from services.notifications.channels.sms_gateway import SmsGateway
+from services.notifications.channels.smtp import Smtp
+from services.notifications.channels.webhook import Webhook
+from services.notifications.channels.whatsapp import WhatsApp
+from services.notifications.domain.codes import Codes
+from services.notifications.domain.dlt import Registration
+from services.notifications.metrics import MessageMetrics
+from services.notifications.settings import Settings
+
+
+def build(
+    settings: Settings,
+    codes: Codes,
+    registration: Registration,
+    metrics: MessageMetrics,
+    secret_of: Callable[[str], Awaitable[str]],
+) -> dict[Channel, Provider]:
+    """Raises FileNotFoundError for a secret that a named provider needs."""
+    made: dict[Channel, Provider] = {
+        "in-app": Listed("in-app"),
+        "relay": Listed("relay"),
+        "sms": _sms(settings, codes, registration, metrics),
+        "email": Smtp(settings.smtp_host, settings.smtp_port, settings.mail_from, seconds=settings.smtp_seconds),
+        "webhook": Webhook(secret_of, seconds=settings.webhook_seconds),
+        "apprise": Others(seconds=settings.others_seconds),
+    }
+    if settings.whatsapp_url:
+        made["whatsapp"] = WhatsApp(
+            settings.whatsapp_url,
+            settings.whatsapp_phone_number_id,
+            settings.secret("whatsapp_token").decode(),
+            seconds=settings.sms_connect_seconds + settings.sms_answer_seconds,
+        )
+    return made
+
+
+def _sms(settings: Settings, codes: Codes, registration: Registration, metrics: MessageMetrics) -> Provider:
+    """One gateway as it is; of several, the next takes what the ones before surely have not."""
+    found: dict[str, Provider] = {}
+    if settings.mobile_seva_url:
+        found["mobile-seva"] = MobileSeva(
+            settings.mobile_seva_url,
+            username=settings.mobile_seva_username,
+            password=settings.secret("mobile_seva_password").decode(),
+            secure_key=settings.secret("mobile_seva_key").decode(),
+            sender=registration.header,
+            entity=registration.entity,
+            connect_seconds=settings.sms_connect_seconds,
+            answer_seconds=settings.sms_answer_seconds,
+            codes=codes,
+        )
+    for name, url in (("first", settings.sms_gateway_url), ("second", settings.sms_gateway_url_second)):
+        if url or (name == "first" and not found):
+            found[name] = SmsGateway(
+                url,
+                connect_seconds=settings.sms_connect_seconds,
+                answer_seconds=settings.sms_answer_seconds,
+                at_once=settings.sends_at_once,
+                codes=codes,
+            )
+    if len(found) == 1:
+        return next(iter(found.values()))
+
+    def saw(name: str, standing: str) -> None:
+        metrics.resting.labels("sms", name).set(standing != "closed")
+
+    return Fallback("sms", found, saw=saw)
