@@ -21,9 +21,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
+from libs.common import lined
 from services.notifications import catalogue, released, texts
 from services.notifications.domain import dlt
 from services.notifications.domain.routing import Routing
@@ -118,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.files:
             return 1 if _files(asked.files, asked, registration) else 0
         routing, wording = catalogue.read(fields["routing_file"].default, fields["templates_dir"].default)
-    except (texts.Unreadable, catalogue.CatalogueInvalid, ValidationError, yaml.YAMLError, OSError) as error:
+    except (texts.Unreadable, catalogue.CatalogueInvalid, lined.BadFile, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     return 1 if _own(asked, routing, wording, registration) else 0

@@ -13,7 +13,6 @@ from services.notifications import api, campaigns, catalogue, providers, sends, 
 from services.notifications.access import ACCESS
 from services.notifications.campaigns import CAMPAIGN
 from services.notifications.domain import dlt
-from services.notifications.domain.codes import Codes
 from services.notifications.metrics import MessageMetrics
 from services.notifications.people import AUDIENCE, PERSON, ROSTER, People
 from services.notifications.post import Post
@@ -32,7 +31,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     routing, wording = catalogue.read(settings.routing_file, settings.templates_dir)
     registered = catalogue.read_registration(settings.dlt_file)
-    codes = catalogue.validated(settings.codes_file, Codes)
+    codes = catalogue.read_codes(settings.codes_file)
     if faults := dlt.lint_all(wording, catalogue.sms_templates(routing), registered):
         raise catalogue.CatalogueInvalid(f"{settings.dlt_file.name}: " + "; ".join(str(fault) for fault in faults))
     service = Service(
@@ -76,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             people,
             numbers.mark_of,
             callbacks.url_of,
+            service.clock.now,
             routing.mailbox_language,
             routing.consent_needed,
         ),

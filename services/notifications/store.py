@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime as dt
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from libs.contracts.notifications import Channel
 from services.notifications.domain import message, preference
 from services.notifications.domain.message import ENTERED_IN_ERROR, RECIPIENT_ERASED, Plan
 from services.notifications.domain.template import FALLBACK
+from services.notifications.domain.timing import IST
 from services.notifications.people import People
 from services.notifications.together import Together
 
@@ -157,6 +159,7 @@ class Recipients:
         people: People,
         marks: Callable[[str, str], Awaitable[str | None]],
         callback_of: Callable[[str], Awaitable[str | None]],
+        now: Callable[[], dt.datetime],
         mailbox_language: str = FALLBACK,
         consent_needed: frozenset[preference.Purpose] = frozenset(),
     ) -> None:
@@ -166,6 +169,7 @@ class Recipients:
         self._people = people
         self._marks = marks
         self._callback_of = callback_of
+        self._now = now
         self._mailbox_language = mailbox_language
         self._consent_needed = consent_needed
         self._kept: dict[str, tuple[dict[str, Any], float]] = {}
@@ -267,7 +271,7 @@ class Recipients:
         card = await self._facility(code)
         if card is None:
             return NotYet(f"facility:{code}")
-        address = card.get(f"{role}_email")
+        address = card.get(f"{role}_email") or _reach(card, role, self._now())
         return Known((self._mailbox_language,), {"email": address} if address else {})
 
     async def _facility(self, code: str) -> dict[str, Any] | None:
@@ -277,6 +281,24 @@ class Recipients:
             if card is not None:
                 self._kept[code] = (card, time.monotonic() + NAME_KEPT_SECONDS)
         return card
+
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _reach(card: Mapping[str, Any], role: str, now: dt.datetime) -> str | None:
+    """The mailbox of who has this duty now, by the facility's own card; a switchboard takes no mail."""
+    local = now.astimezone(IST)
+    clock = f"{local:%H:%M}"
+    today, yesterday = WEEKDAYS[local.weekday()], WEEKDAYS[local.weekday() - 1]
+    for duty in card.get("duty") or ():
+        if duty["role"] != role or duty.get("service") or "@" not in duty["reach"]:
+            continue
+        over_midnight = duty["starts"] >= duty["ends"]
+        begun = today in duty["days"] and duty["starts"] <= clock and (over_midnight or clock < duty["ends"])
+        if begun or (over_midnight and yesterday in duty["days"] and clock < duty["ends"]):
+            return str(duty["reach"])
+    return None
 
 
 class StatedPreferences:

@@ -1,6 +1,7 @@
 """`make faults ROUNDS=30 SEED=`: rounds of load and hits; a line per round, and JSON on the last line.
 
-Exits 0 only if nothing was lost, doubled, reordered, out of nowhere or stuck. The seed decides loads, hits, instants.
+Exits 0 only if nothing was lost, doubled, reordered, out of nowhere or stuck, and no message was handed to a provider
+twice, or never though marked as sent. The seed decides loads, hits, instants.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tests.faults.calls import CALLS, NEVER
 from tests.faults.harness import COUNTED, Harness, Round
 
 LONGEST_SECONDS = 38 * 60
@@ -28,7 +30,7 @@ def run(rounds: int, seed: int, history: Path, *, longest: float = LONGEST_SECON
     console = Console(stderr=True)
     folder = Path(tempfile.mkdtemp(prefix="hillhealth-faults-"))
     harness = Harness(folder, seed)
-    figures = {"rounds": 0, "acknowledged": 0, **dict.fromkeys(COUNTED, 0), "seed": seed}
+    figures = {"rounds": 0, "acknowledged": 0, **dict.fromkeys((*COUNTED, *CALLS), 0), "seed": seed}
     began = time.monotonic()
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
@@ -51,6 +53,7 @@ def run(rounds: int, seed: int, history: Path, *, longest: float = LONGEST_SECON
                 for name in COUNTED:
                     # The checker reads everything there is, so a difference stays; the last reading counts.
                     figures[name] = max(figures[name], done.found[name])
+                figures |= done.calls
                 bar.advance(task)
     finally:
         harness.down()
@@ -66,6 +69,7 @@ def _write(history: Path, done: Round) -> None:
 
 def _tell(console: Console, done: Round) -> None:
     bad = {name: count for name, count in done.found.items() if count}
+    bad |= {name: done.calls[name] for name in NEVER if done.calls.get(name)}
     colour = "red" if bad else "green"
     console.print(
         f"[{colour}]round {done.number}[/{colour}] {done.hit} after {done.at:.2f} s with {done.in_flight} in flight: "
@@ -84,7 +88,7 @@ def main() -> int:
     seed = given.seed if given.seed is not None else secrets.randbelow(1_000_000)
     figures = run(given.rounds, seed, given.history)
     print(json.dumps(figures))
-    return 1 if any(figures[name] for name in COUNTED) or figures["rounds"] < given.rounds else 0
+    return 1 if any(figures[name] for name in (*COUNTED, *NEVER)) or figures["rounds"] < given.rounds else 0
 
 
 if __name__ == "__main__":

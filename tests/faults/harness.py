@@ -24,6 +24,7 @@ from deploy.local.issuer import Abdm, Issuer
 from deploy.local.layout import REPOSITORY
 from deploy.local.store import SERVICES
 from deploy.local.testing import TestStack
+from tests.faults import calls
 from tests.faults.hits import HITS, POISON_KEY, Hit
 from tools.check_day import check
 from tools.checking.figures import read_day as read_totals
@@ -94,6 +95,8 @@ class Round:
     acknowledged: int = 0
     seconds: float = 0.0
     found: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    """Calls to providers per message that had to go out (see calls.py)."""
     differences: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -137,6 +140,7 @@ class Harness:
         done.found["lost"] += int(result["unexpected"])
         done.differences = [f"{d.kind}: {d.what} {d.where} {d.id}" for d in differences[:20]]
         done.differences += [f"line {d['n']} {d['verb']}: {d['what']}" for d in result["differences"][:20]]
+        done.calls = calls.read(self.stack.mongodb_uri, self.stack.prefix, self.stack.inbox)
         done.seconds = round(time.monotonic() - began, 1)
         return done
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.__main__ import run
+from tests.faults.calls import NEVER
 from tests.faults.harness import COUNTED
 
 ROUNDS = 3
@@ -20,6 +21,8 @@ def test_what_is_hit_under_load_loses_and_doubles_nothing(tmp_path: Path) -> Non
     figures = run(ROUNDS, SEED, tmp_path / "history.jsonl")
     assert figures["rounds"] == ROUNDS
     assert figures["acknowledged"] >= ROUNDS * FEWEST_ACKNOWLEDGED
+    assert {name: figures[name] for name in NEVER} == dict.fromkeys(NEVER, 0)
+    assert figures["calls_one"] > ROUNDS * FEWEST_ACKNOWLEDGED
     assert {name: figures[name] for name in COUNTED} == dict.fromkeys(COUNTED, 0), (
         tmp_path / "history.jsonl"
     ).read_text()

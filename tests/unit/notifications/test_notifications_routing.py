@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from libs.common import lined
 from libs.contracts import grievance, referral, registration
 from libs.contracts.event import PUBLIC, Event
 from services.notifications import catalogue
@@ -183,5 +184,5 @@ def test_a_tell_that_makes_no_sense_is_refused(changed: dict[str, Any]) -> None:
 def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
     twice = tmp_path / "routing.yaml"
     twice.write_text("events:\n  a: []\n  a: []\n", encoding="utf-8")
-    with pytest.raises(yaml.YAMLError, match="written twice"):
+    with pytest.raises(lined.BadFile, match=r"routing\.yaml:3: a stands twice"):
         catalogue.read(twice, TEMPLATES)

@@ -1,0 +1,277 @@
+"""Who is told: groups, duty rosters, ladders of channels, languages by order and by budget, campaigns' places."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.refusal import Refused
+from libs.contracts import referral
+from services.notifications import catalogue
+from services.notifications.domain import campaign, preference, roster
+from services.notifications.domain.message import Plan
+from services.notifications.domain.routing import Routing, Tell
+from services.notifications.domain.segments import EXTENSION, count, units_of
+from services.notifications.domain.timing import IST, next_at
+from services.notifications.saying import usable
+from services.notifications.settings import Settings
+from services.notifications.store import Known, _reach
+from services.notifications.usecases import plans
+
+FIELDS = Settings.model_fields
+ROUTING, WORDING = catalogue.read(FIELDS["routing_file"].default, FIELDS["templates_dir"].default)
+NOW = dt.datetime(2026, 11, 20, 5, 0, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+HERE, THERE = "LA-KGL-CHC-SANKOO", "LA-KGL-DH-KARGIL"
+
+
+def told(kind: type[referral.ReferralEvent], urgency: str = "routine", **more: Any) -> list[Plan]:
+    event = kind(patient="p1", origin=HERE, destination=THERE, service="surgery", urgency=urgency, **more)
+    return plans(ROUTING, "e1", event, NOW)
+
+
+def test_groups_are_named_and_looked_up_later() -> None:
+    assert {plan.recipient for plan in told(referral.ReferralDeclined, reason="no-bed")} == {
+        "patient:p1",
+        f"duty:doctor@{HERE}",
+    }
+    assert "family:p1" in {plan.recipient for plan in told(referral.TransportHeld, reason="road")}
+    assert "asha:p1" in {plan.recipient for plan in told(referral.PatientNoShow)}
+
+
+def test_an_emergency_is_one_where_its_override_holds() -> None:
+    assert {plan.urgency for plan in told(referral.TransportHeld, "emergency", reason="road")} == {"emergency"}
+    assert {plan.urgency for plan in told(referral.TransportHeld, "urgent", reason="road")} == {"routine"}
+    assert ROUTING.unknown_outcome == {"routine": "never-repeat", "emergency": "may-repeat"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "good"),
+    [
+        ({"audience": "role", "role": "nodal-officer", "at": "destination"}, True),
+        ({"audience": "role", "role": "nodal-officer"}, False),
+        ({"audience": "family", "role": "doctor", "at": "origin"}, False),
+        ({"channels": ["in-app", ["whatsapp", "sms"]]}, True),
+        ({"channels": ["in-app", ["whatsapp", "sms"], "sms"]}, False),
+        ({"channels": [["sms", "in-app"]]}, False),
+        ({"audience": "receiving-desk", "channels": ["email"]}, True),
+        ({"audience": "officer", "channels": ["sms"]}, False),
+    ],
+)
+def test_what_an_audience_may_be(changed: dict[str, Any], good: bool) -> None:
+    tell = {"audience": "patient", "channels": ["in-app"], "template": "registered", "useful_hours": 1} | changed
+    if good:
+        Tell.model_validate(tell)
+    else:
+        with pytest.raises(ValueError, match="validation error"):
+            Tell.model_validate(tell)
+
+
+def test_a_role_of_an_event_without_that_facility_is_a_fault() -> None:
+    tell = {"audience": "role", "role": "doctor", "at": "hospital", "channels": ["in-app"], "template": "digest"}
+    tell |= {"useful_hours": 1}
+    routing = Routing.model_validate({"events": {"referral.PatientArrived.v1": [tell]}})
+    assert "referral.PatientArrived.v1: no field hospital" in routing.faults(catalogue.heard_events(), WORDING)
+
+
+PLAN = Plan(
+    event="e1",
+    event_type="x",
+    occurred_at=NOW,
+    recipient="patient:p1",
+    template="report-ready",
+    channels=("in-app", "whatsapp", "sms", "relay"),
+    ladders=(("whatsapp", "sms", "relay"),),
+    useful_until=NOW + HOUR,
+)
+ALL = {"in-app": "p1", "whatsapp": "+91", "sms": "+91", "relay": "person:a"}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "refused", "marked", "used"),
+    [
+        (("in-app", "whatsapp", "sms", "relay"), (), (), ("in-app", "whatsapp")),
+        (("in-app", "sms", "relay"), (), (), ("in-app", "sms")),
+        (("in-app", "relay"), (), (), ("in-app", "relay")),
+        (("in-app", "sms", "relay"), (), ("sms",), ("in-app", "relay")),
+        (("in-app", "whatsapp", "sms"), ("whatsapp",), (), ("in-app", "sms")),
+        (("in-app", "sms"), ("sms",), (), ("in-app", "sms")),  # so that the refusal is written down
+        (("in-app",), (), (), ("in-app",)),
+    ],
+)
+def test_of_a_ladder_the_first_that_works_is_used(
+    addresses: tuple[str, ...], refused: tuple[str, ...], marked: tuple[str, ...], used: tuple[str, ...]
+) -> None:
+    known = Known(
+        ("en",),
+        {channel: ALL[channel] for channel in addresses},  # type: ignore[misc]
+        refused=frozenset(refused),  # type: ignore[arg-type]
+        marked=dict.fromkeys(marked, "barred"),  # type: ignore[arg-type]
+    )
+    assert usable(PLAN, known) == used
+
+
+FACILITY = {"facility": "District Hospital Kargil", "number": "12", "counter": "OPD1"}
+
+
+@pytest.mark.parametrize(
+    ("order", "budget", "language", "because"),
+    [
+        (("bo", "en"), 4, "bo", ()),
+        (("bo", "en"), 1, "en", ("segment-budget",)),
+        (("bo", "hi"), 1, "bo", ("over-segment-budget",)),
+        (("bo",), 1, "bo", ("over-segment-budget",)),
+        (("ta", "ur"), 4, "ur", ("language-stand-in",)),
+        (("doi",), 4, "doi", ()),
+        ((), 4, "en", ()),
+    ],
+)
+def test_languages_by_order_and_by_budget(
+    order: tuple[str, ...], budget: int, language: str, because: tuple[str, ...]
+) -> None:
+    said, reasons = WORDING.say("token-issued", order, FACILITY, limit=30, budget=budget)
+    assert (said.language, reasons) == (language, because)
+
+
+def test_languages_and_digests_are_stated() -> None:
+    stated = preference.Languages("patient:p1", ("ks", "ur"), NOW)
+    state = preference.evolve(None, preference.decide(None, stated)[0])
+    wanted = preference.Together("patient:p1", "email", dt.time(8), NOW)
+    state = preference.evolve(state, preference.decide(state, wanted)[0])
+    allowed = preference.State("patient:p1", "whatsapp", "care", True, NOW)
+    state = preference.evolve(state, preference.decide(state, allowed)[0])
+    assert (state.languages, state.digest_of("email"), state.digest_of("sms")) == (("ks", "ur"), dt.time(8), None)
+    assert (state.agreed("care"), state.agreed("complaint")) == (frozenset({"whatsapp"}), frozenset())
+    none = preference.Together("patient:p1", "email", None, NOW)
+    assert preference.evolve(state, preference.decide(state, none)[0]).digest_of("email") is None
+
+
+@given(st.datetimes(dt.datetime(2026, 1, 1), dt.datetime(2027, 1, 1)), st.times())
+def test_the_next_time_of_day_is_within_a_day(now: dt.datetime, time: dt.time) -> None:
+    moment = now.replace(tzinfo=dt.UTC)
+    following = next_at(time, moment)
+    assert moment < following <= moment + dt.timedelta(days=1)
+    assert following.astimezone(IST).time() == time
+
+
+def test_who_is_on_duty() -> None:
+    state: roster.Roster | None = None
+    for person, begins, hours in (("a", NOW, 8), ("b", NOW + 8 * HOUR, 8), ("c", NOW + 7 * HOUR, 2)):
+        for event in roster.decide(state, roster.PlanShift(HERE, person, begins, begins + hours * HOUR)):
+            state = roster.evolve(state, event)
+    assert state is not None
+    assert state.on_duty(NOW - HOUR) == ()
+    assert state.on_duty(NOW) == ("a",)
+    assert state.on_duty(NOW + 7 * HOUR) == ("a", "c")
+    assert state.on_duty(NOW + 8 * HOUR) == ("c", "b")
+    (cancelled,) = roster.decide(state, roster.CancelShift("c", NOW + 7 * HOUR))
+    assert roster.evolve(state, cancelled).on_duty(NOW + 8 * HOUR) == ("b",)
+    for wrong in (
+        roster.PlanShift(HERE, "a", NOW, NOW + HOUR),
+        roster.PlanShift(HERE, "d", NOW, NOW),
+        roster.PlanShift(HERE, "d", NOW, NOW + 169 * HOUR),
+        roster.CancelShift("d", NOW),
+    ):
+        with pytest.raises(Refused):
+            roster.decide(state, wrong)
+
+
+@pytest.mark.parametrize(
+    ("at", "reached"),
+    [
+        ("2026-11-20T19:00", "night@hospital.example"),  # Friday evening, Indian time
+        ("2026-11-21T05:59", "night@hospital.example"),  # and the Saturday morning it runs into
+        ("2026-11-21T06:00", None),
+        ("2026-11-21T19:00", None),  # on Saturdays there is nobody
+        ("2026-11-20T12:00", None),  # a switchboard takes no mail
+    ],
+)
+def test_a_facilitys_own_duty_list_has_its_mailbox(at: str, reached: str | None) -> None:
+    night = {"role": "doctor", "days": ["fri"], "starts": "18:00", "ends": "06:00", "reach": "night@hospital.example"}
+    day = {"role": "doctor", "days": ["fri"], "starts": "09:00", "ends": "17:00", "reach": "01985 232013"}
+    now = dt.datetime.fromisoformat(at).replace(tzinfo=IST)
+    assert _reach({"duty": [night, day]}, "doctor", now) == reached
+    assert _reach({"duty": [night, day]}, "nurse", now) is None
+
+
+CARD = {
+    "registered_at": HERE,
+    "district_lgd": 6,
+    "village": "Barsoo",
+    "sex": "female",
+    "birth_date": "1960-11-21",
+    "status": "active",
+}
+
+
+@pytest.mark.parametrize(
+    ("audience", "fits"),
+    [
+        ({"district_lgd": 6}, True),
+        ({"district_lgd": 9}, False),
+        ({"village": "Barsoo", "sex": "female"}, True),
+        ({"village": "Barsoo", "sex": "male"}, False),
+        ({"district_lgd": 6, "age_from": 66}, False),  # tomorrow
+        ({"district_lgd": 6, "age_from": 65, "age_to": 65}, True),
+        ({"facility": HERE, "who": "ashas"}, False),
+    ],
+)
+def test_whom_a_campaign_is_for(audience: dict[str, Any], fits: bool) -> None:
+    today = dt.date(2026, 11, 20)
+    assert campaign.Audience.model_validate(audience).fits(CARD, today) is fits
+    assert not campaign.Audience.model_validate(audience).fits(CARD | {"status": "entered-in-error"}, today)
+
+
+def drafted() -> campaign.Campaign:
+    draft = campaign.Draft("t", "health-camp", campaign.Audience(district_lgd=6), 60, 72.0, "one")
+    return campaign.evolve(None, campaign.decide(None, draft)[0])
+
+
+def moved(state: campaign.Campaign, *commands: campaign.Command) -> campaign.Campaign:
+    for command in commands:
+        for event in campaign.decide(state, command):
+            state = campaign.evolve(state, event)
+    return state
+
+
+PREVIEW, APPROVE = campaign.Preview(campaign.Reach(people=3)), campaign.Approve("two", NOW)
+
+
+def test_a_campaign_needs_a_preview_and_a_second_person() -> None:
+    with pytest.raises(Refused, match="move-not-allowed"):
+        moved(drafted(), APPROVE)
+    with pytest.raises(Refused, match="second-person"):
+        moved(drafted(), PREVIEW, campaign.Approve("one", NOW))
+    assert moved(drafted(), PREVIEW, APPROVE).status == "running"
+
+
+def test_a_stopped_campaign_tells_nobody_more() -> None:
+    state = moved(drafted(), PREVIEW, APPROVE, campaign.Advance(2, "p2", NOW + HOUR, False))
+    assert (state.told, state.cursor, state.next_at) == (2, "p2", NOW + HOUR)
+    paused = moved(state, campaign.Pause("x"))
+    assert paused.next_at is None
+    assert moved(paused, campaign.Resume(NOW)).status == "running"
+    stopped = moved(state, campaign.Stop("x"), campaign.Advance(2, "p4", NOW, True))
+    assert (stopped.status, stopped.told) == ("stopped", 2)
+    with pytest.raises(Refused):
+        moved(stopped, campaign.Resume(NOW))
+    assert moved(state, campaign.Advance(1, "p3", NOW, True)).status == "done"
+
+
+@given(st.text(alphabet=st.sampled_from("aé€[कཀ😀"), max_size=400))
+def test_segments_are_counted_as_letter_by_letter(text: str) -> None:
+    """The short ways of counting agree with the long one."""
+    gsm = all(letter in "aé€[" for letter in text)
+    sizes = [(2 if letter in EXTENSION else 1) if gsm else units_of(letter) for letter in text]
+    single, part = (160, 153) if gsm else (70, 67)
+    parts, room = 1, part
+    for size in sizes:
+        if size > room:
+            parts, room = parts + 1, part
+        room -= size
+    wanted = 1 if sum(sizes) <= single else parts
+    assert count(text) == ("gsm-7" if gsm else "ucs-2", sum(sizes), wanted)

@@ -1,0 +1,227 @@
+"""What comes after the sending: receipts, unknown outcomes by class, stopped templates, ladders, digests."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.contracts.event import Event
+from services.notifications.domain.message import (
+    ASKS_BEFORE_REPEATING,
+    MAY_REPEAT,
+    REDELIVERIES,
+    TEMPLATE_STOPPED,
+    Accepted,
+    Claim,
+    Command,
+    Digest,
+    GiveUp,
+    Message,
+    PassOn,
+    Plan,
+    Postpone,
+    Receipt,
+    Rejected,
+    Release,
+    Render,
+    Stopped,
+    Unanswered,
+    decide,
+    evolve,
+)
+from services.notifications.sending import reference_of
+from services.notifications.store import MESSAGE
+
+NOW = dt.datetime(2026, 11, 20, 5, 0, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+PLAN = Plan(
+    event="e1",
+    event_type="referral.PatientArrived.v1",
+    occurred_at=NOW,
+    recipient="patient:p1",
+    template="referral-arrived",
+    channels=("in-app", "whatsapp", "sms", "relay"),
+    ladders=(("whatsapp", "sms", "relay"),),
+    useful_until=NOW + 24 * HOUR,
+)
+SENDING = Render(PLAN, "sms", "hi", "आप", "", "ucs-2", 1, at=NOW, lease_until=NOW, slot="p1:2026-11-20:1")
+CLAIM = Claim(NOW, NOW)
+LOST = Unanswered(1, 1, None)
+
+
+def run(*commands: Command, state: Message | None = None, now: dt.datetime = NOW) -> tuple[Message, list[str]]:
+    told: list[str] = []
+    for command in commands:
+        for event in decide(state, command, now):
+            state = evolve(state, event)
+            told.append(type(event).__name__)
+    assert state is not None
+    return state, told
+
+
+def delivered(**more: object) -> Receipt:
+    return Receipt(True, at=NOW, **more)  # type: ignore[arg-type]
+
+
+def undelivered(reason: str = "absent-sub", **more: object) -> Receipt:
+    return Receipt(False, reason, at=NOW, **more)  # type: ignore[arg-type]
+
+
+def test_a_receipt_is_noted_once() -> None:
+    state, told = run(SENDING, Accepted(1), delivered(), delivered(), undelivered())
+    assert told[-2:] == ["MessageSent", "MessageDelivered"]
+    assert (state.status, state.delivery) == ("sent", "delivered")
+
+
+@pytest.mark.parametrize("before", [(), (LOST,), (Unanswered(1, 1, NOW + HOUR),)])
+def test_a_receipt_settles_what_nobody_knew_and_nothing_is_sent_again(before: tuple[Command, ...]) -> None:
+    state, told = run(SENDING, *before, delivered(), CLAIM)
+    assert told[-2:] == ["MessageSent", "MessageDelivered"]
+    assert told.count("SendAttempted") == 1
+    assert state.status == "sent"
+
+
+def test_not_there_for_now_is_tried_again_under_a_reference_of_its_own_and_not_for_ever() -> None:
+    state, _ = run(SENDING, Accepted(1))
+    references = {reference_of("m", state)}
+    for attempt in range(2, REDELIVERIES + 2):
+        state, told = run(undelivered(retry_at=NOW), CLAIM, Accepted(attempt), state=state)
+        assert told == ["MessageUndelivered", "RetryScheduled", "SendAttempted", "MessageSent"]
+        references.add(reference_of("m", state))
+    assert len(references) == REDELIVERIES + 1
+    state, told = run(undelivered(retry_at=NOW), state=state)
+    assert told[:2] == ["MessageUndelivered", "MessageFailed"]
+    assert state.status == "failed"
+
+
+def test_past_its_usefulness_it_is_not_tried_again() -> None:
+    state, _ = run(SENDING, Accepted(1))
+    state, told = run(undelivered(retry_at=NOW), state=state, now=NOW + 25 * HOUR)
+    assert told[0:2] == ["MessageUndelivered", "MessageFailed"]
+
+
+def test_a_routine_message_is_never_repeated_and_an_emergency_once() -> None:
+    assert run(SENDING, LOST)[0].status == "outcome-unknown"
+    again = Unanswered(1, 1, None, repeat_at=NOW)
+    state, told = run(SENDING, again)
+    assert (state.status, state.reason, told[-1]) == ("queued", MAY_REPEAT, "RetryScheduled")
+    assert reference_of("m", state) == "m.1"
+    state, told = run(Claim(NOW, NOW, "p1:2026-11-20:2"), Unanswered(2, 1, None, repeat_at=NOW), state=state)
+    assert (state.status, told[-1]) == ("outcome-unknown", "MessageOutcomeUnknown")
+    # Both took a place of the person's day.
+    assert sorted(MESSAGE.claims(state)) == ["sms-of-day:p1:2026-11-20:1", "sms-of-day:p1:2026-11-20:2"]
+
+
+def test_while_somebody_can_be_asked_an_emergency_asks_first() -> None:
+    state, _ = run(SENDING)
+    for asks in range(1, ASKS_BEFORE_REPEATING + 1):
+        state, told = run(Unanswered(1, asks, NOW + HOUR, repeat_at=NOW), state=state)
+        assert told == ["AnswerAwaited"]
+    _, told = run(Unanswered(1, ASKS_BEFORE_REPEATING + 1, NOW + HOUR, repeat_at=NOW), state=state)
+    assert told == ["RetryScheduled"]
+
+
+def test_without_a_place_left_an_emergency_stays_unknown() -> None:
+    state, told = run(SENDING, Unanswered(1, 1, None, repeat_at=NOW), GiveUp())
+    assert (state.status, told[-1]) == ("outcome-unknown", "MessageOutcomeUnknown")
+
+
+def test_a_refused_template_holds_the_message_until_it_is_released() -> None:
+    state, told = run(SENDING, Stopped(1, "dlt-640"), CLAIM)
+    assert told[-1] == "MessageHeld"
+    assert (state.status, state.reason, state.held_until) == ("queued", TEMPLATE_STOPPED, PLAN.useful_until)
+    state, told = run(Release(TEMPLATE_STOPPED, NOW), CLAIM, Accepted(2), state=state)
+    assert told == ["RetryScheduled", "SendAttempted", "MessageSent"]
+    assert run(Release(TEMPLATE_STOPPED, NOW), state=state)[1] == []
+
+
+def test_what_was_refused_too_late_to_be_of_use_lapses() -> None:
+    state, _ = run(SENDING)
+    assert run(Stopped(1, "dlt-640"), state=state, now=NOW + 25 * HOUR)[1] == ["MessageLapsed"]
+
+
+def test_a_failure_is_passed_on_to_the_next_channel_of_its_ladder_once() -> None:
+    state, told = run(SENDING, Rejected(1, "barred", NOW))
+    assert told[-2:] == ["MessageFailed", "PassingOn"]
+    assert (state.status, state.passing_on, state.retry_at) == ("failed", True, NOW)
+    assert state.after("sms") == ("relay",)
+    state, told = run(PassOn("relay"), PassOn("relay"), state=state)
+    assert told == ["PassedOn"]
+    assert (state.status, state.retry_at) == ("failed", None)
+
+
+def test_the_last_of_a_ladder_is_passed_on_to_nobody() -> None:
+    last = Render(PLAN, "relay", "hi", "आप", "", "ucs-2", 1, at=NOW, lease_until=NOW, via="person:a1")
+    assert run(last, Rejected(1, "x", NOW))[1][-1] == "MessageFailed"
+    assert PLAN.after("in-app") == ()
+
+
+def test_what_is_relayed_waits_for_the_receipt_of_who_tells_it() -> None:
+    relayed = Render(PLAN, "relay", "hi", "आप", "", "ucs-2", 1, at=NOW, lease_until=NOW, via="person:a1")
+    state, _ = run(relayed, Accepted(1))
+    assert (state.status, state.awaiting) == ("sent", "relay:person:a1")
+    assert run(delivered(), state=state)[0].awaiting is None
+    assert run(undelivered("moved-away"), state=state)[0].status == "failed"
+
+
+def test_a_digest_takes_what_is_held_and_nothing_else() -> None:
+    held = Render(PLAN, "email", "en", "x", "s", "gsm-7", 1, at=NOW, hold_until=NOW + HOUR, hold_reason="digest")
+    state, told = run(held, Digest("d1"), CLAIM)
+    assert told[-1] == "MessageDigested"
+    assert state.status == "digested"
+    sent, _ = run(SENDING, Accepted(1))
+    assert run(Digest("d1"), state=sent)[1] == []
+
+
+def test_what_waits_for_a_card_again_is_postponed_and_not_held() -> None:
+    held = Render(PLAN, "sms", "hi", "आप", "", "ucs-2", 1, at=NOW, hold_until=NOW + HOUR)
+    state, told = run(held, Postpone("card-awaited", NOW + HOUR))
+    assert (told[-1], state.held_until, state.retry_at) == ("RetryScheduled", None, NOW + HOUR)
+
+
+COMMANDS: st.SearchStrategy[Command] = st.sampled_from(
+    [
+        CLAIM,
+        *(Accepted(attempt) for attempt in (1, 2)),
+        *(Rejected(attempt, "x", NOW) for attempt in (1, 2)),
+        *(Unanswered(attempt, 1, None) for attempt in (1, 2)),
+        Stopped(1, "dlt-640"),
+        Release(TEMPLATE_STOPPED, NOW),
+        delivered(),
+        undelivered(),
+        undelivered(retry_at=NOW),
+        PassOn("sms"),
+        Digest("d1"),
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(COMMANDS, max_size=12))
+def test_whatever_comes_in_whatever_order_a_routine_message_is_sent_once_unless_told_that_it_was_not(
+    commands: list[Command],
+) -> None:
+    """A second attempt needs a reason that says that the first did not arrive; what was delivered stays so."""
+    state: Message | None = None
+    since_last: list[Event] | None = None
+    was_delivered = False
+    for command in [SENDING, *commands]:
+        for event in decide(state, command, NOW):
+            name = type(event).__name__
+            if name == "SendAttempted":
+                assert not was_delivered
+                if since_last is not None:
+                    names = {type(one).__name__ for one in since_last}
+                    assert names & {"RetryScheduled", "MessageHeld"}, names
+                    assert "MessageOutcomeUnknown" not in names or "MessageUndelivered" in names
+                since_last = []
+            elif since_last is not None:
+                since_last.append(event)
+            was_delivered = was_delivered or name == "MessageDelivered"
+            state = evolve(state, event)
+    assert state is not None
+    if was_delivered:
+        assert (state.status, state.delivery) == ("sent", "delivered")
