@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             numbers.mark_of,
             callbacks.url_of,
             service.clock.now,
+            frozenset(outside),
             routing.mailbox_language,
             routing.consent_needed,
         ),

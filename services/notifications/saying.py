@@ -63,7 +63,7 @@ def said_through(post: Post, plan: Plan, channel: Channel, known: Known) -> Rend
         segments=size.segments,
         also=tuple(other for other in usable(plan, known) if other != channel) if leads else (),
         at=at,
-        lease_until=now + dt.timedelta(seconds=post.settings.lease_attempt_seconds) if claimed else None,
+        lease_until=post.sending.lease_until(channel, now) if claimed else None,
         sent=not outside,
         hold_until=hold_until,
         hold_reason=hold_reason,

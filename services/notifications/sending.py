@@ -90,6 +90,12 @@ class Sending:
         """Whether an attempt claimed now would have its turn soon."""
         return len(self._tasks) < self._settings.sends_at_once * WAITING_PER_CALL
 
+    def lease_until(self, channel: Channel, now: dt.datetime) -> dt.datetime:
+        """An attempt is its claimant's alone for longer than a call by this channel may take."""
+        provider = self._providers.get(channel)
+        longest = max(self._settings.lease_attempt_seconds, (provider.seconds if provider else 0.0) + 2.0)
+        return now + dt.timedelta(seconds=longest)
+
     def start(self, id: str, state: Message, to: str) -> None:
         """Sends in the background the attempt that was just claimed."""
         task = asyncio.create_task(self._send_safely(id, state, to))

@@ -200,7 +200,7 @@ async def call_back(post: Post, received: Received) -> None:
         useful_until=post.domain_now() + dt.timedelta(hours=CALLBACK_USEFUL_HOURS),
     )
     size, now = count(text), machine_now()
-    lease = now + dt.timedelta(seconds=post.settings.lease_attempt_seconds)
+    lease = post.sending.lease_until("webhook", now)
     command = Render(
         plan,
         "webhook",

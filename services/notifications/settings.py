@@ -36,8 +36,8 @@ class Settings(ServiceSettings):
     callback_hosts: tuple[str, ...] = Field((), description="Hosts that callers may ask to be called back at")
     webhook_seconds: float = Field(10.0, gt=0, description="How long a caller's own address may take to answer")
     others_seconds: float = Field(20.0, gt=0, description="How long a channel through Apprise may take")
-    catch_up_after_hours: float = Field(24.0, gt=0, description="Older news waits for newer news of its case first")
-    catch_up_seconds: float = Field(20.0, ge=0, description="How long it waits, and over how much longer it is spread")
+    catch_up_after_hours: float = Field(36.0, gt=0, description="Older news waits for newer news of its case first")
+    catch_up_seconds: float = Field(10.0, ge=0, description="How long it waits, and over how much longer it is spread")
     retry_base_seconds: float = Field(1.0, gt=0, description="First back-off; doubles, with full jitter")
     retry_cap_seconds: float = Field(900.0, gt=0)
 

@@ -160,6 +160,7 @@ class Recipients:
         marks: Callable[[str, str], Awaitable[str | None]],
         callback_of: Callable[[str], Awaitable[str | None]],
         now: Callable[[], dt.datetime],
+        channels: frozenset[Channel],
         mailbox_language: str = FALLBACK,
         consent_needed: frozenset[preference.Purpose] = frozenset(),
     ) -> None:
@@ -170,6 +171,7 @@ class Recipients:
         self._marks = marks
         self._callback_of = callback_of
         self._now = now
+        self._channels = channels
         self._mailbox_language = mailbox_language
         self._consent_needed = consent_needed
         self._kept: dict[str, tuple[dict[str, Any], float]] = {}
@@ -214,7 +216,7 @@ class Recipients:
         if stated is not None:
             languages = stated.languages or languages
             refused = stated.refused(plan.purpose)
-        if "whatsapp" in plan.channels and "whatsapp" in agreed and "sms" in addresses:
+        if {"whatsapp"} <= agreed & self._channels & frozenset(plan.channels) and "sms" in addresses:
             addresses["whatsapp"] = addresses["sms"]
         if plan.purpose in self._consent_needed:
             refused |= OUTSIDE - agreed

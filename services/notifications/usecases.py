@@ -324,7 +324,7 @@ async def _claim(post: Post, id: str, state: Message) -> Outcome[Message]:
 
     async def claim(slot: str | None) -> Outcome[Message]:
         now = machine_now()
-        lease_until = now + dt.timedelta(seconds=post.settings.lease_attempt_seconds)
+        lease_until = post.sending.lease_until(state.channel, now)
         return await _step(post, id, message.Claim(now, lease_until, slot), "claim", state.attempt + 1)
 
     if state.channel != "sms" or state.reason != MAY_REPEAT:

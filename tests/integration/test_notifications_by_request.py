@@ -182,7 +182,7 @@ async def test_receipts_are_signed_and_change_what_is_known(
     event = await world.publish(referred(referral.ReferralAccepted, who), new_id())
     sms = (await messages.settled(event, 2))["patient", "sms"]
 
-    async def receipt(status: int = 200, *, signed: bool = True, **body: Any) -> Any:
+    async def receipt(expected: int = 200, *, signed: bool = True, **body: Any) -> Any:
         secret = (await operator.get("/receipt-secrets"))["sms"]
         text, id, now = json.dumps(body), new_id(), machine_now()
         signature = Webhook(secret).sign(id, now, text)
@@ -190,7 +190,7 @@ async def test_receipts_are_signed_and_change_what_is_known(
         if not signed:
             headers["webhook-signature"] = "v1,bm90aGluZw=="
         answer = await served.client.post("/receipts/sms", content=text, headers=headers)
-        assert answer.status_code == status, answer.text
+        assert answer.status_code == expected, answer.text
         return answer.json()
 
     await receipt(401, signed=False, reference=sms["_id"], status="delivered")

@@ -6,6 +6,8 @@ import datetime as dt
 from typing import Any
 
 from notifications_post import (
+    HERE,
+    THERE,
     Inboxes,
     Messages,
     Others,
@@ -18,9 +20,9 @@ from notifications_post import (
     types,
 )
 
-from deploy.local.testing import Served
+from deploy.local.testing import Served, TestStack
 from libs.common.clock import machine_now
-from libs.contracts import grievance
+from libs.contracts import grievance, referral
 from services.notifications.domain.timing import IST
 
 pytest_plugins = ("notifications_fixtures",)
@@ -96,3 +98,67 @@ async def test_what_was_overtaken_while_nothing_got_through_is_not_sent(
     told = await messages.settled(newer, 2, 60)
     assert told["patient", "sms"]["is"] == "sent"
     assert (await messages.of(older))["patient", "sms"]["state"]["reason"] == "superseded"
+
+
+async def test_after_weeks_without_a_link_only_the_newest_of_a_case_goes_out(
+    served: Served, world: Others, messages: Messages, inboxes: Inboxes
+) -> None:
+    who = await registered(world, messages)
+    noon = served.service.clock.now().astimezone(IST).replace(hour=12) + dt.timedelta(days=10)
+    served.service.clock.saw(noon)
+    case, told = new_id(), []
+    for hours, kind in (
+        (60, referral.ReferralRequested),
+        (50, referral.ReferralAccepted),
+        (40, referral.ReferralClosed),
+    ):
+        event = kind(patient=who, origin=HERE, destination=THERE, service="surgery", urgency="routine")
+        told.append(await world.publish(event, case, occurred_at=noon - dt.timedelta(hours=hours)))
+    too_old = referral.PatientNoShow(patient=who, origin=HERE, destination=THERE, service="x", urgency="routine")
+    too_old_event = await world.publish(too_old, new_id(), occurred_at=noon - dt.timedelta(days=20))
+    found = [(await messages.settled(event, 2))["patient", "sms"] for event in told]
+    assert [(sms["is"], sms["state"]["reason"]) for sms in found] == [
+        ("lapsed", "superseded"),
+        ("lapsed", "superseded"),
+        ("sent", None),
+    ]
+    assert [len(inboxes.sms(sms["_id"])) for sms in found] == [0, 0, 1]
+    assert found[2]["state"]["because"] == ["catching-up"]
+    assert {one["state"]["reason"] for one in (await messages.settled(too_old_event, 1)).values()} == {"too-late"}
+
+
+async def test_a_mailbox_that_asks_for_it_gets_one_mail_a_day(
+    stack: TestStack, served: Served, world: Others, messages: Messages, inboxes: Inboxes
+) -> None:
+    operator = {"Authorization": f"Bearer {stack.issuer.token(role='operator', facility='')}"}
+    asked = await served.client.post(
+        f"/recipients/officer@{THERE}/preferences/digest",
+        json={"at": "07:30:00"},
+        headers=operator | {"Idempotency-Key": new_id()},
+    )
+    assert asked.json()["digests"] == [{"channel": "email", "at": "07:30:00"}]
+    noon = served.service.clock.now().astimezone(IST).replace(hour=12, minute=0) + dt.timedelta(days=1)
+    served.service.clock.saw(noon)
+    filed = []
+    for ticket in ("GRV-26-1001", "GRV-26-1002"):
+        event = complaint(grievance.GrievanceFiled, {"kind": "anonymous"}).model_copy(update={"ticket": ticket})
+        filed.append(await world.publish(event, new_id(), occurred_at=noon))
+
+    async def in_state(status: str) -> Any:
+        found = [(await messages.of(event)).get(("officer", "email")) for event in filed]
+        return found if all(one and one["is"] == status for one in found) else None
+
+    for mail in await eventually(lambda: in_state("queued")):
+        assert mail["state"]["reason"] == "digest"
+    served.service.clock.saw(noon.replace(hour=7, minute=31) + dt.timedelta(days=1))
+    first, _ = await eventually(lambda: in_state("digested"))
+    into = next(e["data"]["into"] for e in first["journal"] if e["type"].startswith("notifications.MessageDigested"))
+
+    async def mailed() -> Any:
+        return inboxes.mails(into)
+
+    (mail,) = await eventually(mailed)
+    digest = await messages.database["messages"].find_one({"_id": into})
+    assert all(ticket in digest["state"]["text"] for ticket in ("GRV-26-1001", "GRV-26-1002"))
+    assert mail["to"] == [f"officer.{THERE.lower()}@hospital.example"]
+    assert all(inboxes.mails(one["_id"]) == [] for one in await in_state("digested"))
