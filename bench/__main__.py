@@ -1,10 +1,6 @@
 """`make bench`: measure ourselves and our rivals in one run; a table, and JSON on the last line.
 
-<<<<<<< HEAD
-    python -m bench [--only register,relay,replica,reactions,visible,growth,lifecycles]
-=======
-    python -m bench [--only register,relay,replica,reactions,messages,visible,growth]
->>>>>>> 8509322 (Count calls per intent, measure messages, and say how to add a template and a channel)
+    python -m bench [--only register,relay,replica,reactions,messages,visible,growth,lifecycles]
 
 Figures are medians of five, the arms taken in turn. Nothing here passes or fails: a figure that falls short is
 reported as it is.
@@ -25,11 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-<<<<<<< HEAD
-from bench import complaining, consuming, growing, register, relaying, visible
-=======
-from bench import consuming, growing, messages, register, relaying, visible
->>>>>>> 8509322 (Count calls per intent, measure messages, and say how to add a template and a channel)
+from bench import complaining, consuming, growing, messages, register, relaying, visible
 from bench.setting import Setting, machine, setting
 
 PARTS: dict[str, Callable[[Setting], dict[str, Any]]] = {
