@@ -48,6 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
 
     metrics = MessageMetrics(service.metrics)
+    metrics.begin((name, of.language) for of in wording.languages.values() for name in of.templates)
     key = settings.secret("seal_key")
     stops = Stops(service.database, service.journal, metrics)
     numbers = Numbers(service.database, service.journal, key)

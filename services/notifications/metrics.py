@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from libs.common.metrics import Metrics
@@ -53,3 +55,10 @@ class MessageMetrics:
         self.under_way = Gauge(
             "hillhealth_provider_calls", "Calls to providers under way or next in line", registry=registry
         )
+
+    def begin(self, templates: Iterable[tuple[str, str]]) -> None:
+        """Shows what has not happened yet as 0, so that an alert on its first time has something to compare with."""
+        for name, language in templates:
+            self.stopped.labels(name, language).set(0)
+        for outcome in ("delivered", "undelivered", "unknown"):
+            self.receipts.labels("sms", outcome)

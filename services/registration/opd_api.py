@@ -8,7 +8,7 @@ import html
 from dataclasses import dataclass
 from pathlib import Path as File
 from string import Template
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import HTMLResponse
@@ -31,7 +31,7 @@ from services.registration.board import Boards, board
 from services.registration.domain import visit as visits
 from services.registration.domain.identifiers import Counter, IsoDate, PlaceName
 from services.registration.domain.opd import Minutes, Opd, PaperLanguage, opd_id
-from services.registration.domain.queue import desk_day
+from services.registration.domain.queue import Door, desk_day
 from services.registration.domain.visit import TokenVoidReason, Visit, allowed
 from services.registration.register import register
 from services.registration.settings import Settings
@@ -157,6 +157,8 @@ def _calling(routes: APIRouter, office: Office, registry: CollectorRegistry) -> 
         buckets=(60, 120, 240, 480, 900, 1800, 2700, 3600, 5400, 7200, 14400),
         registry=registry,
     )
+    for door in get_args(Door):
+        waiting.labels(door)
 
     @routes.post(
         "/opd/{facility}/counters/{counter}/call-next", tags=["queues"], summary="Call who is next: urgent first"
