@@ -112,3 +112,62 @@ class TokenVoided(TokenMove, topic=VISIT):
     """The token is of no use any more; its number is never given again."""
 
     reason: Code
+
+
+HOUSEHOLD = Topic("registration.household.v1")
+BENEFIT_UNIT = Topic("registration.benefit-unit.v1")
+
+UnitKind = Literal["pm-jay-family", "himcare-unit", "vay-vandana-group", "ration-card-family", "him-parivar-family"]
+"""Who shares one benefit. None of them is the household, and no two are the same set."""
+
+
+class Member(BaseModel):
+    """Somebody who belongs, from `since`. `relation` to the head: head, spouse, child, parent and the like."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    patient: Id
+    relation: Code = "member"
+    since: dt.date
+
+
+class HouseholdFormed(Event, topic=HOUSEHOLD):
+    facility: FacilityCode
+    members: tuple[Member, ...]
+
+
+class HouseholdMemberJoined(Event, topic=HOUSEHOLD):
+    patient: Id
+    relation: Code = "member"
+    since: dt.date
+
+
+class HouseholdMemberLeft(Event, topic=HOUSEHOLD):
+    """`until` is the last day."""
+
+    patient: Id
+    until: dt.date
+    reason: Code = "other"
+
+
+class BenefitUnitFormed(Event, topic=BENEFIT_UNIT):
+    kind: UnitKind
+    facility: FacilityCode
+    household: Id | None = None
+    members: tuple[Member, ...]
+
+
+class BenefitUnitMemberJoined(Event, topic=BENEFIT_UNIT):
+    kind: UnitKind
+    patient: Id
+    relation: Code = "member"
+    since: dt.date
+
+
+class BenefitUnitMemberLeft(Event, topic=BENEFIT_UNIT):
+    """`until` is the last day."""
+
+    kind: UnitKind
+    patient: Id
+    until: dt.date
+    reason: Code = "other"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libs.common.aggregate import AggregateType
 from libs.contracts import registration as contract
+from services.registration import outreach
 from services.registration.domain import opd, patient, queue, share, visit
 
 PATIENT = AggregateType(
@@ -81,4 +82,4 @@ SHARE = AggregateType(
     indexes=(("state.patient",), ("state.facility", "state.status", "state.received_at")),
 )
 
-KINDS = (PATIENT, QUEUE, VISIT, SHARE, OPD)
+KINDS = (PATIENT, QUEUE, VISIT, SHARE, OPD, *outreach.KINDS)

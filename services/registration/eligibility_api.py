@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
@@ -23,7 +24,7 @@ from libs.common.web import Reading
 from libs.contracts.event import Code
 from libs.contracts.registration import Sex
 from services.registration.domain import eligibility
-from services.registration.domain.eligibility import Answer
+from services.registration.domain.eligibility import Answer, Officer
 from services.registration.domain.family import Family, Member
 from services.registration.domain.identifiers import Age, IsoDate, contains_aadhaar
 from services.registration.domain.places import Places
@@ -254,29 +255,49 @@ def _facts(rulebook: Rulebook, said: Facts, field: str) -> Facts:
     return said
 
 
-def answers(rulebook: Rulebook, places: Places, asked: AskEligibility, family: Family, today: dt.date) -> Answers:
-    """Raises Refused naming the field."""
-    on = asked.on or today
-    chosen = asked.schemes or tuple(rulebook.schemes)
-    for field, codes in (
-        ("schemes", asked.schemes),
-        ("cards", tuple(card.scheme for card in asked.cards)),
-    ):
-        for index, code in enumerate(codes):
-            if code not in rulebook.schemes:
-                where = f"{field}.{index}.scheme" if field == "cards" else f"{field}.{index}"
-                raise Refused("unknown-scheme", f"must be one of {', '.join(rulebook.schemes)}", field=where)
-    cards = {card.scheme: eligibility.Card(card.scheme, card.valid_to) for card in asked.cards}
-    officers = tuple(eligibility.Officer(each.by, each.reason) for each in asked.overrides)
+def checked(rulebook: Rulebook, schemes: Sequence[str], cards: Sequence[AskedCard]) -> tuple[str, ...]:
+    """The schemes asked for, every one if none is named. Raises Refused naming the field."""
+    named = [(f"schemes.{index}", code) for index, code in enumerate(schemes)]
+    named += [(f"cards.{index}.scheme", card.scheme) for index, card in enumerate(cards)]
+    for field, code in named:
+        if code not in rulebook.schemes:
+            raise Refused("unknown-scheme", f"must be one of {', '.join(rulebook.schemes)}", field=field)
+    return tuple(schemes) or tuple(rulebook.schemes)
+
+
+def answers(
+    rulebook: Rulebook,
+    places: Places,
+    schemes: Sequence[str],
+    family: Family,
+    on: dt.date,
+    cards: Sequence[AskedCard] = (),
+    officers: Mapping[str, tuple[Officer, ...]] | None = None,
+) -> Answers:
+    """Raises Refused naming the field. `officers` by scheme."""
+    held = {card.scheme: eligibility.Card(card.scheme, card.valid_to) for card in cards}
     return Answers(
         on=on,
         schemes=tuple(
             eligibility.answer(
-                rulebook.schemes[code], family, on, states=places.states, card=cards.get(code), officers=officers
+                rulebook.schemes[code],
+                family,
+                on,
+                states=places.states,
+                card=held.get(code),
+                officers=(officers or {}).get(code, ()),
             )
-            for code in chosen
+            for code in checked(rulebook, schemes, cards)
         ),
     )
+
+
+def answered(rulebook: Rulebook, places: Places, asked: AskEligibility, today: dt.date) -> Answers:
+    """Raises Refused naming the field."""
+    family = asked_family(rulebook, places, asked)
+    officers = tuple(Officer(each.by, each.reason) for each in asked.overrides)
+    by_scheme = dict.fromkeys(rulebook.schemes, officers)
+    return answers(rulebook, places, asked.schemes, family, asked.on or today, asked.cards, by_scheme)
 
 
 def router(rulebook: Rulebook, places: Places, clock: Clock) -> APIRouter:
@@ -284,8 +305,7 @@ def router(rulebook: Rulebook, places: Places, clock: Clock) -> APIRouter:
 
     @routes.post("/eligibility", summary="What every scheme says to a family on a day; nothing is kept")
     async def ask(asked: Annotated[AskEligibility, Body(openapi_examples=_EXAMPLES)], access: Reading) -> Answers:
-        family = asked_family(rulebook, places, asked)
-        return answers(rulebook, places, asked, family, desk_day(clock.now()))
+        return answered(rulebook, places, asked, desk_day(clock.now()))
 
     @routes.get(
         "/schemes", summary="The schemes with the days and sources of their rules, and what can be said of a family"

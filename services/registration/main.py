@@ -7,12 +7,14 @@ from fastapi import FastAPI
 
 from libs.common.service import Service
 from libs.common.tokens import KeySet
-from services.registration import api, eligibility_api, opd_api, share_api, stream, usecases
+from services.registration import api, eligibility_api, households_api, opd_api, share_api, stream, usecases
 from services.registration.abdm import Gateway
 from services.registration.access import ACCESS
 from services.registration.acknowledge import Acknowledging
 from services.registration.aggregates import KINDS, QUEUE, SHARE
 from services.registration.board import Boards
+from services.registration.domain.queue import desk_day
+from services.registration.households import Registry
 from services.registration.opd_store import OpdStore
 from services.registration.places import read_places
 from services.registration.rulebook import read_rulebook
@@ -48,6 +50,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     office = opd_api.Office(house, service.journal, settings, service.clock, boards, service.read_log)
     service.include(opd_api.router(office, service.metrics.registry))
     service.on_stop(boards.stop)
+    registry = Registry(service.journal, service.database, rulebook, house.places)
+    today = lambda: desk_day(service.clock.now())  # noqa: E731
+    service.include(households_api.router(registry, service.journal, service.read_log, today))
     service.timer(QUEUE, lambda id, document: usecases.keep_promises(house, id, document))
     service.timer(SHARE, acknowledging.step)
     service.on_stop(client.aclose)

@@ -85,6 +85,52 @@ async def _today(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
     return str((await _token(client, headers_for))["date"])
 
 
+async def _made(client: httpx.AsyncClient, headers_for: HeadersFor, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = await client.post(path, json=body, headers=_key(headers_for("desk", HERE)))
+    answer.raise_for_status()
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def _household(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    patient = await _patient(client, headers_for)
+    made = await _made(client, headers_for, "/households", {"members": [{"patient": patient, "relation": "head"}]})
+    return f"{made['id']}/{patient}/{await _patient(client, headers_for)}"
+
+
+async def _unit(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    patient = await _patient(client, headers_for)
+    made = await _made(
+        client, headers_for, "/benefit-units", {"kind": "ration-card-family", "members": [{"patient": patient}]}
+    )
+    return f"{made['units'][0]['id']}/{patient}/{await _patient(client, headers_for)}"
+
+
+def _of_several(call: Callable[[str, str, str], Call]) -> Call:
+    """A call that needs the ids of the thing, of a member, and of somebody who is none yet."""
+
+    async def made(client: httpx.AsyncClient, headers: Headers, ids: str) -> httpx.Response:
+        return await call(*ids.split("/"))(client, headers, "")
+
+    return made
+
+
+def _joins(path: str) -> Call:
+    return _of_several(lambda id, member, other: _write(f"{path}/{id}/members", {"patient": other}))
+
+
+def _leaves(path: str) -> Call:
+    return _of_several(lambda id, member, other: _write(f"{path}/{id}/members/leave", {"patient": member}))
+
+
+def _shows(path: str) -> Call:
+    return _of_several(lambda id, member, other: _read(f"{path}/{id}"))
+
+
+def _writes(path: str, body: dict[str, Any]) -> Call:
+    return _of_several(lambda id, member, other: _write(path.format(id=id), body))
+
+
 def _write(path: str, body: dict[str, Any]) -> Call:
     async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
         return await client.post(path.format(id=id), json=body, headers=_key(headers))
@@ -121,6 +167,21 @@ EXAMPLES: list[dict[str, Any]] = [
         ("POST /patients/{id}/correct", "desk", _patient, _write("/patients/{id}/correct", {"village": "Diskit"}), {}),
         ("POST /patients/{id}/void", "desk", _patient, _write("/patients/{id}/void", {"reason": "test-entry"}), {}),
         ("GET /visits/{id}", "doctor", _visit, _read("/visits/{id}"), {}),
+        ("GET /households/{id}", "doctor", _household, _shows("/households"), {}),
+        ("POST /households/{id}/members", "desk", _household, _joins("/households"), {}),
+        ("POST /households/{id}/members/leave", "desk", _household, _leaves("/households"), {}),
+        (
+            "POST /households/{id}/describe",
+            "desk",
+            _household,
+            _writes("/households/{id}/describe", {"ration_card": True}),
+            {},
+        ),
+        ("POST /households/{id}/eligibility", "doctor", _household, _writes("/households/{id}/eligibility", {}), {}),
+        ("GET /benefit-units/{id}", "doctor", _unit, _shows("/benefit-units"), {}),
+        ("POST /benefit-units/{id}/members", "desk", _unit, _joins("/benefit-units"), {}),
+        ("POST /benefit-units/{id}/members/leave", "desk", _unit, _leaves("/benefit-units"), {}),
+        ("GET /patients/{id}/units", "doctor", _patient, _read("/patients/{id}/units"), {}),
         ("GET /queues/{facility}/{counter}/{date}", "doctor", _queue, _read("/queues/{id}"), {}),
         ("GET /opd/{facility}", "doctor", _counter, _read(f"/opd/{HERE}"), {}),
         (

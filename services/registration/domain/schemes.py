@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 
 from libs.common.misfit import Misfit
 from libs.contracts.event import Code
+from libs.contracts.registration import UnitKind
 
 EVERYBODY_ELSE = "everybody-else"
 """Whom no group of the file describes. Each version says what becomes of them."""
 
 Confidence = Literal["high", "medium", "low"]
 FactName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-UnitKind = Literal["pm-jay-family", "himcare-unit", "vay-vandana-group", "ration-card-family", "him-parivar-family"]
 
 
 class Written(BaseModel):

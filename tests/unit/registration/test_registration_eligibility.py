@@ -13,7 +13,7 @@ from libs.common.refusal import Refused
 from services.registration.domain.eligibility import Answer, belonging, pack
 from services.registration.domain.family import Asking, Family, Member
 from services.registration.domain.schemes import Days, Months, opens
-from services.registration.eligibility_api import AskEligibility, answers, asked_family
+from services.registration.eligibility_api import AskEligibility, answered
 from services.registration.places import read_places
 from services.registration.rulebook import read_rulebook
 
@@ -27,7 +27,7 @@ LABOURER = {"state_lgd": 2, "family_size": 6, "categories": ["daily-wage"]}
 
 def told(on: str, scheme: str = "himcare", **said: Any) -> Answer:
     asked = AskEligibility.model_validate({"on": on} | said)
-    found = answers(RULES, PLACES, asked, asked_family(RULES, PLACES, asked), TODAY)
+    found = answered(RULES, PLACES, asked, TODAY)
     return next(each for each in found.schemes if each.scheme == scheme)
 
 

@@ -124,7 +124,7 @@ def test_a_window_outside_its_version_is_refused(tmp_path: Path) -> None:
 def test_a_new_scheme_needs_a_file_and_no_code(tmp_path: Path) -> None:
     import datetime as dt
 
-    from services.registration.eligibility_api import AskEligibility, answers, asked_family
+    from services.registration.eligibility_api import AskEligibility, answered
     from services.registration.places import read_places
 
     (tmp_path / "apples.yaml").write_text(SMALL, encoding="utf-8")
@@ -132,8 +132,7 @@ def test_a_new_scheme_needs_a_file_and_no_code(tmp_path: Path) -> None:
 
     def told(**said: object) -> tuple[str, int | None]:
         asked = AskEligibility.model_validate({"on": "2024-07-01", "state_lgd": 2, "family_size": 3} | said)
-        family = asked_family(rules, places, asked)
-        [answer] = answers(rules, places, asked, family, dt.date(2024, 7, 1)).schemes
+        [answer] = answered(rules, places, asked, dt.date(2024, 7, 1)).schemes
         return answer.answer, answer.cost.total_inr if answer.cost else None
 
     assert told(category="orchard hand", facts={"orchard_days": 30}) == ("yes", 10)
