@@ -16,6 +16,19 @@ Sex = Literal["male", "female", "other", "unknown"]
 """FHIR R4 AdministrativeGender."""
 
 
+class SecondPlace(BaseModel):
+    """Where somebody lives in these months (1 to 12) of every year."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    months: tuple[int, ...]
+    village: str | None = personal()
+    block_lgd: int | None = None
+    sub_district_lgd: int | None = None
+    district_lgd: int | None = None
+    state_lgd: int | None = None
+
+
 class PatientCard(BaseModel):
     """Everything a subscriber may need to recognise and reach one person. Phones are E.164; LGD codes are integers."""
 
@@ -36,6 +49,11 @@ class PatientCard(BaseModel):
     abha_address: str | None = personal()
     registered_at: FacilityCode
     status: Literal["active", "entered-in-error"] = "active"
+    block_lgd: int | None = None
+    sub_district_lgd: int | None = None
+    place_on: dt.date | None = None
+    """The day on which the LGD codes were said: they mean what they meant then."""
+    second_place: SecondPlace | None = personal()
 
 
 class PatientRegistered(Event, topic=PATIENT):

@@ -31,9 +31,13 @@ ACCESS: Table = {
     "POST /benefit-units/{id}/members": allow("desk", at="facility"),
     "POST /benefit-units/{id}/members/leave": allow("desk", at="facility"),
     "GET /patients/{id}/units": allow("desk", "doctor", at="facilities", reads_person=True),
+    "GET /patients/{id}/where": allow("desk", "doctor", at="facilities", reads_person=True),
+    "GET /places/{key}/patients": allow("desk", "doctor", at="facilities", reads_person=True),
     # A question about schemes names nobody, and nothing of it is kept.
     "POST /eligibility": PUBLIC,
     "GET /schemes": PUBLIC,
+    "GET /places": PUBLIC,
+    "GET /places/{key}": PUBLIC,
     # Public to our issuer only: the door itself lets nobody in but the ABDM gateway, by the gateway's own keys.
     f"POST {SHARE}": PUBLIC,
     **{f"POST {path}": PUBLIC for path in OLDER_SHARES},

@@ -7,7 +7,16 @@ from fastapi import FastAPI
 
 from libs.common.service import Service
 from libs.common.tokens import KeySet
-from services.registration import api, eligibility_api, households_api, opd_api, share_api, stream, usecases
+from services.registration import (
+    api,
+    eligibility_api,
+    households_api,
+    opd_api,
+    places_api,
+    share_api,
+    stream,
+    usecases,
+)
 from services.registration.abdm import Gateway
 from services.registration.access import ACCESS
 from services.registration.acknowledge import Acknowledging
@@ -53,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     registry = Registry(service.journal, service.database, rulebook, house.places)
     today = lambda: desk_day(service.clock.now())  # noqa: E731
     service.include(households_api.router(registry, service.journal, service.read_log, today))
+    service.include(places_api.router(house.places, service.database, service.journal, service.read_log, today))
     service.timer(QUEUE, lambda id, document: usecases.keep_promises(house, id, document))
     service.timer(SHARE, acknowledging.step)
     service.on_stop(client.aclose)

@@ -71,7 +71,9 @@ def read_profile(body: Any, on: dt.date, places: Places) -> SharedProfile:
     profile = _object(share.get("profile"), "profile", "ABDM-1102")
     patient = _object(profile.get("patient"), "profile.patient", "ABDM-1102")
     state_lgd = _state(patient, places)
-    return SharedProfile(hip_id, counter, _details(patient, on, state_lgd), state_lgd)
+    details = _details(patient, on, state_lgd)
+    lived = _district(patient, details, places, on)
+    return SharedProfile(hip_id, counter, lived, state_lgd)
 
 
 def _object(value: Any, field: str, code: str) -> Mapping[str, Any]:
@@ -84,6 +86,18 @@ def _state(patient: Mapping[str, Any], places: Places) -> int | None:
     address = patient.get("address")
     name = address.get("state") if isinstance(address, Mapping) else None
     return places.state_named(name) if isinstance(name, str) else None
+
+
+def _district(patient: Mapping[str, Any], details: Details, places: Places, on: dt.date) -> Details:
+    """The district by any of its names; one that nobody knows, or that lies elsewhere, is left out."""
+    address = patient.get("address")
+    name = address.get("district") if isinstance(address, Mapping) else None
+    state = places.get("state", details.state_lgd)
+    if not isinstance(name, str) or state is None:
+        return details
+    named = places.named(name[: identifiers.PLACE_AT_MOST], kind="district", within=state.key, on=on)
+    codes = {place.code for place in named} - {None}
+    return details.model_copy(update={"district_lgd": codes.pop()}) if len(codes) == 1 else details
 
 
 def _details(patient: Mapping[str, Any], on: dt.date, state_lgd: int | None) -> Details:

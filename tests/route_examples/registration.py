@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 HERE = "LA-LEH-PHC-PANAMIK"
-PERSON: dict[str, Any] = {"name": "Rigzin Angmo", "sex": "female", "age_years": 31}
+PERSON: dict[str, Any] = {"name": "Rigzin Angmo", "sex": "female", "age_years": 31, "place": "Nubra"}
 
 Headers = Mapping[str, str]
 HeadersFor = Callable[[str, str], Headers]
@@ -182,6 +182,14 @@ EXAMPLES: list[dict[str, Any]] = [
         ("POST /benefit-units/{id}/members", "desk", _unit, _joins("/benefit-units"), {}),
         ("POST /benefit-units/{id}/members/leave", "desk", _unit, _leaves("/benefit-units"), {}),
         ("GET /patients/{id}/units", "doctor", _patient, _read("/patients/{id}/units"), {}),
+        ("GET /patients/{id}/where", "doctor", _patient, _read("/patients/{id}/where"), {}),
+        (
+            "GET /places/{key}/patients",
+            "doctor",
+            _patient,
+            _read("/places/state-37/patients"),
+            {"refused": _nobody},
+        ),
         ("GET /queues/{facility}/{counter}/{date}", "doctor", _queue, _read("/queues/{id}"), {}),
         ("GET /opd/{facility}", "doctor", _counter, _read(f"/opd/{HERE}"), {}),
         (

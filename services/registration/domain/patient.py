@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from libs.common.refusal import Refused
 from libs.contracts.event import Event, FacilityCode, personal
@@ -17,6 +17,7 @@ from libs.contracts.registration import (
     PatientErased,
     PatientRegistered,
     PatientVoided,
+    SecondPlace,
     Sex,
 )
 from services.registration.domain.identifiers import (
@@ -32,12 +33,34 @@ from services.registration.domain.identifiers import (
     luhn_holds,
     words,
 )
-from services.registration.domain.places import Places
+from services.registration.domain.places import FIELDS, Kind, Lived, Places, lived_in
 
 Language = Literal["en", "hi", "ur", "bo", "lbj", "doi", "ks"]
 VoidReason = Literal["duplicate", "wrong-person", "test-entry", "not-a-person"]
 OLDEST = 130
 """Years that somebody may be old."""
+
+
+def each_once(months: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(months)) != len(months):
+        raise ValueError("must name each month once")
+    return tuple(sorted(months))
+
+
+class SecondHome(BaseModel):
+    """Where somebody lives in some months of every year: with the herds, on the road works, at the winter school."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    months: Annotated[tuple[Annotated[int, Field(strict=True, ge=1, le=12)], ...], AfterValidator(each_once)] = Field(
+        min_length=1, max_length=11, description="1 to 12; in the others they are at home"
+    )
+    village: PlaceName | None = None
+    place: PlaceName | None = Field(None, description="As for the home")
+    block_lgd: LgdCode | None = None
+    sub_district_lgd: LgdCode | None = None
+    district_lgd: LgdCode | None = None
+    state_lgd: LgdCode | None = None
 
 
 class Details(BaseModel):
@@ -57,6 +80,10 @@ class Details(BaseModel):
     language: Language = "en"
     abha_number: AbhaNumber | None = None
     abha_address: AbhaAddress | None = None
+    place: PlaceName | None = Field(None, description="A block, sub-district or district by name, however it is spelt")
+    block_lgd: LgdCode | None = None
+    sub_district_lgd: LgdCode | None = None
+    second_place: SecondHome | None = None
 
 
 class Changes(BaseModel):
@@ -76,6 +103,10 @@ class Changes(BaseModel):
     language: Language | None = None
     abha_number: AbhaNumber | None = None
     abha_address: AbhaAddress | None = None
+    place: PlaceName | None = None
+    block_lgd: LgdCode | None = None
+    sub_district_lgd: LgdCode | None = None
+    second_place: SecondHome | None = None
 
     def given(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.model_fields_set if name in Changes.model_fields}
@@ -183,17 +214,41 @@ def _new_card(command: Register, places: Places) -> PatientCard:
     said = command.details
     if said.birth_date is None and said.age_years is None and not command.ageless:
         raise Refused("age-needed", "give a birth date or an age; an estimate will do", field="age_years")
-    state_lgd, district_lgd = places.resolve(said.state_lgd, said.district_lgd)
+    lived = where(places, said, said.place, command.on)
     birth_date, birth_year = born(said.birth_date, said.age_years, command.on)
     return PatientCard(
         id=command.id,
-        **said.model_dump(exclude={"age_years", "birth_date", "state_lgd", "district_lgd"}),
+        **said.model_dump(exclude={"age_years", "birth_date", "place", "second_place", *FIELDS.values()}),
         birth_date=birth_date,
         birth_year=birth_year,
-        state_lgd=state_lgd,
-        district_lgd=district_lgd,
+        **codes_of(lived),
+        place_on=lived.on,
+        second_place=second(places, said.second_place, command.on),
         registered_at=command.facility,
     )
+
+
+def where(places: Places, said: Any, place: str | None, on: dt.date) -> Lived:
+    """The codes of where somebody lives; `on` stays None where nothing is said. Raises Refused naming the field."""
+    codes = Lived(**{field: getattr(said, field) for field in FIELDS.values()})
+    if place is None and codes == Lived():
+        return codes
+    return places.lived(place, codes, on) if place else places.settled(codes, on)
+
+
+def codes_of(lived: Lived) -> dict[str, int | None]:
+    return {field: getattr(lived, field) for field in FIELDS.values()}
+
+
+def second(places: Places, said: SecondHome | None, on: dt.date) -> SecondPlace | None:
+    """Raises Refused naming the field."""
+    if said is None:
+        return None
+    try:
+        lived = where(places, said, said.place, on)
+    except Refused as refused:
+        raise Refused(refused.code, refused.detail, field=f"second_place.{refused.field}") from None
+    return SecondPlace(months=said.months, village=said.village, **codes_of(lived))
 
 
 def born(birth_date: dt.date | None, age_years: int | None, on: dt.date) -> tuple[dt.date | None, int | None]:
@@ -216,20 +271,37 @@ def _correct(state: Patient, command: Correct, places: Places) -> Sequence[Event
     for needed in ("name", "sex", "language"):
         if needed in given and given[needed] is None:
             raise Refused("needed", "must not be empty", field=needed)
-    new: dict[str, Any] = {k: v for k, v in given.items() if k not in ("birth_date", "age_years")}
+    new: dict[str, Any] = {k: v for k, v in given.items() if k not in ("birth_date", "age_years", "place")}
     if given.get("birth_date") or given.get("age_years") is not None:
         new["birth_date"], new["birth_year"] = born(given.get("birth_date"), given.get("age_years"), command.on)
     elif "birth_date" in given or "age_years" in given:
         raise Refused("age-needed", "must not be empty", field="birth_date" if "birth_date" in given else "age_years")
-    if "state_lgd" in given or "district_lgd" in given:
-        # A new district brings its state along, and a new state does not keep a district of the old one.
-        state_lgd = given.get("state_lgd", None if given.get("district_lgd") else state.card.state_lgd)
-        district_lgd = given.get("district_lgd", state.card.district_lgd if "state_lgd" not in given else None)
-        new["state_lgd"], new["district_lgd"] = places.resolve(state_lgd, district_lgd)
+    if any(field in given for field in ("place", *FIELDS.values())):
+        lived = _moved(state.card, given, places, command.on)
+        new |= codes_of(lived)
+        if any(getattr(state.card, field) != code for field, code in codes_of(lived).items()):
+            new["place_on"] = lived.on
+    if "second_place" in given:
+        new["second_place"] = second(places, given["second_place"], command.on)
     changed = tuple(sorted(name for name, value in new.items() if getattr(state.card, name) != value))
     if not changed:
         raise Refused("nothing-changed", "the record says so already", allowed=_moves(state))
     return [PatientCorrected(card=state.card.model_copy(update=new), changed=changed)]
+
+
+def _moved(card: PatientCard, given: Mapping[str, Any], places: Places, on: dt.date) -> Lived:
+    """A new district brings its state along, and a new state keeps no district of the old one; so on each level."""
+    codes: dict[Kind, int | None] = {}
+    fields = list(FIELDS.values())
+    for index, (kind, field) in enumerate(FIELDS.items()):
+        larger = any(each in given for each in fields[:index])
+        smaller = any(given.get(each) for each in fields[index + 1 :])
+        kept = None if larger or smaller or given.get("place") else getattr(card, field)
+        codes[kind] = given.get(field, kept)
+    lived = lived_in(codes)
+    if given.get("place"):
+        return places.lived(given["place"], lived, on)
+    return places.settled(lived, on)
 
 
 def _prove(state: Patient, command: Prove) -> Sequence[Event]:
