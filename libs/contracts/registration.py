@@ -189,3 +189,51 @@ class BenefitUnitMemberLeft(Event, topic=BENEFIT_UNIT):
     patient: Id
     until: dt.date
     reason: Code = "other"
+
+
+SCREENING = Topic("registration.screening.v1")
+
+
+class ScreeningRecorded(Event, topic=SCREENING):
+    """Somebody was screened: the programme's code for the result, and what is suggested. No measurement, no name."""
+
+    patient: Id
+    facility: FacilityCode
+    programme: Code
+    version: Code
+    result: Code
+    urgent: bool = False
+    alerts: tuple[Code, ...] = ()
+    suggests: tuple[Code, ...] = ()
+    date: dt.date
+    brought_by: Id | None = None
+    """The ASHA or facilitator who brought the person."""
+
+
+class ScreeningReferred(Event, topic=SCREENING):
+    """A suggested referral was accepted: the referral service makes it, with programme and result as its reason."""
+
+    patient: Id
+    facility: FacilityCode
+    """The origin."""
+    to: FacilityCode
+    service: Code
+    urgency: Literal["routine", "urgent", "emergency"]
+    programme: Code
+    result: Code
+    suggestion: Code
+
+
+class ScreeningSuggestionDeclined(Event, topic=SCREENING):
+    patient: Id
+    programme: Code
+    suggestion: Code
+    reason: Code = "other"
+
+
+class ScreeningTreated(Event, topic=SCREENING):
+    """A suggested treatment or talk was given there."""
+
+    patient: Id
+    programme: Code
+    suggestion: Code

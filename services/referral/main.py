@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     patients = stream.patients(service)
     service.react(registration.PATIENT, stream.erasures(service, patients))
     around = Surroundings(service.database, patients, promised, Country(service.database, seasonal, roads))
+    service.react(registration.SCREENING, stream.screened(service, around))
     service.include(api.router(service, around))
     service.include(country_api.router(service, around))
     service.include(way_api.router(service, around, SlipKey(settings.secret("slip_key")), settings.fonts))

@@ -9,10 +9,13 @@ from libs.common.service import Service
 from libs.common.tokens import KeySet
 from services.registration import (
     api,
+    ashas_api,
     eligibility_api,
     households_api,
     opd_api,
     places_api,
+    screenings,
+    screenings_api,
     share_api,
     stream,
     usecases,
@@ -26,13 +29,15 @@ from services.registration.domain.queue import desk_day
 from services.registration.households import Registry
 from services.registration.opd_store import OpdStore
 from services.registration.places import read_places
+from services.registration.programme_files import read_programmes
 from services.registration.rulebook import read_rulebook
+from services.registration.screenings import Camp
 from services.registration.settings import Settings
 from services.registration.store import Store
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Raises BadFile for a scheme's rules that contradict themselves or leave a gap."""
+    """Raises BadFile for a scheme, a programme or a place file that contradicts itself or leaves a gap."""
     settings = settings or Settings()
     rulebook = read_rulebook()
     service = Service(
@@ -63,6 +68,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     today = lambda: desk_day(service.clock.now())  # noqa: E731
     service.include(households_api.router(registry, service.journal, service.read_log, today))
     service.include(places_api.router(house.places, service.database, service.journal, service.read_log, today))
+    camp = Camp(registry, read_programmes())
+    house.forgetting.append(lambda patient, cause: screenings.forget(camp, patient, cause))
+    service.include(screenings_api.router(camp, service.journal, service.read_log))
+    service.include(ashas_api.router(camp, service.journal, settings.fonts, today))
     service.timer(QUEUE, lambda id, document: usecases.keep_promises(house, id, document))
     service.timer(SHARE, acknowledging.step)
     service.on_stop(client.aclose)

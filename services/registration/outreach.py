@@ -1,10 +1,10 @@
-"""What the journal needs to know of households and benefit units."""
+"""What the journal needs to know of households, benefit units, screenings, ASHAs and whom they brought."""
 
 from __future__ import annotations
 
 from libs.common.aggregate import AggregateType
 from libs.contracts import registration as contract
-from services.registration.domain import benefit_unit, household
+from services.registration.domain import asha, benefit_unit, household, screening
 
 HOUSEHOLD = AggregateType(
     name="household",
@@ -34,4 +34,38 @@ BENEFIT_UNIT = AggregateType(
     indexes=(("state.current",), ("state.household",)),
 )
 
-KINDS = (HOUSEHOLD, BENEFIT_UNIT)
+SCREENING = AggregateType(
+    name="screening",
+    collection="screenings",
+    state=screening.Screening,
+    topic=contract.SCREENING,
+    events=(
+        screening.Recorded,
+        contract.ScreeningReferred,
+        contract.ScreeningSuggestionDeclined,
+        contract.ScreeningTreated,
+        screening.ScreeningErased,
+    ),
+    evolve=screening.evolve,
+    indexes=(("state.patient",),),
+)
+
+ASHA = AggregateType(
+    name="asha",
+    collection="ashas",
+    state=asha.Asha,
+    events=(asha.AshaRegistered, asha.AshaChanged, asha.AshaRetired),
+    evolve=asha.evolve,
+    indexes=(("state.facility", "state.sort_name"), ("state.facilitator",)),
+)
+
+BROUGHT = AggregateType(
+    name="brought",
+    collection="brought",
+    state=asha.Brought,
+    events=(asha.PersonBrought,),
+    evolve=asha.evolve_brought,
+    indexes=(("state.asha",),),
+)
+
+KINDS = (HOUSEHOLD, BENEFIT_UNIT, SCREENING, ASHA, BROUGHT)

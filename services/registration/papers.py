@@ -83,51 +83,52 @@ class Slip:
 
 def slip(said: Slip, languages: Sequence[str], fonts: Path) -> bytes:
     """A slip of 80 mm width, in these languages, with a code that says the visit's id."""
-    pdf = _pdf(fonts, (RECEIPT_MM, 62 + 36 * len(languages)))
-    _line(pdf, said.facility, 12)
-    _line(pdf, f"{said.counter}  {said.date:%d.%m.%Y}", 12)
-    _line(pdf, str(said.number), 48)
+    pdf = sheet(fonts, (RECEIPT_MM, 62 + 36 * len(languages)))
+    line(pdf, said.facility, 12)
+    line(pdf, f"{said.counter}  {said.date:%d.%m.%Y}", 12)
+    line(pdf, str(said.number), 48)
     until = said.valid_until.astimezone(DESK_TIME)
     for language in languages:
         text = words()[language]
         if said.urgent:
-            _line(pdf, text["urgent"], 12, language)
-        _line(pdf, f"{text['token']}: {said.number}", 11, language)
-        _line(pdf, f"{text['counter']}: {said.counter}", 9, language)
-        _line(pdf, f"{text['valid']}: {until:%H:%M}", 9, language)
-        _line(pdf, text["wait"], 9, language)
+            line(pdf, text["urgent"], 12, language)
+        line(pdf, f"{text['token']}: {said.number}", 11, language)
+        line(pdf, f"{text['counter']}: {said.counter}", 9, language)
+        line(pdf, f"{text['valid']}: {until:%H:%M}", 9, language)
+        line(pdf, text["wait"], 9, language)
     _code(pdf, said.visit, 22)
     return bytes(pdf.output())
 
 
 def poster(facility: str, counter: str, address: str, languages: Sequence[str], fonts: Path) -> bytes:
     """A4, to hang at the counter: what to do, in these languages, and the code."""
-    pdf = _pdf(fonts, (210, 297), margin=18)
-    _line(pdf, facility, 26)
-    _line(pdf, counter, 22)
+    pdf = sheet(fonts, (210, 297), margin=18)
+    line(pdf, facility, 26)
+    line(pdf, counter, 22)
     pdf.ln(6)
     _code(pdf, address, 120)
     pdf.ln(6)
     for language in languages:
-        _line(pdf, words()[language]["scan"], 14, language)
-        _line(pdf, words()[language]["no_phone"], 12, language)
+        line(pdf, words()[language]["scan"], 14, language)
+        line(pdf, words()[language]["no_phone"], 12, language)
         pdf.ln(2)
     return bytes(pdf.output())
 
 
 def card(number: str, code: str, languages: Sequence[str], fonts: Path) -> bytes:
     """A provisional card of bank-card size."""
-    pdf = _pdf(fonts, (86, 54 + 14 * max(0, len(languages) - 1)))
+    pdf = sheet(fonts, (86, 54 + 14 * max(0, len(languages) - 1)))
     for language in languages:
-        _line(pdf, words()[language]["card"], 10, language)
-    _line(pdf, number, 14)
+        line(pdf, words()[language]["card"], 10, language)
+    line(pdf, number, 14)
     _code(pdf, code, 24)
     for language in languages:
-        _line(pdf, words()[language]["card_note"], 6, language)
+        line(pdf, words()[language]["card_note"], 6, language)
     return bytes(pdf.output())
 
 
-def _pdf(fonts: Path, size: tuple[float, float], margin: float = MARGIN_MM) -> FPDF:
+def sheet(fonts: Path, size: tuple[float, float], margin: float = MARGIN_MM) -> FPDF:
+    """An empty page in which every script of the house can be written."""
     from fpdf import FPDF
 
     pdf = FPDF(unit="mm", format=size)
@@ -143,7 +144,8 @@ def _pdf(fonts: Path, size: tuple[float, float], margin: float = MARGIN_MM) -> F
     return pdf
 
 
-def _line(pdf: FPDF, text: str, size: float, language: str = "en") -> None:
+def line(pdf: FPDF, text: str, size: float, language: str = "en") -> None:
+    """One paragraph in the middle, as long as it needs to be."""
     pdf.set_font(_SCRIPT[language], size=size)
     pdf.multi_cell(0, size * 0.55, text, align="C", new_x="LMARGIN", new_y="NEXT")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 from libs.common.access import SYSTEM, Access, Forbidden
 from libs.common.cause import Cause, timer_cause
@@ -40,6 +40,8 @@ class House:
     places: Places
     token_validity: dt.timedelta
     opds: OpdStore
+    forgetting: list[Callable[[str, Cause], Awaitable[None]]] = field(default_factory=list)
+    """What else is to be forgotten of an erased patient."""
 
 
 def _only_if_it_was_before(state: object) -> Sequence[Event]:
@@ -85,6 +87,8 @@ async def erase(house: House, id: str, cause: Cause, access: Access) -> Outcome[
     outcome = await house.journal.erase(PATIENT, id, PatientErased(), cause, access)
     for share in await house.store.shares_of(id):
         await house.journal.erase(SHARE, share, shares.ShareErased(), cause.derive("share", share), SYSTEM)
+    for forget in house.forgetting:
+        await forget(id, cause)
     return outcome
 
 

@@ -106,6 +106,38 @@ async def _unit(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
     return f"{made['units'][0]['id']}/{patient}/{await _patient(client, headers_for)}"
 
 
+async def _screening(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    measures = {"systolic": 150, "diastolic": 95}
+    body = {"patient": await _patient(client, headers_for), "programme": "hypertension", "measures": measures}
+    return str((await _made(client, headers_for, "/screenings", body))["id"])
+
+
+async def _asha(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    body = {"name": "Padma Lhamo", "places": [{"place": "Nubra"}]}
+    asha = str((await _made(client, headers_for, "/ashas", body))["id"])
+    return f"{asha}/{await _patient(client, headers_for)}/"
+
+
+def _no_ashas(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.json()["ashas"] == []
+
+
+def _brought() -> Call:
+    return _of_several(lambda id, patient, _: _created(f"/ashas/{id}/brought", {"patient": patient}))
+
+
+def _created(path: str, body: dict[str, Any]) -> Call:
+    """201 is as good as 200 here."""
+
+    async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+        answer = await _write(path, body)(client, headers, id)
+        if answer.status_code == 201:
+            answer.status_code = 200
+        return answer
+
+    return call
+
+
 def _of_several(call: Callable[[str, str, str], Call]) -> Call:
     """A call that needs the ids of the thing, of a member, and of somebody who is none yet."""
 
@@ -189,6 +221,41 @@ EXAMPLES: list[dict[str, Any]] = [
             _patient,
             _read("/places/state-37/patients"),
             {"refused": _nobody},
+        ),
+        ("GET /screenings/{id}", "doctor", _screening, _read("/screenings/{id}"), {}),
+        (
+            "POST /screenings/{id}/accept",
+            "doctor",
+            _screening,
+            _write("/screenings/{id}/accept", {"suggestion": "amlodipine"}),
+            {},
+        ),
+        (
+            "POST /screenings/{id}/decline",
+            "nurse",
+            _screening,
+            _write("/screenings/{id}/decline", {"suggestion": "amlodipine"}),
+            {},
+        ),
+        ("GET /patients/{id}/screenings", "doctor", _patient, _read("/patients/{id}/screenings"), {}),
+        ("GET /ashas", "desk", _asha, _read("/ashas"), {"refused": _no_ashas}),
+        ("GET /ashas/{id}", "officer", _asha, _of_several(lambda id, _, __: _read(f"/ashas/{id}")), {}),
+        (
+            "POST /ashas/{id}/change",
+            "desk",
+            _asha,
+            _writes("/ashas/{id}/change", {"places": [{"place": "Nubra"}]}),
+            {},
+        ),
+        ("POST /ashas/{id}/retire", "desk", _asha, _writes("/ashas/{id}/retire", {}), {}),
+        ("POST /ashas/{id}/brought", "desk", _asha, _brought(), {}),
+        ("GET /ashas/{id}/credits", "desk", _asha, _of_several(lambda id, _, __: _read(f"/ashas/{id}/credits")), {}),
+        (
+            "GET /ashas/{id}/certificate.pdf",
+            "desk",
+            _asha,
+            _of_several(lambda id, _, __: _read(f"/ashas/{id}/certificate.pdf")),
+            {},
         ),
         ("GET /queues/{facility}/{counter}/{date}", "doctor", _queue, _read("/queues/{id}"), {}),
         ("GET /opd/{facility}", "doctor", _counter, _read(f"/opd/{HERE}"), {}),
