@@ -14,7 +14,7 @@ from libs.common.misfit import Misfit
 M = TypeVar("M", bound=BaseModel)
 
 
-class BadFile(Exception):
+class BadFile(ValueError):
     """The file cannot be used; the message is `file:line: why`."""
 
 

@@ -39,7 +39,7 @@ from services.registration.store import Store
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Raises BadFile for a scheme, a programme or a place file that contradicts itself or leaves a gap."""
     settings = settings or Settings()
-    rulebook = read_rulebook()
+    rulebook = read_rulebook(settings.schemes)
     service = Service(
         "registration",
         settings,
@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     today = lambda: desk_day(service.clock.now())  # noqa: E731
     service.include(households_api.router(registry, service.journal, service.read_log, today))
     service.include(places_api.router(house.places, service.database, service.journal, service.read_log, today))
-    camp = Camp(registry, read_programmes())
+    camp = Camp(registry, read_programmes(settings.programmes))
     house.forgetting.append(lambda patient, cause: screenings.forget(camp, patient, cause))
     service.include(screenings_api.router(camp, service.journal, service.read_log))
     service.include(ashas_api.router(camp, service.journal, settings.fonts, today))

@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import Field
 
 from libs.common.settings import ServiceSettings
+from services.registration.programme_files import PROGRAMMES
+from services.registration.rulebook import SCHEMES
 
 FONTS = Path(__file__).parents[2] / "data" / "fonts"
 
@@ -25,6 +27,8 @@ class Settings(ServiceSettings):
         "", description="What a facility's QR code opens, as told at onboarding; empty: the sandbox's page for sbx"
     )
     fonts: Path = Field(FONTS, description="Folder with the Noto fonts that papers are printed in")
+    schemes: Path = Field(SCHEMES, description="Folder with the rules of the schemes, a file each")
+    programmes: Path = Field(PROGRAMMES, description="Folder with the screening programmes, a file each")
     # The gateway is one address that speaks for a whole nation's phones; its own token is checked at the door.
     public_requests_per_second: int = Field(500, ge=1, description="Per address, on routes without a token of ours")
 

@@ -143,3 +143,25 @@ def test_a_new_scheme_needs_a_file_and_no_code(tmp_path: Path) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="there is no scheme"):
         read_rulebook(tmp_path)
+
+
+def test_the_linter_says_what_a_start_would_and_a_start_says_no(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from libs.common import operate
+    from services.registration import lint
+
+    assert lint.main([]) == 0
+    assert "himcare" in capsys.readouterr().out
+    (tmp_path / "rules.yaml").write_text(SMALL.replace("2024-12-31", "2025-01-15"), encoding="utf-8")
+    assert lint.main(["--schemes", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert BOTH_HOLD in said
+    (tmp_path / "seal_key").write_text("00" * 32)
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("SCHEMES", str(tmp_path))
+    assert operate.main("registration", []) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("registration: cannot start: ")
+    assert f"rules.yaml:{line(SMALL, 'valid_from: 2025')}: " in said
+    assert BOTH_HOLD in said
