@@ -124,10 +124,19 @@ class AskedMember(_Asked):
 
 
 class AskedCard(_Asked):
-    """A card of a scheme that the family has, and its last day."""
+    """A card of a scheme that the family has: its last day, or the day it was made and for how many years (the fewest
+    that the rules of that day made cards for, if that is not said)."""
 
     scheme: Code
-    valid_to: Annotated[dt.date, IsoDate]
+    valid_to: Annotated[dt.date | None, IsoDate] = None
+    issued_on: Annotated[dt.date | None, IsoDate] = None
+    years: int | None = Field(None, ge=1, le=10)
+
+    @model_validator(mode="after")
+    def _has_a_day(self) -> AskedCard:
+        if (self.valid_to is None) == (self.issued_on is None):
+            raise ValueError("give valid_to or issued_on")
+        return self
 
 
 class AskedOverride(_Asked):
@@ -265,6 +274,21 @@ def checked(rulebook: Rulebook, schemes: Sequence[str], cards: Sequence[AskedCar
     return tuple(schemes) or tuple(rulebook.schemes)
 
 
+def _card(rulebook: Rulebook, index: int, card: AskedCard) -> eligibility.Card:
+    """Raises Refused naming the field."""
+    if card.valid_to is not None:
+        return eligibility.Card(card.scheme, card.valid_to)
+    assert card.issued_on is not None
+    version = rulebook.schemes[card.scheme].on(card.issued_on)
+    terms = [term.years for term in version.terms] if version else []
+    if not terms:
+        raise Refused("no-card-then", "no card that ends was made on that day", field=f"cards.{index}.issued_on")
+    if card.years is not None and card.years not in terms:
+        made = " or ".join(str(years) for years in terms)
+        raise Refused("no-such-term", f"cards of that day were for {made} years", field=f"cards.{index}.years")
+    return eligibility.Card(card.scheme, eligibility.years_later(card.issued_on, card.years or terms[0]))
+
+
 def answers(
     rulebook: Rulebook,
     places: Places,
@@ -275,7 +299,8 @@ def answers(
     officers: Mapping[str, tuple[Officer, ...]] | None = None,
 ) -> Answers:
     """Raises Refused naming the field. `officers` by scheme."""
-    held = {card.scheme: eligibility.Card(card.scheme, card.valid_to) for card in cards}
+    chosen = checked(rulebook, schemes, cards)
+    held = {card.scheme: _card(rulebook, index, card) for index, card in enumerate(cards)}
     return Answers(
         on=on,
         schemes=tuple(
@@ -287,7 +312,7 @@ def answers(
                 card=held.get(code),
                 officers=(officers or {}).get(code, ()),
             )
-            for code in checked(rulebook, schemes, cards)
+            for code in chosen
         ),
     )
 

@@ -364,7 +364,7 @@ def _cost(
             years=term.years,
             per_unit_inr=premium * term.premiums,
             total_inr=None if count is None else count * premium * term.premiums,
-            card_valid_to=_years_later(made, term.years) if made else None,
+            card_valid_to=years_later(made, term.years) if made else None,
         )
         for term in version.terms
     )
@@ -387,7 +387,7 @@ def _cost(
     )
 
 
-def _years_later(day: dt.date, years: int) -> dt.date:
+def years_later(day: dt.date, years: int) -> dt.date:
     """The last day of so many years from `day`."""
     try:
         return day.replace(year=day.year + years) - dt.timedelta(days=1)

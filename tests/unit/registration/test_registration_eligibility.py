@@ -109,6 +109,20 @@ def test_a_live_card_is_renewed_on_any_day_and_an_expired_one_in_its_months(
     assert str(answer.enrolment.opens_on) == opens_on
 
 
+def test_a_card_runs_as_long_as_the_rules_of_its_own_day_said() -> None:
+    def card(**said: Any) -> Any:
+        return told("2025-07-10", state_lgd=2, family_size=2, cards=[{"scheme": "himcare"} | said]).card
+
+    assert (card(issued_on="2023-06-01", years=3).status, str(card(issued_on="2023-06-01", years=3).valid_to)) == (
+        "live",
+        "2026-05-31",
+    )
+    assert card(issued_on="2023-06-01").status == "expired"
+    with pytest.raises(Refused) as refused:
+        card(issued_on="2021-02-01", years=3)
+    assert refused.value.field == "cards.0.years"
+
+
 def test_the_card_of_an_excluded_family_ended_with_the_rule() -> None:
     card = [{"scheme": "himcare", "valid_to": "2026-05-31"}]
     before, after = told("2024-08-02", **EMPLOYEE, cards=card), told("2024-08-03", **EMPLOYEE, cards=card)
