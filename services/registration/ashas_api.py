@@ -20,7 +20,7 @@ from libs.contracts.event import Code, Id
 from services.registration import certificates, screenings
 from services.registration.domain import asha as ashas
 from services.registration.domain.asha import MOST_PLACES, Asha, Beat, Population, Role
-from services.registration.domain.identifiers import IsoDate, PersonName, Phone, PlaceName
+from services.registration.domain.identifiers import IsoDate, PersonName, Phone, PlaceName, WithinReach
 from services.registration.domain.patient import Language, each_once
 from services.registration.domain.places import Places
 from services.registration.domain.queue import desk_day
@@ -29,8 +29,12 @@ from services.registration.screenings import Camp, Credits
 from services.registration.usecases import own_facility
 
 RecordId = Annotated[str, Path(min_length=1, max_length=64)]
-First = Annotated[dt.date | None, IsoDate, Query(alias="from", description="First day; all days if left out")]
-Last = Annotated[dt.date | None, IsoDate, Query(alias="to", description="Last day, included; today if left out")]
+First = Annotated[
+    dt.date | None, IsoDate, WithinReach, Query(alias="from", description="First day; all days if left out")
+]
+Last = Annotated[
+    dt.date | None, IsoDate, WithinReach, Query(alias="to", description="Last day, included; today if left out")
+]
 
 
 class NewBeat(BaseModel):

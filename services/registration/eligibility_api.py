@@ -26,7 +26,7 @@ from libs.contracts.registration import Sex
 from services.registration.domain import eligibility
 from services.registration.domain.eligibility import Answer, Officer
 from services.registration.domain.family import Family, Member
-from services.registration.domain.identifiers import Age, IsoDate, contains_aadhaar
+from services.registration.domain.identifiers import Age, IsoDate, WithinReach, contains_aadhaar
 from services.registration.domain.places import Places
 from services.registration.domain.queue import desk_day
 from services.registration.domain.schemes import Scheme
@@ -105,7 +105,7 @@ class AskedMember(_Asked):
 
     ref: Ref | None = None
     age_years: Age | None = Field(None, validation_alias=AliasChoices("age_years", "age"))
-    birth_date: Annotated[dt.date | None, IsoDate] = None
+    birth_date: Annotated[dt.date | None, IsoDate, WithinReach] = None
     birth_year: int | None = Field(None, ge=1880, le=2200, description="Where only the year is known")
     sex: Sex | None = None
     categories: Said = Field(
@@ -128,8 +128,8 @@ class AskedCard(_Asked):
     that the rules of that day made cards for, if that is not said)."""
 
     scheme: Code
-    valid_to: Annotated[dt.date | None, IsoDate] = None
-    issued_on: Annotated[dt.date | None, IsoDate] = None
+    valid_to: Annotated[dt.date | None, IsoDate, WithinReach] = None
+    issued_on: Annotated[dt.date | None, IsoDate, WithinReach] = None
     years: int | None = Field(None, ge=1, le=10)
 
     @model_validator(mode="after")
@@ -149,7 +149,7 @@ class AskedOverride(_Asked):
 class AskEligibility(_Asked):
     """What is known of a family. Whatever is left out counts as not known, and the answer says what it would change."""
 
-    on: Annotated[dt.date | None, IsoDate] = Field(
+    on: Annotated[dt.date | None, IsoDate, WithinReach] = Field(
         None, validation_alias=AliasChoices("on", "date"), description="The day asked for; today (Asia/Kolkata) if not"
     )
     state_lgd: int | None = Field(

@@ -20,7 +20,7 @@ from services.registration.aggregates import PATIENT
 from services.registration.domain import membership
 from services.registration.domain.benefit_unit import BenefitUnit
 from services.registration.domain.household import Describe, Described, Description, Household
-from services.registration.domain.identifiers import IsoDate, contains_aadhaar
+from services.registration.domain.identifiers import IsoDate, WithinReach, contains_aadhaar
 from services.registration.domain.membership import Join, Leave, Memberships
 from services.registration.domain.queue import desk_day
 from services.registration.eligibility_api import Answers, AskedCard, answers
@@ -29,8 +29,9 @@ from services.registration.outreach import BENEFIT_UNIT, HOUSEHOLD
 
 Today = Callable[[], dt.date]
 RecordId = Annotated[str, Path(min_length=1, max_length=64)]
-Day = Annotated[dt.date, IsoDate]
-On = Annotated[dt.date | None, IsoDate, Query(description="The day asked for; today (Asia/Kolkata) if left out")]
+On = Annotated[
+    dt.date | None, IsoDate, WithinReach, Query(description="The day asked for; today (Asia/Kolkata) if left out")
+]
 
 
 def _no_aadhaar(text: str) -> str:
@@ -55,7 +56,7 @@ class NewMember(_Said):
 
     patient: Id
     relation: Code = "member"
-    since: Annotated[dt.date | None, IsoDate] = None
+    since: Annotated[dt.date | None, IsoDate, WithinReach] = None
 
 
 class FormHousehold(Body):
@@ -75,14 +76,14 @@ class FormUnits(Body):
 class JoinBody(Body):
     patient: Id
     relation: Code = "member"
-    since: Annotated[dt.date | None, IsoDate] = None
+    since: Annotated[dt.date | None, IsoDate, WithinReach] = None
 
 
 class LeaveBody(Body):
     """`until` is the last day; today where it is left out."""
 
     patient: Id
-    until: Annotated[dt.date | None, IsoDate] = None
+    until: Annotated[dt.date | None, IsoDate, WithinReach] = None
     reason: Code = "other"
 
 
@@ -110,7 +111,7 @@ class LeaveToEnrol(Body):
 
 
 class AskHousehold(_Said):
-    on: Annotated[dt.date | None, IsoDate] = None
+    on: Annotated[dt.date | None, IsoDate, WithinReach] = None
     schemes: tuple[Code, ...] = Field((), max_length=50)
     cards: tuple[AskedCard, ...] = Field((), max_length=20)
 

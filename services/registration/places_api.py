@@ -17,12 +17,14 @@ from libs.common.refusal import Refused
 from libs.common.web import Reading
 from libs.contracts.registration import PatientCard, SecondPlace
 from services.registration.aggregates import PATIENT
-from services.registration.domain.identifiers import IsoDate
+from services.registration.domain.identifiers import IsoDate, WithinReach
 from services.registration.domain.places import FOR_EVER, KINDS, LONG_AGO, Kind, Lived, Place, Places
 
 RecordId = Annotated[str, Path(min_length=1, max_length=64)]
 Key = Annotated[str, Path(min_length=2, max_length=64)]
-On = Annotated[dt.date | None, IsoDate, Query(description="The day asked for; today (Asia/Kolkata) if left out")]
+On = Annotated[
+    dt.date | None, IsoDate, WithinReach, Query(description="The day asked for; today (Asia/Kolkata) if left out")
+]
 
 
 class PlaceAnswer(BaseModel):

@@ -118,10 +118,10 @@ def _measured(
 def _number(value: Any, kind: str, least: float | None, most: float | None, unit: str, field: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Refused("not-a-number", "must be a number", field=field)
-    if kind == "whole-number" and value != int(value):
-        raise Refused("not-whole", "must be a whole number", field=field)
     if not (least or 0) <= value <= (most or 0):
         raise Refused("out-of-range", f"must be from {least:g} to {most:g} {unit}".rstrip(), field=field)
+    if kind == "whole-number" and value != int(value):
+        raise Refused("not-whole", "must be a whole number", field=field)
     return float(value)
 
 

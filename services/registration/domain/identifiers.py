@@ -5,6 +5,7 @@ Every function raises ValueError with a fixed sentence that never repeats its in
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import unicodedata
 from typing import Annotated, Any
@@ -132,6 +133,12 @@ def _iso_date(value: Any) -> Any:
     return value
 
 
+def _within_reach(day: dt.date | None) -> dt.date | None:
+    if day is not None and not 1900 <= day.year <= 2200:
+        raise ValueError("must be a day from 1900 to 2200")
+    return day
+
+
 Text = BeforeValidator(_only_text)
 PersonName = Annotated[str, Text, AfterValidator(person_name)]
 PlaceName = Annotated[str, Text, AfterValidator(place_name)]
@@ -139,6 +146,8 @@ Phone = Annotated[str, Text, AfterValidator(phone)]
 AbhaNumber = Annotated[str, Text, AfterValidator(abha_number)]
 AbhaAddress = Annotated[str, Text, AfterValidator(abha_address)]
 IsoDate = BeforeValidator(_iso_date)
+WithinReach = AfterValidator(_within_reach)
+"""A day that somebody may ask about."""
 Age = Annotated[int, Field(strict=True, ge=0, le=130)]
 LgdCode = Annotated[int, Field(strict=True, ge=1, le=999_999)]
 Counter = Annotated[

@@ -58,6 +58,8 @@ async def test_without_a_day_today_is_meant_and_without_anything_the_answer_says
     ("said", "field"),
     [
         ({"on": "10-07-2025"}, "on"),
+        ({"on": "9999-12-31"}, "on"),
+        ({"on": "0001-01-01"}, "on"),
         ({"members": [{"age_years": "old"}]}, "members.0.age_years"),
         ({"members": [{"age_years": 3, "birth_year": 2020}]}, "members.0"),
         ({"members": [{"ref": "999941057058"}]}, "members.0.ref"),
