@@ -36,7 +36,7 @@ async def test_an_accepted_suggestion_becomes_a_referral_with_its_reason(desk: D
         async with serving(settings, "referral") as referral:
             # The referral service lists the real directory, which registration takes over.
             directory = desk.database["facilities"]
-            await until(lambda: directory.find_one({"_id": HOSPITAL, "card.services": "psychiatry"}))
+            await until(lambda: directory.find_one({"_id": HOSPITAL}), seconds=60)
             patient = (await desk.register(facility=HIGH))["id"]
             answers = {f"phq_{number}": 0 for number in range(1, 9)} | {"phq_9": 1}
             body = {"patient": patient, "programme": "depression", "measures": answers}
@@ -53,7 +53,7 @@ async def test_an_accepted_suggestion_becomes_a_referral_with_its_reason(desk: D
             ]
             assert first == again
             referrals = referral.service.database["referrals"]
-            found = await until(lambda: referrals.find_one({"_id": first["referral"]}))
+            found = await until(lambda: referrals.find_one({"_id": first["referral"]}), seconds=60)
             state = found["state"]
             assert (state["patient"], state["origin"], state["destination"]) == (patient, HIGH, HOSPITAL)
             assert (state["service"], state["urgency"]) == ("psychiatry", "urgent")
