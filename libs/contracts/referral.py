@@ -153,6 +153,15 @@ class PatientBackReferred(ReferralEvent, topic=REFERRAL):
     pass
 
 
+class StepOwed(ReferralEvent, topic=REFERRAL):
+    """A reminder: `owed_by` (role@facility) owes `step` since `owed_since` (UTC). `reminder` counts from 1."""
+
+    step: Code
+    owed_by: str
+    owed_since: Instant
+    reminder: int
+
+
 class ReferralClosed(ReferralEvent, topic=REFERRAL):
     """The origin acknowledged the back-referral: the loop is closed."""
 

@@ -7,10 +7,23 @@ from fastapi import FastAPI
 from libs.common.mongo import Document
 from libs.common.service import Service
 from libs.contracts import registration
-from services.referral import api, country_api, directory, promises, roadbook, seasons, stream, usecases, way_api
+from services.referral import (
+    api,
+    audit_api,
+    country_api,
+    directory,
+    promises,
+    roadbook,
+    seasons,
+    stream,
+    usecases,
+    way_api,
+    worklist_api,
+)
 from services.referral.access import ACCESS
 from services.referral.country import Country
 from services.referral.domain.referral import Referral
+from services.referral.gauges import Gauges
 from services.referral.settings import Settings
 from services.referral.slips import SlipKey
 from services.referral.store import FACILITY, REFERRAL, ROAD
@@ -37,6 +50,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.react(registration.SCREENING, stream.screened(service, around))
     service.include(api.router(service, around))
     service.include(country_api.router(service, around))
+    service.include(audit_api.router(service, around.country))
+    gauges = Gauges(service, around.country)
+    service.on_start(gauges.start)
+    service.on_stop(gauges.stop)
+    service.include(worklist_api.router(service, patients))
     service.include(way_api.router(service, around, SlipKey(settings.secret("slip_key")), settings.fonts))
 
     async def list_facilities() -> None:
@@ -45,6 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def attend(id: str, document: Document) -> None:
         state = Referral.model_validate(document["state"])
         await usecases.attend(service.journal, around, service.clock, id, state)
+        await usecases.remind(service.journal, service.clock, id, state)
 
     service.on_start(list_facilities)
     service.timer(REFERRAL, attend)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from libs.common.records import Received
 from libs.common.replica import Replica
@@ -37,12 +37,18 @@ class Patients:
 
     async def get(self, id: str) -> Patient:
         card = await self._replica.get(id)
-        if card is None:
-            return Withdrawn() if await self._replica.erased(id) else NotYetKnown()
-        known = PatientCard.model_validate(card)
-        return known if known.status == "active" else Withdrawn()
+        return _patient(card, card is None and await self._replica.erased(id))
 
     async def get_many(self, ids: Sequence[str]) -> dict[str, Patient]:
         """Meant for a page's worth of ids."""
         asked = list(dict.fromkeys(ids))
-        return dict(zip(asked, await asyncio.gather(*(self.get(id) for id in asked)), strict=True))
+        found = await self._replica.collection.find({"_id": {"$in": asked}}, {"card": 1, "grave": 1}).to_list(None)
+        known = {each["_id"]: _patient(each.get("card"), bool(each.get("grave"))) for each in found}
+        return {id: known.get(id, NotYetKnown()) for id in asked}
+
+
+def _patient(card: dict[str, Any] | None, erased: bool) -> Patient:
+    if card is None:
+        return Withdrawn() if erased else NotYetKnown()
+    known = PatientCard.model_validate(card)
+    return known if known.status == "active" else Withdrawn()

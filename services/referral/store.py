@@ -15,7 +15,8 @@ from libs.common.mongo import ASCENDING, Database, Document
 from libs.common.paging import page
 from libs.contracts import referral as contract
 from libs.contracts.referral import FacilityCard
-from services.referral.domain import closure, facility, referral
+from services.referral.domain import closure, facility, referral, reminders
+from services.referral.domain.audit import ADVICE
 from services.referral.domain.events import EVENTS
 
 COME_BACK_AFTER = dt.timedelta(seconds=3)
@@ -28,7 +29,7 @@ REFERRAL = AggregateType(
     events=EVENTS,
     evolve=referral.evolve,
     topic=contract.REFERRAL,
-    due=referral.due,
+    due=lambda state: min((at for at in (referral.due(state), reminders.due(state)) if at), default=None),
     retry_at=lambda state: machine_now() + COME_BACK_AFTER if referral.owes(state) else None,
     claims=lambda state: [f"leg:{state.leg.code}"] if state.leg and state.leg.code and not state.leg.ended_at else [],
     indexes=(
@@ -38,6 +39,7 @@ REFERRAL = AggregateType(
         ("state.destination", "state.requested_at", "_id"),
         ("state.escalated_at", "state.status", "state.requested_at", "_id"),
         ("state.patient",),
+        ("state.lists", "state.rank", "_id"),
         ("state.status", "state.urgency", "state.requested_at", "_id"),
         ("state.chain",),
     ),
@@ -154,6 +156,60 @@ async def chain(database: Database, first: str) -> list[tuple[str, referral.Refe
     found += await database[REFERRAL.collection].find({"state.chain": first}, {"state": 1}).to_list(None)
     hops = [(each["_id"], referral.Referral.model_validate(each["state"])) for each in found if each]
     return sorted(hops, key=lambda hop: hop[1].hop)
+
+
+async def asked_between(
+    database: Database, side: str, facility: str, since: dt.datetime, until: dt.datetime
+) -> list[referral.Referral]:
+    """Everything that was asked at this side's facility from one instant to before another."""
+    wanted = {f"state.{side}": facility, "state.requested_at": {"$gte": instant(since), "$lt": instant(until)}}
+    found = await database[REFERRAL.collection].find(wanted, {"state": 1}).to_list(None)
+    return [referral.Referral.model_validate(document["state"]) for document in found]
+
+
+async def first_in_status(database: Database, status: str, urgency: str) -> dt.datetime | None:
+    """When the oldest of this status and urgency was asked for."""
+    wanted = {"state.status": status, "state.urgency": urgency}
+    found = (
+        await database[REFERRAL.collection]
+        .find(wanted, {"state.requested_at": 1})
+        .sort([("state.requested_at", ASCENDING)])
+        .limit(1)
+        .to_list(1)
+    )
+    return dt.datetime.fromisoformat(found[0]["state"]["requested_at"]) if found else None
+
+
+async def closed_of_sent(database: Database) -> tuple[int, int]:
+    """How many referrals are closed, and how many there are; questions for advice aside."""
+    collection = database[REFERRAL.collection]
+    counts = {
+        status: await collection.count_documents({"state.status": status}) for status in ("closed", *sorted(ADVICE))
+    }
+    return counts["closed"], await collection.estimated_document_count() - sum(counts[status] for status in ADVICE)
+
+
+def instant(moment: dt.datetime) -> str:
+    """As instants stand in states: UTC to the millisecond, so that text order is time order."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def listed(database: Database, entry: str, cursor: str | None, limit: int) -> tuple[list[Document], str | None]:
+    """The referrals on one worklist, in its order, and the next page's cursor."""
+    wanted = {"state.lists": entry}
+    return await page(database[REFERRAL.collection], wanted, sort="state.rank", limit=limit, cursor=cursor)
+
+
+async def on_list(database: Database, entry: str, at_most: int) -> dict[str, int]:
+    """The ids on one worklist, in its order, each with its version."""
+    found = (
+        await database[REFERRAL.collection]
+        .find({"state.lists": entry}, {"version": 1})
+        .sort([("state.rank", ASCENDING), ("_id", ASCENDING)])
+        .limit(at_most)
+        .to_list(None)
+    )
+    return {document["_id"]: document["version"] for document in found}
 
 
 async def of_leg(database: Database, code: str) -> str | None:

@@ -22,7 +22,7 @@ from libs.contracts.registration import PatientCard
 from services.referral import hops, outside, store
 from services.referral.country import Country, Known
 from services.referral.directory import Row
-from services.referral.domain import dataset, destinations, facility, today
+from services.referral.domain import dataset, destinations, facility, reminders, today
 from services.referral.domain.commands import Ask, AskAgain, By, Convert, Depart, Elsewhere, Request, Step
 from services.referral.domain.destinations import Destinations, Wanted
 from services.referral.domain.events import ReferralErased
@@ -200,6 +200,15 @@ async def attend(journal: Journal, around: Surroundings, clock: Clock, id: str, 
     await journal.append(
         REFERRAL, id, lambda current: overdue(current, f"nodal-officer@{above}", clock.now()), cause, SYSTEM
     )
+
+
+async def remind(journal: Journal, clock: Clock, id: str, state: Referral) -> None:
+    """A timer's step: whoever owes the next one is reminded, once each time."""
+    if reminders.due(state) is None:
+        return
+    cycle = int(state.changed_at.timestamp())
+    cause = timer_cause("reminder", state.reminded + 1, cycle, aggregate=id, service="referral", now=clock.now())
+    await journal.append(REFERRAL, id, lambda current: reminders.remind(current, clock.now()), cause, SYSTEM)
 
 
 async def forget(journal: Journal, database: Database, clock: Clock, patient: str, cause: Cause) -> None:

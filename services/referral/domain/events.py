@@ -218,6 +218,10 @@ class ChainLapsed(Event, Recorded):
     escalated_to: str
 
 
+class StepOwed(contract.StepOwed, Recorded):
+    pass
+
+
 class ReferralErased(Event, Recorded):
     """The patient was erased: ids and codes stand, what was written about the person is gone. Private."""
 
@@ -232,9 +236,10 @@ ASIDE: tuple[type[Event], ...] = (
     ArrivalLapsed,
     ChainLapsed,
     ReferralErased,
+    StepOwed,
     *LEG_EVENTS,
 )
-"""What happens beside the table of moves. All private."""
+"""What happens beside the table of moves. All private but the reminder."""
 
 EVENTS: tuple[type[Event], ...] = (
     AdviceAsked,

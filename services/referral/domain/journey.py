@@ -12,6 +12,7 @@ from services.referral.domain.events import (
     OutcomeRecorded,
     PatientBackReferred,
     Recorded,
+    StepOwed,
     TransportDeparted,
     TransportHeld,
 )
@@ -36,6 +37,9 @@ ENDING = frozenset(
 )
 """After these nobody is on the way any more."""
 
+ANSWERS = frozenset({"ReferralAccepted", "ReferralDeclined", "ReferralRedirected"})
+"""Of a request to take the patient."""
+
 UNNOTED = frozenset(
     {"PassedThrough", "ReferralBreached", "HopAsked", "HopOpened", "ReservationsReleased", "ReservationGivenUp"}
 )
@@ -47,10 +51,16 @@ def follow(state: Referral, event: Event) -> dict[str, Any]:
     way = state.leg or Leg()
     if isinstance(event, LegEvent):
         return {"leg": leg.follow(way, event)}
+    if isinstance(event, StepOwed):
+        return {"reminded": event.reminder}
     if not isinstance(event, Recorded):
         return {}
     name = type(event).__name__
-    changes: dict[str, Any] = {} if name in UNNOTED else {"milestones": {**state.milestones, name: event.at}}
+    if name in UNNOTED:
+        return {}
+    changes: dict[str, Any] = {"milestones": {**state.milestones, name: event.at}, "reminded": 0}
+    if name in ANSWERS and state.answered_at is None:
+        changes["answered_at"] = event.at
     match event:
         case TransportDeparted():
             changes["leg"] = leg.departed(way, event.mode, event.travel_seconds, event.at)

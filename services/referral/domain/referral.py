@@ -6,12 +6,12 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from libs.common.refusal import Refused
 from libs.contracts import referral as contract
 from libs.contracts.event import Event, FacilityCode, Id, Instant, is_personal, personal
-from services.referral.domain import clocks, moves
+from services.referral.domain import clocks, moves, worklists
 from services.referral.domain.chain import FIRST, Outside
 from services.referral.domain.commands import (
     Accept,
@@ -57,6 +57,7 @@ from services.referral.domain.events import (
     ReferralVoided,
     ReservationGivenUp,
     ReservationsReleased,
+    StepOwed,
     TransportDeparted,
     TransportHeld,
 )
@@ -75,7 +76,8 @@ class Referral(BaseModel):
     `escalated_to` is the role that was told of a broken promise, and `escalated_at` its facility.
     `answered_by` writes down what a destination outside the network says. `erased`: nothing is written about the
     person any more. `reserved` is held; `releasing` is to go back to its ledgers; `opening` is the hop to be opened.
-    `leg` is the way there, None while nobody has said anything of it; `milestones` is when each event last happened.
+    `leg` is the way there, None while nobody has said anything of it; `milestones` is when each event last happened,
+    and `answered_at` when it was first accepted, declined or redirected.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -141,6 +143,20 @@ class Referral(BaseModel):
     milestones: dict[str, Instant] = Field(default_factory=dict)
     avoidable: bool | None = None
     medicines: tuple[Medicine, ...] = personal(())
+    reminded: int = 0
+    answered_at: Instant | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The worklists that it stands on."""
+        return worklists.entries(self)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def rank(self) -> str:
+        """In which order."""
+        return worklists.rank(self)
 
 
 def sides_of(state: Referral, facility: str) -> frozenset[Side]:
@@ -352,7 +368,7 @@ def evolve(state: Referral | None, event: Event) -> Referral:
     if isinstance(event, Asked):
         return _asked(state, event)
     assert state is not None, f"{event.TYPE} before anything was asked"
-    if isinstance(event, LegEvent):
+    if isinstance(event, LegEvent | StepOwed):
         return state.model_copy(update=follow(state, event))
     assert isinstance(event, Recorded)
     changes = _aside(state, event)
@@ -366,6 +382,7 @@ def _asked(state: Referral | None, event: Event) -> Referral:
     move = moves.of_event(state.status if state else None, type(event).__name__)
     asked = {name: getattr(event, name) for name in Asked.model_fields if name != "at"} | _public(event)
     asked |= {"status": move.to, "requested_at": event.at, "changed_at": event.at}
+    asked |= {"reminded": 0, "answered_at": None}
     asked["milestones"] = (state.milestones if state else {}) | {type(event).__name__: event.at}
     asked |= {"times_asked": state.times_asked + 1 if state else 1, "arrive_due": None, "arrive_seconds": None}
     # Advice that becomes a request keeps what the specialist said.

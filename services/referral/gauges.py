@@ -1,0 +1,75 @@
+"""What Prometheus sees of referrals, beside what it sees of every service. Kept up to date in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+
+from prometheus_client import Gauge
+
+from libs.common.mongo import STORE_AWAY
+from libs.common.service import Service
+from services.referral import auditing, store
+from services.referral.country import Country
+
+EVERY_SECONDS = 15.0
+RATIO_EVERY = 8
+"""Rounds between two counts of closed loops: it is the dearer one."""
+
+
+class Gauges:
+    def __init__(self, service: Service, country: Country) -> None:
+        self._service = service
+        self._country = country
+        registry = service.metrics.registry
+        self.oldest = Gauge(
+            "hillhealth_referral_oldest_unanswered_seconds",
+            "Age of the oldest referral that waits for an answer, 0 if none does",
+            ["urgency"],
+            registry=registry,
+        )
+        self.beds = Gauge(
+            "hillhealth_referral_beds_free",
+            "Beds free in facilities that say which they have",
+            ["kind"],
+            registry=registry,
+        )
+        self.closed = Gauge(
+            "hillhealth_referral_closed_loop_ratio",
+            "Closed referrals of all that ended or go on, questions for advice aside",
+            registry=registry,
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def measure(self, *, ratio: bool = True) -> None:
+        """Raises what the store raises."""
+        for urgency, seconds in (
+            await auditing.oldest_unanswered(self._service.database, self._service.clock.now())
+        ).items():
+            self.oldest.labels(urgency).set(seconds)
+        free: Counter[str] = Counter()
+        for kinds in (await self._country.known()).beds.values():
+            free.update(kinds)
+        for kind, beds in free.items():
+            self.beds.labels(kind).set(beds)
+        if ratio:
+            closed, sent = await store.closed_of_sent(self._service.database)
+            self.closed.set(closed / sent if sent else 0.0)
+
+    async def _run(self) -> None:
+        rounds = 0
+        while True:
+            with contextlib.suppress(*STORE_AWAY):
+                await self.measure(ratio=rounds % RATIO_EVERY == 0)
+            rounds += 1
+            await asyncio.sleep(EVERY_SECONDS)
