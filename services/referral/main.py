@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.include(api.router(service, around))
     service.include(country_api.router(service, around))
     service.include(audit_api.router(service, around.country))
-    gauges = Gauges(service, around.country)
+    gauges = service.app.state.gauges = Gauges(service, around.country)
     service.on_start(gauges.start)
     service.on_stop(gauges.stop)
     service.include(worklist_api.router(service, patients))

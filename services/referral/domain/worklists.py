@@ -26,6 +26,7 @@ Name = Literal[
     "to-let-go",
     "to-send",
     "to-decide",
+    "to-schedule",
     "to-acknowledge",
     "overdue",
 ]
@@ -51,6 +52,7 @@ LISTS: Mapping[Name, Listing] = {
     "to-let-go": Listing(_DOCTOR, "the origin asks us to let go of it"),
     "to-send": Listing(frozenset({"doctor", "desk", "transport"}), "accepted for our patients, who have not left yet"),
     "to-decide": Listing(_DOCTOR, "declined, refused or missed: our patients for whom something else must be found"),
+    "to-schedule": Listing(_DESK, "missed or without an appointment: another one may be made"),
     "to-acknowledge": Listing(_DOCTOR, "handed back to us with advice"),
     "overdue": Listing(_ALL, "a promise was broken, here or of ours: to answer, to arrive, to be treated"),
 }
@@ -105,6 +107,8 @@ def _entries(state: Referral) -> Iterator[str]:
         yield f"to-advise@{there}"
     elif status in ("advice-given", "declined", "travel-refused", "no-show"):
         yield f"to-decide@{here}"
+    elif status == "appointment-cancelled":
+        yield f"to-schedule@{there}"
     elif status in ("arrived", "seen"):
         yield f"to-treat@{there}"
     elif status == "treated":
@@ -113,6 +117,8 @@ def _entries(state: Referral) -> Iterator[str]:
         yield f"to-acknowledge@{here}"
     elif status == "cancel-requested":
         yield f"to-let-go@{there}"
+    if status == "no-show":
+        yield f"to-schedule@{there}"
     if status in _COMING:
         if state.leg is not None and state.leg.under_way:
             yield f"en-route@{there}"

@@ -1,0 +1,123 @@
+"""What waits for whom: every referral that waits stands on a list of who must act, and nobody is reminded for ever."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.referral.domain import commands as machine
+from services.referral.domain import moves, reminders, worklists
+from services.referral.domain.commands import By
+from services.referral.domain.leg import Leg
+from services.referral.domain.referral import Referral, decide, evolve
+from services.referral.domain.worklists import LISTS, entries, key
+
+NOW = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
+TODAY = dt.date(2026, 11, 20)
+HERE, THERE, ABOVE = "HP-KNR-CHC-POOH", "HP-KNR-RH-PEO", "HP-SML-MC-IGMC"
+
+
+def referral(status: moves.Status, **more: object) -> Referral:
+    known = {
+        "patient": "p1",
+        "origin": HERE,
+        "destination": THERE,
+        "service": "surgery",
+        "urgency": "urgent",
+        "requested_at": NOW,
+        "changed_at": NOW,
+    }
+    return Referral.model_validate(known | {"status": status} | more)
+
+
+@pytest.mark.parametrize("status", sorted(moves.STANDINGS))
+def test_whoever_has_a_move_in_a_status_finds_it_on_a_list(status: moves.Status) -> None:
+    """But for what may still be done to what has ended."""
+    stands = {entry.split("@")[1] for entry in entries(referral(status))}
+    acting = {
+        actor.side
+        for move in moves.MOVES
+        if move.at == status and move.command not in ("record-death", "void")
+        for actor in move.who
+        if actor.role != moves.CLOCK
+    }
+    assert bool(stands) == bool(acting), status
+
+
+@given(
+    status=st.sampled_from(sorted(moves.STANDINGS)),
+    leg=st.sampled_from(["none", "departed", "held"]),
+    overdue=st.booleans(),
+)
+@settings(max_examples=150)
+def test_every_entry_is_a_known_list_at_an_end_of_the_referral(status: moves.Status, leg: str, overdue: bool) -> None:
+    state = referral(status, leg=Leg(status=leg), arrival_lapsed=overdue, escalated_at=ABOVE, arrive_due=NOW)  # type: ignore[arg-type]
+    for entry in entries(state):
+        name, facility = entry.split("@")
+        assert name.startswith("expected:") or name in LISTS
+        assert facility in (HERE, THERE, ABOVE)
+    assert Referral.model_validate(state.model_dump(mode="json")).lists == state.lists == entries(state)
+
+
+def test_who_is_on_the_way_is_seen_at_both_ends_and_expected_on_a_day() -> None:
+    leg = Leg(status="departed", departed_at=NOW, travel_seconds=3600)
+    state = referral("accepted", leg=leg, arrive_due=NOW + dt.timedelta(days=3))
+    assert set(entries(state)) == {f"en-route@{THERE}", f"en-route@{HERE}", key("expected-today", THERE, TODAY)}
+    waiting = referral("accepted", arrive_due=NOW + dt.timedelta(days=3))
+    assert set(entries(waiting)) == {
+        f"to-send@{HERE}",
+        key("expected-today", THERE, TODAY + dt.timedelta(days=3)),
+    }
+    booked = referral("scheduled", appointment_at=NOW + dt.timedelta(days=1), arrive_due=NOW + dt.timedelta(days=2))
+    assert key("expected-today", THERE, TODAY + dt.timedelta(days=1)) in entries(booked)
+
+
+def test_a_broken_promise_is_seen_at_both_ends_and_where_it_was_told() -> None:
+    late = referral("lapsed", escalated_at=ABOVE)
+    assert {f"overdue@{place}" for place in (HERE, THERE, ABOVE)} < set(entries(late))
+    assert not any(entry.startswith("overdue") for entry in entries(referral("requested")))
+    assert not any(entry.startswith("overdue") for entry in entries(referral("closed", chain_escalated=True)))
+
+
+def test_emergencies_come_first_then_the_oldest() -> None:
+    old = referral("requested", urgency="routine", requested_at=NOW - dt.timedelta(days=9))
+    new = referral("requested", urgency="emergency")
+    newer = referral("requested", urgency="emergency", requested_at=NOW + dt.timedelta(milliseconds=1))
+    assert sorted([newer.rank, old.rank, new.rank]) == [new.rank, newer.rank, old.rank]
+
+
+@pytest.mark.parametrize("status", sorted(reminders.OWED))
+def test_whoever_owes_a_step_is_reminded_a_few_times(status: moves.Status) -> None:
+    owed = reminders.OWED[status]
+    assert moves.find(status, owed.step) is not None
+    state = referral(status)
+    at = reminders.due(state)
+    assert at == NOW + owed.every
+    assert at is not None
+    assert reminders.remind(state, at - dt.timedelta(seconds=1)) == []
+    told = []
+    while (at := reminders.due(state)) is not None:
+        (event,) = reminders.remind(state, at)
+        told.append(event)
+        state = evolve(state, event)
+    assert [event.reminder for event in told] == [1, 2, 3]  # type: ignore[attr-defined]
+    place = HERE if owed.side == "origin" else THERE
+    assert {event.owed_by for event in told} == {f"{owed.role}@{place}"}  # type: ignore[attr-defined]
+    assert state.status == status
+
+
+def test_a_step_that_is_done_is_not_reminded_of_and_the_next_starts_anew() -> None:
+    state = referral("treated", reminded=2)
+    (done,) = decide(state, machine.BackRefer("rest"), By("doctor", THERE), NOW + dt.timedelta(days=9))
+    after = evolve(state, done)
+    assert after.reminded == 0
+    assert reminders.due(after) == NOW + dt.timedelta(days=9) + reminders.OWED["back-referred"].every
+    assert reminders.due(referral("closed")) is None
+
+
+def test_every_list_says_what_it_is_and_who_looks() -> None:
+    assert all(listing.about and listing.roles for listing in LISTS.values())
+    assert set(worklists.Name.__args__) == set(LISTS)  # type: ignore[attr-defined]
