@@ -12,6 +12,7 @@ from services.referral import (
     audit_api,
     country_api,
     directory,
+    fhir_api,
     promises,
     roadbook,
     seasons,
@@ -50,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.react(registration.SCREENING, stream.screened(service, around))
     service.include(api.router(service, around))
     service.include(country_api.router(service, around))
+    service.include(fhir_api.router(service, around))
     service.include(audit_api.router(service, around.country))
     gauges = service.app.state.gauges = Gauges(service, around.country)
     service.on_start(gauges.start)

@@ -218,6 +218,14 @@ async def of_leg(database: Database, code: str) -> str | None:
     return str(found["_id"]) if found else None
 
 
+async def of_patient_at(database: Database, patient: str, access: Access, at_most: int) -> list[Document]:
+    """This patient's referrals that the caller's facility has a part in."""
+    found = await database[REFERRAL.collection].find({"state.patient": patient}, {"state": 1}).to_list(None)
+    ends = ("origin", "destination", "answered_by", "escalated_at")
+    mine = [each for each in found if access.caller.facility in [each["state"].get(end) for end in ends]]
+    return sorted(mine, key=lambda each: str(each["state"]["requested_at"]))[:at_most]
+
+
 async def of_patient(database: Database, patient: str) -> list[str]:
     """Ids of every referral of this patient."""
     found = await database[REFERRAL.collection].find({"state.patient": patient}, {"_id": 1}).to_list(None)

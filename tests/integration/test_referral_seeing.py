@@ -120,9 +120,7 @@ async def test_the_month_is_audited_and_watched(desk: Desk) -> None:
     assert set(mine["total"]) | {"load"} == set(mine["definitions"])
     assert (await audit("officer", THERE))["total"]["sent"] == 0
     received = await audit("officer", THERE, side="destination")
-    assert received["load"] == [
-        {"facility": THERE, "level": "DH", "arrived": 1, "beds": 100, "arrived_per_bed": 0.01}
-    ]
+    assert received["load"] == [{"facility": THERE, "level": "DH", "arrived": 1, "beds": 100, "arrived_per_bed": 0.01}]
     only = await audit("officer", HERE, service="dialysis")
     assert [(group["of"]["service"], group["figures"]["sent"]) for group in only["groups"]] == [("dialysis", 1)]
     other = await desk.get("officer", HERE, "/audit", month="2026-11", facility=THERE)

@@ -169,6 +169,17 @@ async def _on_the_way(client: httpx.AsyncClient, headers_for: HeadersFor) -> str
     return id
 
 
+async def _tell_task(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+    body = {"resourceType": "Task", "id": id, "status": "accepted"}
+    return await client.put(f"/fhir/Task/{id}", json=body, headers=_key(headers))
+
+
+def _found_nothing(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and not any(
+        entry["resource"]["requester"]["reference"].endswith(HERE) for entry in answer.json()["entry"]
+    )
+
+
 ROAD = f"{HERE}--{THERE}"
 
 
@@ -285,5 +296,27 @@ EXAMPLES: list[dict[str, Any]] = [
         "facility": HERE,
         "prepare": _after(1),
         "call": _read("GET /referrals/{id}/slip"),
+    },
+    *(
+        {"route": route, "role": "doctor", "facility": THERE, "prepare": _after(3), "call": _read(route)}
+        for route in ("GET /fhir/ServiceRequest/{id}", "GET /fhir/Task/{id}", "GET /fhir/Bundle/{id}")
+    ),
+    *(
+        {
+            "route": route,
+            "role": "doctor",
+            "facility": THERE,
+            "prepare": _after(0),
+            "call": _read(route),
+            "refused": _found_nothing,
+        }
+        for route in ("GET /fhir/ServiceRequest", "GET /fhir/Task")
+    ),
+    {
+        "route": "PUT /fhir/Task/{id}",
+        "role": "doctor",
+        "facility": THERE,
+        "prepare": _after(0),
+        "call": _tell_task,
     },
 ]

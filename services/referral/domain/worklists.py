@@ -81,12 +81,13 @@ def rank(state: Referral) -> str:
 
 
 def expected_on(state: Referral) -> dt.date | None:
-    """The day (in India) on which the patient is expected: that of the appointment, of the way they are on, or the last
-    on which they were promised to arrive. None while nobody can say."""
+    """The day (in India) on which the patient is expected: of the way they are on, of the appointment, in an emergency
+    that of the acceptance, else the last on which they were promised to arrive. None while nobody can say."""
     if state.status not in _COMING:
         return None
     on_the_way = state.leg.expected_at if state.leg and state.leg.under_way else None
-    moment = on_the_way or state.appointment_at or state.arrive_due
+    at_once = state.milestones.get("ReferralAccepted") if state.urgency == "emergency" else None
+    moment = on_the_way or state.appointment_at or at_once or state.arrive_due
     return day_of(moment) if moment is not None else None
 
 

@@ -1,0 +1,253 @@
+"""FHIR R4: read, search, and receive from outside with the same rules as ours."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+
+from libs.common import tracing
+from libs.common.access import Access, allow
+from libs.common.cause import request_cause
+from libs.common.journal import NotFound
+from libs.common.mongo import Document
+from libs.common.refusal import Refused
+from libs.common.service import Service
+from libs.common.web import Reading, Write, fingerprint_of, reading, time_of_sending
+from services.referral import fhir, store, usecases
+from services.referral.api import CLINICAL
+from services.referral.domain.referral import Referral, sides_of
+from services.referral.fhir import Resource
+from services.referral.store import REFERRAL
+from services.referral.usecases import Surroundings
+
+JSON = "application/fhir+json"
+MOST = 100
+"""Resources on a page."""
+
+ENDS = ("origin", "destination", "answered_by")
+Kind = Literal["ServiceRequest", "Task"]
+Count = Annotated[int, Query(alias="_count", ge=1, le=MOST)]
+Cursor = Annotated[str | None, Query(alias="_cursor", max_length=500)]
+
+
+def answer(resource: Resource, status: int = 200, **headers: str) -> JSONResponse:
+    return JSONResponse(resource, status, headers, media_type=JSON)
+
+
+def _refused(refused: Refused) -> JSONResponse:
+    found = fhir.operation_outcome(refused.code, refused.detail, refused.field, refused.allowed)
+    return answer(found, 409 if refused.field is None else 422)
+
+
+async def received(request: Request) -> tuple[Write, Resource]:
+    """A write whose key is Idempotency-Key, or the protocol's own: If-None-Exist, or the sender's identifier.
+
+    Raises Refused for what is no resource, or has no such key.
+    """
+    access = reading(request)
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise Refused("not-a-resource", "must be a FHIR resource as JSON", field="body")
+    key = request.headers.get("idempotency-key") or request.headers.get("if-none-exist") or fhir.placer_of(body)
+    key = key or (f"{body.get('status')}" if request.method == "PUT" else None)
+    if not key:
+        raise Refused("identifier-missing", "must have an identifier of the sender's", field="identifier")
+    sent = time_of_sending(request)
+    service: Service = request.app.state.service
+    service.clock.saw(sent)
+    cause = request_cause(
+        f"{access.caller.role}:{access.caller.subject}",
+        access.route,
+        key[:255] if request.method == "POST" else f"{request.url.path}:{key[:200]}",
+        fingerprint=fingerprint_of(access.route, request.url.path, body),
+        actor=access.caller.actor,
+        occurred_at=sent,
+        traceparent=tracing.current(),
+    )
+    return Write(cause, access, sent), body
+
+
+Received = Annotated[tuple[Write, Resource], Depends(received)]
+
+
+def router(service: Service, around: Surroundings) -> APIRouter:
+    routes = APIRouter(prefix="/fhir", tags=["FHIR"])
+    _metadata(routes)
+    _reads(routes, service, around)
+    _searches(routes, service, around)
+    _receives(routes, service, around)
+    return routes
+
+
+def _metadata(routes: APIRouter) -> None:
+    @routes.get("/metadata", response_class=JSONResponse)
+    async def metadata() -> JSONResponse:
+        """What of FHIR is spoken here."""
+        may = {
+            "ServiceRequest": ("read", "search-type", "create"),
+            "Task": ("read", "search-type", "update"),
+            "Bundle": ("read",),
+        }
+        resources = [{"type": kind, "interaction": [{"code": code} for code in codes]} for kind, codes in may.items()]
+        return answer(
+            {
+                "resourceType": "CapabilityStatement",
+                "status": "active",
+                "date": "2026-11-22",
+                "kind": "instance",
+                "implementation": {"description": "Hillhealth referrals"},
+                "fhirVersion": "4.0.1",
+                "format": ["json"],
+                "rest": [{"mode": "server", "resource": resources}],
+            }
+        )
+
+
+def _reads(routes: APIRouter, service: Service, around: Surroundings) -> None:
+    async def read(id: str, access: Access) -> Referral:
+        state = await service.journal.read(REFERRAL, id, access)
+        await service.read_log.record(access, patient=state.patient)
+        return state
+
+    @routes.get("/ServiceRequest/{id}", response_class=JSONResponse)
+    async def service_request(id: str, access: Reading) -> JSONResponse:
+        """A referral as what is to be done."""
+        state = await read(id, access)
+        clinical = access.caller.role in CLINICAL
+        return answer(fhir.service_request(id, state, await around.country.cards(), clinical=clinical))
+
+    @routes.get("/Task/{id}", response_class=JSONResponse)
+    async def task(id: str, access: Reading) -> JSONResponse:
+        """A referral as the work of doing it."""
+        return answer(fhir.task(id, await read(id, access), await around.country.cards()))
+
+    @routes.get("/Bundle/{id}", response_class=JSONResponse)
+    async def bundle(id: str, access: Reading) -> JSONResponse:
+        """The outcome, as a document. There is none before the patient was treated."""
+        state = await read(id, access)
+        if state.status not in fhir.HAS_OUTCOME:
+            raise NotFound
+        patient, cards = await asyncio.gather(around.patients.get(state.patient), around.country.cards())
+        return answer(fhir.outcome_bundle(id, state, patient, cards))
+
+
+def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None:
+    async def search(
+        kind: Kind,
+        access: Access,
+        patient: str | None,
+        requester: str | None,
+        performer: str | None,
+        status: str | None,
+        cursor: str | None,
+        count: int,
+    ) -> JSONResponse:
+        cards, following = await around.country.cards(), None
+        documents: list[Document]
+        if patient is not None:
+            documents = await store.of_patient_at(service.database, patient.removeprefix("Patient/"), access, MOST)
+        else:
+            box: store.Box = "sent" if requester is not None and performer is None else "received"
+            documents, following = await store.worklist(service.database, access, box, None, cursor, count)
+        found = []
+        for document in documents:
+            state = Referral.model_validate(document["state"])
+            if not (_is(requester, state.origin, cards) and _is(performer, state.destination, cards)):
+                continue
+            resource = (
+                fhir.task(document["_id"], state, cards)
+                if kind == "Task"
+                else fhir.service_request(document["_id"], state, cards, clinical=False)
+            )
+            if status is None or resource["status"] in status.split(","):
+                found.append(resource)
+        for person in {document["state"]["patient"] for document in documents} if patient is not None else ():
+            await service.read_log.record(access, patient=person)
+        asked = {"patient": patient, "requester": requester, "performer": performer, "status": status}
+        said = {name: value for name, value in asked.items() if value is not None} | {"_count": str(count)}
+        later = f"fhir/{kind}?{urlencode(said | {'_cursor': following})}" if following else None
+        return answer(fhir.search_set(found, f"fhir/{kind}?{urlencode(said)}", later))
+
+    @routes.get("/ServiceRequest", response_class=JSONResponse)
+    async def service_requests(
+        access: Reading,
+        patient: str | None = None,
+        requester: str | None = None,
+        performer: str | None = None,
+        status: str | None = None,
+        cursor: Cursor = None,
+        count: Count = 50,
+    ) -> JSONResponse:
+        """My facility's referrals: those it was asked, or with `requester` those it sent; or those of a patient. The
+        reasons stand in the single ones."""
+        return await search("ServiceRequest", access, patient, requester, performer, status, cursor, count)
+
+    @routes.get("/Task", response_class=JSONResponse)
+    async def tasks(
+        access: Reading,
+        patient: str | None = None,
+        requester: str | None = None,
+        owner: str | None = None,
+        status: str | None = None,
+        cursor: Cursor = None,
+        count: Count = 50,
+    ) -> JSONResponse:
+        """The same as Tasks; `owner` is who was asked."""
+        return await search("Task", access, patient, requester, owner, status, cursor, count)
+
+
+def _is(wanted: str | None, code: str, cards: fhir.Cards) -> bool:
+    """Whether `Organization/<code>`, the bare code or the registry's number means this facility."""
+    if wanted is None:
+        return True
+    bare = wanted.removeprefix("Organization/").rpartition("|")[2]
+    card = cards.get(code)
+    return bare == code or (card is not None and bare == card.hip_id)
+
+
+def _receives(routes: APIRouter, service: Service, around: Surroundings) -> None:
+    @routes.post("/ServiceRequest", response_class=JSONResponse, status_code=201)
+    async def create(write: Received) -> JSONResponse:
+        """A referral from another system, under the rules of `POST /referrals`: the origin is the caller's own."""
+        request, resource = write
+        cards = await around.country.cards()
+        try:
+            outcome = await usecases.request(
+                service.journal,
+                around,
+                service.clock,
+                fhir.requested(resource, cards),
+                request.cause,
+                dataclasses.replace(request.access, rule=allow("doctor", at="origin")),
+            )
+        except Refused as refused:
+            return _refused(refused)
+        found = fhir.service_request(outcome.id, outcome.state, cards, clinical=True)
+        return answer(found, 201, Location=f"fhir/ServiceRequest/{outcome.id}")
+
+    @routes.put("/Task/{id}", response_class=JSONResponse)
+    async def update(id: str, write: Received) -> JSONResponse:
+        """What another system tells of a referral: accepted, rejected, in progress (arrived), completed, cancelled.
+        Each is the move of ours, for the role whose move it is."""
+        request, resource = write
+        state = await service.journal.read(REFERRAL, id, request.access)
+        at_origin = "origin" in sides_of(state, request.caller.facility)
+        try:
+            step = fhir.told(resource, state, at_origin)
+            if step is not None:
+                outcome = await usecases.step(
+                    service.journal, around, service.clock, id, step, request.cause, request.access
+                )
+                state = outcome.state
+        except Refused as refused:
+            return _refused(refused)
+        return answer(fhir.task(id, state, await around.country.cards()))

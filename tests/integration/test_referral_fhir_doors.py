@@ -1,0 +1,97 @@
+"""FHIR over HTTP: asked from outside under our own rules, read, searched, told by Task, and the outcome's document."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from fhir.resources.R4B.bundle import Bundle
+from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+from fhir.resources.R4B.operationoutcome import OperationOutcome
+from fhir.resources.R4B.servicerequest import ServiceRequest
+from fhir.resources.R4B.task import Task
+from referral_desk import ELSEWHERE, HERE, THERE, Desk, open_desk, person
+
+from deploy.local.testing import TestStack
+
+
+@pytest.fixture(scope="module")
+async def desk(stack: TestStack) -> AsyncIterator[Desk]:
+    async with open_desk(stack) as desk:
+        yield desk
+
+
+def asking(**more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "ServiceRequest",
+        "identifier": [{"system": "https://other.example", "value": secrets.token_hex(6)}],
+        "status": "active",
+        "intent": "order",
+        "priority": "urgent",
+        "performerType": {"text": "surgery"},
+        "subject": {"reference": f"Patient/{person('from outside')}"},
+        "requester": {"reference": f"Organization/{HERE}"},
+        "performer": [{"reference": f"Organization/{THERE}"}],
+        "reasonCode": [{"text": "acute abdomen"}],
+    } | more
+
+
+async def test_a_referral_comes_is_told_of_and_goes_home_in_fhir(desk: Desk) -> None:
+    def bearer(role: str, facility: str) -> dict[str, str]:
+        return {"Authorization": desk.headers(role, facility)["Authorization"]}
+
+    client, body = desk.served.client, asking()
+    created = await client.post("/fhir/ServiceRequest", json=body, headers=bearer("doctor", HERE))
+    assert created.status_code == 201, created.text
+    request = ServiceRequest.model_validate(created.json())
+    assert created.headers["location"].endswith(f"ServiceRequest/{request.id}")
+    again = await client.post("/fhir/ServiceRequest", json=body, headers=bearer("doctor", HERE))
+    assert again.json() == created.json()
+    state = (await desk.document(request.id))["state"]
+    assert (state["origin"], state["destination"], state["urgency"]) == (HERE, THERE, "urgent")
+    assert [each["code"] for each in state["warnings"]][0] == "missing"
+
+    refused = await client.post(
+        "/fhir/ServiceRequest",
+        json=asking(performer=[{"reference": "Organization/NO"}]),
+        headers=bearer("doctor", HERE),
+    )
+    assert refused.status_code == 422
+    assert OperationOutcome.model_validate(refused.json()).issue[0].expression == ["performer"]
+    assert (await client.post("/fhir/ServiceRequest", json=asking(), headers=bearer("desk", HERE))).status_code == 403
+    nameless = await client.post("/fhir/ServiceRequest", json=asking(identifier=[]), headers=bearer("doctor", HERE))
+    assert nameless.json()["errors"][0]["field"] == "identifier"
+
+    async def tell(role: str, facility: str, status: str, **more: Any) -> Any:
+        current = (await client.get(f"/fhir/Task/{request.id}", headers=bearer(role, facility))).json()
+        task = current | {"status": status} | more
+        return await client.put(f"/fhir/Task/{request.id}", json=task, headers=bearer(role, facility))
+
+    assert (await tell("desk", THERE, "accepted")).status_code == 409
+    accepted = await tell("doctor", THERE, "accepted")
+    assert Task.model_validate(accepted.json()).businessStatus.text == "accepted"
+    assert (await client.get(f"/fhir/Bundle/{request.id}", headers=bearer("doctor", HERE))).status_code == 404
+    assert (await tell("desk", THERE, "in-progress")).json()["businessStatus"]["text"] == "arrived"
+    coded = {"type": {"text": "outcome"}, "valueCodeableConcept": {"coding": [{"code": "admitted"}]}}
+    done = await tell("doctor", THERE, "completed", output=[coded])
+    assert done.json()["output"][0]["valueReference"]["reference"] == f"Bundle/{request.id}"
+
+    document = await client.get(f"/fhir/Bundle/{request.id}", headers=bearer("doctor", HERE))
+    assert document.headers["content-type"].startswith("application/fhir+json")
+    assert Bundle.model_validate(document.json()).type == "document"
+    assert (await client.get(f"/fhir/Bundle/{request.id}", headers=bearer("doctor", ELSEWHERE))).status_code == 403
+    shown = await client.get(f"/fhir/ServiceRequest/{request.id}", headers=bearer("doctor", THERE))
+    assert shown.json()["reasonCode"] == [{"text": "acute abdomen"}]
+
+    async def search(path: str, facility: str) -> list[str]:
+        found = await client.get(path, headers=bearer("doctor", facility))
+        assert found.status_code == 200, found.text
+        return [entry.resource.id for entry in Bundle.model_validate(found.json()).entry or []]
+
+    assert await search("/fhir/Task?status=completed", THERE) == [request.id]
+    assert await search(f"/fhir/ServiceRequest?requester=Organization/{HERE}", HERE) == [request.id]
+    assert await search(f"/fhir/Task?patient=Patient/{person('from outside')}", HERE) == [request.id]
+    assert await search(f"/fhir/Task?patient=Patient/{person('from outside')}", ELSEWHERE) == []
+    CapabilityStatement.model_validate((await client.get("/fhir/metadata")).json())
