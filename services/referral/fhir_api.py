@@ -57,8 +57,11 @@ async def received(request: Request) -> tuple[Write, Resource]:
         body = None
     if not isinstance(body, dict):
         raise Refused("not-a-resource", "must be a FHIR resource as JSON", field="body")
-    key = request.headers.get("idempotency-key") or request.headers.get("if-none-exist") or fhir.placer_of(body)
-    key = key or (f"{body.get('status')}" if request.method == "PUT" else None)
+    fingerprint = fingerprint_of(access.route, request.url.path, body)
+    key = request.headers.get("idempotency-key") or request.headers.get("if-none-exist")
+    if not key:
+        # What is told of a Task once more is the same told again; a new ServiceRequest has the sender's own number.
+        key = fingerprint if request.method == "PUT" else fhir.placer_of(body)
     if not key:
         raise Refused("identifier-missing", "must have an identifier of the sender's", field="identifier")
     sent = time_of_sending(request)
@@ -67,8 +70,8 @@ async def received(request: Request) -> tuple[Write, Resource]:
     cause = request_cause(
         f"{access.caller.role}:{access.caller.subject}",
         access.route,
-        key[:255] if request.method == "POST" else f"{request.url.path}:{key[:200]}",
-        fingerprint=fingerprint_of(access.route, request.url.path, body),
+        key[:255],
+        fingerprint=fingerprint,
         actor=access.caller.actor,
         occurred_at=sent,
         traceparent=tracing.current(),

@@ -51,13 +51,10 @@ async def test_a_referral_comes_is_told_of_and_goes_home_in_fhir(desk: Desk) -> 
     assert again.json() == created.json()
     state = (await desk.document(request.id))["state"]
     assert (state["origin"], state["destination"], state["urgency"]) == (HERE, THERE, "urgent")
-    assert [each["code"] for each in state["warnings"]][0] == "missing"
+    assert state["warnings"][0]["code"] == "missing"
 
-    refused = await client.post(
-        "/fhir/ServiceRequest",
-        json=asking(performer=[{"reference": "Organization/NO"}]),
-        headers=bearer("doctor", HERE),
-    )
+    nowhere = asking(performer=[{"reference": "Organization/NO"}])
+    refused = await client.post("/fhir/ServiceRequest", json=nowhere, headers=bearer("doctor", HERE))
     assert refused.status_code == 422
     assert OperationOutcome.model_validate(refused.json()).issue[0].expression == ["performer"]
     assert (await client.post("/fhir/ServiceRequest", json=asking(), headers=bearer("desk", HERE))).status_code == 403
