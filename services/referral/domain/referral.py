@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
@@ -12,6 +11,7 @@ from libs.common.refusal import Refused
 from libs.contracts import referral as contract
 from libs.contracts.event import Event, FacilityCode, Id, Instant, is_personal, personal
 from services.referral.domain import clocks, moves, worklists
+from services.referral.domain.answering import check, names_of
 from services.referral.domain.chain import FIRST, Outside
 from services.referral.domain.commands import (
     Accept,
@@ -186,7 +186,7 @@ def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -
         return []
     move = _row(state, command, by)
     said = dict(vars(command))
-    _check(move, said)
+    check(move, said)
     events = [PassedThrough(status=move.through, at=now)] if move.through else []
     said |= _found(state, command, now)
     kind = BY_NAME[move.event]
@@ -196,7 +196,7 @@ def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -
 
 
 def _row(state: Referral, command: Command, by: By) -> Move:
-    allowed = _names(open_moves(state, by))
+    allowed = names_of(open_moves(state, by))
     theirs = {Actor(by.role, side) for side in sides_of(state, by.facility)}
     who = moves.actors(command.verb)
     if theirs.isdisjoint(who):
@@ -285,7 +285,7 @@ def _ask(state: Referral | None, command: Request, by: By, now: dt.datetime) -> 
     if state is not None:
         if hop is not None:
             return []
-        raise Refused("illegal-move", "this referral exists already", allowed=_names(open_moves(state, by)))
+        raise Refused("illegal-move", "this referral exists already", allowed=names_of(open_moves(state, by)))
     move = moves.find(None, command.verb)
     assert move is not None
     if by.role not in {actor.role for actor in move.who} or not by.facility:
@@ -323,7 +323,7 @@ def _ask(state: Referral | None, command: Request, by: By, now: dt.datetime) -> 
 
 
 def _can_be_taken(move: Move, command: Request, by: By) -> None:
-    _check(move, vars(command))
+    check(move, vars(command))
     if command.to == by.facility:
         raise Refused("same-facility", "a referral leads to another facility", field="to")
     if not command.listed:
@@ -493,20 +493,3 @@ def _let_go(state: Referral) -> Referral:
 def _public(source: Referral | Event) -> dict[str, Any]:
     """What every referral event carries."""
     return {name: getattr(source, name) for name in contract.ReferralEvent.model_fields}
-
-
-def _check(move: Move, said: dict[str, Any]) -> None:
-    for need in move.needs:
-        given = said.get(need.field)
-        value = "" if given is None else str(given).strip()
-        if not value:
-            if need.required:
-                raise Refused("missing", "must be given", field=need.field)
-        elif need.codes and value not in need.codes:
-            raise Refused("unknown-code", f"must be one of {', '.join(need.codes)}", field=need.field)
-        elif need.longest is not None and len(value) > need.longest:
-            raise Refused("too-long", f"at most {need.longest} characters", field=need.field)
-
-
-def _names(allowed: Sequence[Move]) -> tuple[str, ...]:
-    return tuple(move.command for move in allowed)
