@@ -79,6 +79,15 @@ class People:
                 found = await self._with("villages", village, panchayats)
         return f"person:{found[0]}" if found else None
 
+    async def family_only_of(self, patient: str) -> list[str]:
+        """Those who are recorded for this patient's sake alone."""
+        found = self._people.find({"state.patients": patient}, {"state.kind": 1, "state.patients": 1})
+        return [
+            one["_id"]
+            async for one in found
+            if one["state"]["kind"] == "family" and one["state"]["patients"] == [patient]
+        ]
+
     async def on_duty(self, duty: str, at: dt.datetime) -> list[str]:
         """Ids of those on duty in `<role>@<facility>`, who are still told things."""
         found = await self._rosters.find_one({"_id": duty}, {"state": 1})

@@ -43,6 +43,7 @@ SEND = AggregateType(
     events=send.EVENTS,
     evolve=send.evolve,
     retry_at=lambda state: state.look_at,
+    indexes=(("state.items.to",),),
 )
 
 LOOK_AGAIN_SECONDS = 10.0
@@ -177,6 +178,15 @@ async def messages_of(post: Post, id: str, state: send.Send) -> list[list[tuple[
                 of_item.append((one, Message.model_validate(document["state"])))
         found.append(of_item)
     return found
+
+
+async def forget(post: Post, recipient: str) -> None:
+    """What callers had said of a recipient who was erased; with it what the same sends said of others."""
+    async for document in post.database[SEND.collection].find({"state.items.to": recipient}):
+        if any(item["variables"] for item in document["state"]["items"]):
+            id = document["_id"]
+            cause = timer_cause("erase", 1, 0, aggregate=id, service=usecases.SERVICE, now=post.clock.now())
+            await post.journal.erase(SEND, id, send.SendErased(), cause, SYSTEM)
 
 
 async def call_back(post: Post, received: Received) -> None:

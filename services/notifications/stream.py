@@ -10,7 +10,7 @@ from libs.common.mongo import STORE_AWAY
 from libs.common.records import Received
 from libs.common.replica import Replica
 from libs.contracts.registration import PatientRegistered
-from services.notifications import usecases
+from services.notifications import sends, usecases
 from services.notifications.post import Post
 
 log = logger("stream")
@@ -50,17 +50,21 @@ class Erasures:
                 return
             await cards.apply([received])
             recipient = f"{kind}:{received.key}"
-            await usecases.forget(self._post, recipient)
+            await self._forget(recipient)
             task = asyncio.create_task(self._look_again(recipient))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
         return told
 
+    async def _forget(self, recipient: str) -> None:
+        await usecases.forget(self._post, recipient)
+        await sends.forget(self._post, recipient)
+
     async def _look_again(self, recipient: str) -> None:
         await asyncio.sleep(self._second_look)
         try:
-            await usecases.forget(self._post, recipient)
+            await self._forget(recipient)
         except Exception:
             log.error("second look after an erasure failed", exc_info=True)
 

@@ -44,10 +44,11 @@ from services.notifications.domain.message import (
     back_off,
     decide,
 )
+from services.notifications.domain.person import PersonErased
 from services.notifications.domain.routing import Routing
 from services.notifications.domain.segments import count
 from services.notifications.domain.timing import indian_day
-from services.notifications.people import AUDIENCE
+from services.notifications.people import AUDIENCE, PERSON
 from services.notifications.post import Post
 from services.notifications.saying import said_through
 from services.notifications.sending import UNSETTLED
@@ -432,6 +433,11 @@ async def forget(post: Post, recipient: str) -> None:
         if state.text or state.subject:
             cause = timer_cause("erase", 1, 0, aggregate=id, service=SERVICE, now=post.clock.now())
             await post.journal.erase(MESSAGE, id, MessageErased(**state.facts), cause, SYSTEM)
+    kind, _, key = recipient.partition(":")
+    for relative in await post.people.family_only_of(key) if kind == "patient" else ():
+        cause = timer_cause("erase", 1, 0, aggregate=relative, service=SERVICE, now=post.clock.now())
+        await post.journal.erase(PERSON, relative, PersonErased(), cause, SYSTEM)
+        await forget(post, f"person:{relative}")
 
 
 async def state_preference(

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from deploy.local.testing import Served, TestStack
 from libs.common.clock import machine_now
-from libs.contracts import referral
+from libs.contracts import referral, registration
 
 pytest_plugins = ("notifications_fixtures",)
 
@@ -295,3 +295,24 @@ async def test_a_campaign_is_approved_by_somebody_else_and_can_be_stopped(
     assert figures["by_channel"]["in-app"] == {"sent": 2}
     assert len(people) == 3
     await two.post(f"/campaigns/{id}/resume", status=409)
+
+
+async def test_who_is_erased_takes_along_what_was_said_of_them_and_who_was_recorded_for_them(
+    world: Others, messages: Messages, desk: Caller
+) -> None:
+    who = await registered(world, messages)
+    relative = {"kind": "family", "name": "Marked Aunt", "phone": phone(), "patients": [who]}
+    person = (await desk.post("/people", relative, 201))["id"]
+    item = {"to": f"patient:{who}", "template": "report-ready", "variables": {"facility": "Marked Place"}}
+    sent = (await desk.post("/sends", item, 202))["id"]
+    await world.publish(registration.PatientErased(), who)
+
+    async def forgotten() -> Any:
+        found = [
+            await messages.database["people"].find_one({"_id": person}),
+            await messages.database["sends"].find_one({"_id": sent}),
+        ]
+        return found if not any("Marked" in json.dumps(one, default=str) for one in found) else None
+
+    erased, _ = await eventually(forgotten)
+    assert not erased["state"]["active"]

@@ -39,6 +39,10 @@ class SendTold(Event):
     """Every message of it is written; until then a timer completes what a crash cut in half."""
 
 
+class SendErased(Event):
+    """What was said of its recipients is gone; who they were by id stands."""
+
+
 class Send(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -52,7 +56,7 @@ class Send(BaseModel):
     look_at: Instant | None
 
 
-EVENTS: tuple[type[Event], ...] = (SendRequested, SendTold)
+EVENTS: tuple[type[Event], ...] = (SendRequested, SendTold, SendErased)
 
 
 @dataclass(frozen=True)
@@ -99,4 +103,5 @@ def evolve(state: Send | None, event: Event) -> Send:
     if isinstance(event, SendRequested):
         return Send(**{name: getattr(event, name) for name in SendRequested.model_fields})
     assert state is not None
+    # An erased send has told what it had to: nothing of it can be rendered any more.
     return state.model_copy(update={"look_at": None})
