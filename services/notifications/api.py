@@ -44,7 +44,10 @@ from services.notifications.store import MESSAGE
 Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Person = Annotated[
-    str, Path(pattern=r"^((patient|contact|person):[A-Za-z0-9-]{1,64}|[a-z-]{1,40}@[A-Z0-9-]{2,40})$", max_length=90)
+    str,
+    Path(
+        pattern=r"^((patient|contact|person):[A-Za-z0-9-]{1,64}|[a-z-]{1,40}@[A-Z0-9][A-Z0-9-]{1,39})$", max_length=90
+    ),
 ]
 Recipient = Annotated[
     str | None,

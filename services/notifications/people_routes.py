@@ -19,7 +19,7 @@ from services.notifications.people import PERSON, ROSTER
 from services.notifications.post import Post
 
 Key = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
-Duty = Annotated[str, Path(pattern=r"^[a-z-]{1,40}@[A-Z0-9-]{2,40}$", description="`<role>@<facility>`")]
+Duty = Annotated[str, Path(pattern=r"^[a-z-]{1,40}@[A-Z0-9][A-Z0-9-]{1,39}$", description="`<role>@<facility>`")]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 

@@ -42,7 +42,7 @@ class PassedOn(Body):
     """Whether the person was told; if not, why, in a code such as `not-found` or `moved-away`."""
 
     told: bool
-    reason: str = Field("", pattern=r"^[a-z0-9-]{0,64}$")
+    reason: str = Field("", pattern=r"^([a-z0-9][a-z0-9-]{0,63})?$")
 
 
 class RelayItem(BaseModel):

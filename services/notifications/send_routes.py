@@ -22,7 +22,7 @@ from services.notifications.post import Post
 To = Annotated[
     str,
     Field(
-        pattern=r"^((patient|contact|person):[A-Za-z0-9-]{1,64}|[a-z-]{1,40}@[A-Z0-9-]{2,40})$",
+        pattern=r"^((patient|contact|person):[A-Za-z0-9-]{1,64}|[a-z-]{1,40}@[A-Z0-9][A-Z0-9-]{1,39})$",
         description="`patient:<id>`, `contact:<id>`, `person:<id>` or `<role>@<facility>`",
     ),
 ]
