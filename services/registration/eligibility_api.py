@@ -82,6 +82,11 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _coded(said: str) -> str:
+    """`Medical Superintendent` as `medical-superintendent`."""
+    return "-".join(said.replace("_", " ").casefold().split())
+
+
 def _no_aadhaar(text: str) -> str:
     if contains_aadhaar(text):
         raise ValueError("looks like an Aadhaar number, which is never kept here")
@@ -92,6 +97,7 @@ Words = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60), AfterValidator(_no_aadhaar)
 ]
 Ref = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"), AfterValidator(_no_aadhaar)]
+CodeAsSaid = Annotated[Code, BeforeValidator(lambda said: _coded(said) if isinstance(said, str) else said)]
 Said = Annotated[tuple[Words, ...] | None, BeforeValidator(_listed)]
 Facts = dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")], bool | int | Code]
 
@@ -104,6 +110,7 @@ class AskedMember(_Asked):
     """One person of the family. No names: `ref` is any word by which the answer can call them."""
 
     ref: Ref | None = None
+    relation: Words | None = Field(None, description="To the head; no rule asks for it")
     age_years: Age | None = Field(None, validation_alias=AliasChoices("age_years", "age"))
     birth_date: Annotated[dt.date | None, IsoDate, WithinReach] = None
     birth_year: int | None = Field(None, ge=1880, le=2200, description="Where only the year is known")
@@ -142,8 +149,8 @@ class AskedCard(_Asked):
 class AskedOverride(_Asked):
     """An officer who lets the family enrol outside the window, and why: codes of the scheme's rule."""
 
-    by: Code
-    reason: Code
+    by: CodeAsSaid
+    reason: CodeAsSaid
 
 
 class AskEligibility(_Asked):
@@ -156,6 +163,7 @@ class AskEligibility(_Asked):
         None, ge=1, le=999, description="LGD code: 1 Jammu and Kashmir, 2 Himachal, 37 Ladakh"
     )
     state: Words | None = Field(None, description="Its name, instead of the code")
+    district_lgd: int | None = Field(None, ge=1, le=999_999, description="Tells the state, if nothing else does")
     family_size: int | None = Field(
         None, ge=1, le=MOST_MEMBERS, description="Everybody, also those not described; at least as many as `members`"
     )
@@ -234,7 +242,7 @@ def asked_family(rulebook: Rulebook, places: Places, asked: AskEligibility) -> F
 
 def _state(places: Places, asked: AskEligibility) -> int | None:
     if asked.state is None:
-        return asked.state_lgd
+        return places.resolve(asked.state_lgd, asked.district_lgd)[0] if asked.district_lgd else asked.state_lgd
     named = places.state_named(asked.state)
     if named is None:
         raise Refused("unknown-state", f"must be one of {', '.join(places.states.values())}", field="state")

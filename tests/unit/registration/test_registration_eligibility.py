@@ -78,6 +78,7 @@ def test_the_officer_of_a_medical_college_lets_a_severe_case_enrol_at_once_and_n
         return enrolment.open
 
     assert enrolled(by="medical-superintendent", reason="severe-disease")
+    assert enrolled(by="Medical Superintendent", reason="severe_disease")
     assert enrolled(by="principal", reason="hardship")
     assert not enrolled(by="principal", reason="because-i-say-so")
     assert not enrolled(by="officer", reason="severe-disease")
@@ -212,6 +213,8 @@ def test_sehat_is_for_every_resident_and_ladakhs_scheme_for_every_ration_card() 
     [
         ({"state": "Atlantis"}, "state"),
         ({"state": "Ladakh", "state_lgd": 2}, "state"),
+        ({"district_lgd": 4711}, "district_lgd"),
+        ({"district_lgd": 9, "state_lgd": 2}, "district_lgd"),
         ({"categories": ["astronaut"]}, "categories.0"),
         ({"members": [{}, {"categories": ["daily-wage", "astronaut"]}]}, "members.1.categories.1"),
         ({"members": [{}, {}], "family_size": 1}, "family_size"),
