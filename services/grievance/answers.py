@@ -348,10 +348,15 @@ class TrackingAnswer(Progress):
     """What anybody with the ticket and its secret sees. `moves` are what they may do now."""
 
     moves: list[str]
+    explanation: str | None = Field(
+        None, description="Why it was passed on, in the complaint's language if there is one"
+    )
 
     @classmethod
-    def of(cls, state: Grievance) -> TrackingAnswer:
-        return cls(moves=list(allowed(state, "reporter")), **_progress(state))
+    def of(cls, state: Grievance, reasons: Mapping[str, ScreeningReason]) -> TrackingAnswer:
+        reason = reasons.get(state.screened or "")
+        explanation = reason.told(state.language) if reason else None
+        return cls(moves=list(allowed(state, "reporter")), explanation=explanation, **_progress(state))
 
 
 class TrackedAppeal(TrackingAnswer):

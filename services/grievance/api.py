@@ -44,6 +44,7 @@ from services.grievance.domain.commands import (
 )
 from services.grievance.domain.declared import Declare
 from services.grievance.domain.policy import Jurisdiction
+from services.grievance.domain.screening import ScreeningReason
 from services.grievance.domain.state import Grievance, Status
 from services.grievance.filing import complaint_of, unlinked
 from services.grievance.parameters import Cursor, Limit, Secret, Ticket
@@ -52,14 +53,20 @@ from services.grievance.tracking import TrackingKey
 from services.grievance.usecases import Office
 
 
-def router(service: Service, office: Office, categories: Mapping[str, Category], tracking: TrackingKey) -> APIRouter:
+def router(
+    service: Service,
+    office: Office,
+    categories: Mapping[str, Category],
+    reasons: Mapping[str, ScreeningReason],
+    tracking: TrackingKey,
+) -> APIRouter:
     """The routes for those who complain, those who answer, and those who hold a ticket."""
     routes = APIRouter()
     _filing(routes, office, categories, tracking)
     _reading(routes, service)
     _officers(routes, office)
     _reporters(routes, office, tracking)
-    _tracking(routes, office, tracking)
+    _tracking(routes, office, reasons, tracking)
     _rules(routes, office)
     return routes
 
@@ -175,7 +182,7 @@ def _reporters(routes: APIRouter, office: Office, tracking: TrackingKey) -> None
         return FiledAnswer.filed(outcome.id, outcome.state, tracking.secret(outcome.id))
 
 
-def _tracking(routes: APIRouter, office: Office, tracking: TrackingKey) -> None:
+def _tracking(routes: APIRouter, office: Office, reasons: Mapping[str, ScreeningReason], tracking: TrackingKey) -> None:
     async def opened(ticket: str, secret: str) -> str:
         """The grievance's id. Raises NotFound, the same and as fast for a wrong secret as for a ticket there is not."""
         id = await store.holder_of(office.database, tickets.normalised(ticket) or "")
@@ -187,13 +194,13 @@ def _tracking(routes: APIRouter, office: Office, tracking: TrackingKey) -> None:
     async def move(ticket: str, secret: str, command: Command, request: Requested) -> TrackingAnswer:
         id = await opened(ticket, secret)
         outcome = await usecases.move(office, id, command, request.cause.derive("tracking", id), request.access)
-        return TrackingAnswer.of(outcome.state)
+        return TrackingAnswer.of(outcome.state, reasons)
 
     @routes.get("/tracking/{ticket}", tags=["tracking"])
     async def track(ticket: Ticket, access: Reading, secret: Secret) -> TrackingAnswer:
         """How far it is: dates and codes, no name and no text."""
         id = await opened(ticket, secret)
-        return TrackingAnswer.of(await office.journal.read(GRIEVANCE, id, access))
+        return TrackingAnswer.of(await office.journal.read(GRIEVANCE, id, access), reasons)
 
     @routes.post("/tracking/{ticket}/confirm", tags=["tracking"])
     async def confirm_by_ticket(

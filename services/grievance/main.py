@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     stream.reactions(service, office, read_proactive(settings.proactive, known=categories))
     tracking = TrackingKey(settings.tracking_key())
-    service.include(api.router(service, office, categories, tracking))
+    service.include(api.router(service, office, categories, reasons, tracking))
     service.include(intake_api.router(office, categories, reasons, tracking))
     service.include(together_api.router(service, office, reasons))
     service.include(clusters_api.router(service, office))

@@ -57,13 +57,7 @@ def router(office: Office, categories: Mapping[str, Category], tracking: Trackin
         """Where this is, and in which formats."""
 
         async def told() -> Any:
-            formats = ["application/json", "text/xml"]
-            endpoint = {
-                "specification": "http://wiki.open311.org/GeoReport_v2",
-                "url": "/open311/v2",
-                "type": "production",
-            }
-            return {"jurisdiction_id": desk.jurisdiction, "formats": ", ".join(formats), **endpoint}
+            return open311.discovery("/open311/v2")
 
         return await answered(format, "discovery", told())
 

@@ -79,6 +79,29 @@ async def test_two_schedulers_without_a_lease_take_each_step_once(stack: TestSta
         assert "due" not in document
 
 
+async def test_a_backlog_is_read_in_few_looks_and_a_quiet_time_in_small_ones(stack: TestStack, prefix: str) -> None:
+    """Some stores read the whole backlog for each look: ten thousand in looks of sixty-four would never end."""
+    service = toy(stack, prefix)
+    await service.ensure_indexes()
+    now = machine_now()
+    due = await asyncio.gather(*(_promise(service, now - number * MINUTE) for number in range(1, 401)))
+    taken: list[str] = []
+    begun: list[str] = []
+
+    async def step(id: str, document: Document) -> None:
+        begun.append(id)
+        await _stepping(service, taken)(id, document)
+
+    timers = _timers(service, Clock(), step)
+    sweeps = [await timers.sweep() for _ in range(5)]
+    assert sweeps == [64, 128, 208, 0, 0]
+    assert begun == list(reversed(due)), "oldest first, through every look"
+    assert sorted(taken) == sorted(due)
+    await _promise(service, now - MINUTE)
+    assert await timers.sweep() == 1
+    assert set(timers._look.values()) == {64}
+
+
 async def test_a_step_that_fails_does_not_starve_the_others(stack: TestStack, prefix: str) -> None:
     service = toy(stack, prefix)
     await service.ensure_indexes()

@@ -133,6 +133,7 @@ async def test_ccrs_1367_a_case_passed_on_is_still_found_by_its_ticket(desk: Des
         "court",
     )
     assert tracked.json()["moves"] == ["confirm", "reopen", "appeal"]
+    assert "court" in tracked.json()["explanation"]
 
 
 async def test_digit_the_reopen_window_and_the_owner_are_those_stored(desk: Desk) -> None:

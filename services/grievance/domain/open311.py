@@ -21,6 +21,8 @@ LIST_TAGS: Mapping[str, str] = {
     "errors": "error",
     "attributes": "attribute",
     "values": "value",
+    "endpoints": "endpoint",
+    "formats": "format",
 }
 """Element of each list's items."""
 
@@ -35,6 +37,23 @@ class Fault(Exception):
         super().__init__(description)
         self.code = code
         self.description = description
+
+
+CHANGESET = "2026-11-22T00:00:00+00:00"
+"""When what is offered here changed last."""
+
+
+def discovery(url: str) -> dict[str, Any]:
+    """Where the endpoint is, and in which formats it speaks."""
+    endpoint = {
+        "specification": "http://wiki.open311.org/GeoReport_v2",
+        "url": url,
+        "changeset": CHANGESET,
+        "type": "production",
+        "formats": ["text/xml", "application/json"],
+    }
+    told = "A key is given by the operator; it is asked of who files."
+    return {"changeset": CHANGESET, "contact": told, "key_service": told, "endpoints": [endpoint]}
 
 
 def service(category: Category) -> dict[str, Any]:

@@ -88,3 +88,5 @@ def test_lists_have_the_element_names_of_the_specification() -> None:
     assert definition.findtext("attributes/attribute/values/value/key") == "A-A"
     fault = ElementTree.fromstring(open311.xml("errors", [{"code": 403, "description": "no key"}]))
     assert fault.findtext("error/code") == "403"
+    found = ElementTree.fromstring(open311.xml("discovery", open311.discovery("/open311/v2")))
+    assert [one.text for one in found.findall("endpoints/endpoint/formats/format")] == ["text/xml", "application/json"]

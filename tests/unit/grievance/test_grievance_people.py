@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from grievance_case import ABOUT, ALSO, CELL, FILE, FIRST, FIXED, OFFICE, POLICY, SECOND, START, after, names, run, span
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +95,17 @@ def test_a_sealed_case_shows_an_officer_nobody() -> None:
     shown = GrievanceAnswer.of("g1", state).model_dump_json()
     assert '"reporter":"sealed"' in shown
     assert "c-77" not in shown
+
+
+def test_a_text_to_a_reporter_names_no_topic() -> None:
+    """Who looks over a shoulder learns that there is a ticket, not what it is about or against whom."""
+    folder = Path(__file__).parents[3] / "services" / "notifications"
+    events = yaml.safe_load((folder / "routing.yaml").read_text(encoding="utf-8"))["events"]
+    told = [tell for type_, tells in events.items() if type_.startswith("grievance.") for tell in tells]
+    to_reporters = [tell for tell in told if tell["audience"] == "reporter"]
+    assert len(to_reporters) >= 5
+    said = {source["from"] for tell in to_reporters for source in tell.get("variables", {}).values()}
+    assert said <= {"ticket", "due_at", "expected_by"}
 
 
 # One lead
