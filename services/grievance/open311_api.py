@@ -273,6 +273,8 @@ class _Desk:
             return named
         try:
             place = float(fields["lat"]), float(fields["long"])
+            if not (-90 <= place[0] <= 90 and -180 <= place[1] <= 180):
+                raise ValueError
         except (KeyError, ValueError):
             raise Fault(400, "Tell the place: lat and long, address_id, or attribute[facility].") from None
         found = open311.nearest(*place, await self._office.directory.every())

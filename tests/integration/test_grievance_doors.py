@@ -403,6 +403,7 @@ async def test_an_open311_client_files_and_follows_a_complaint(desk: Desk) -> No
         ({"attribute[facility]": "XX-NOWHERE"}, 400),
         ({"description": None}, 400),
         ({"lat": "0", "long": "0", "attribute[facility]": None}, 400),
+        ({"lat": "inf", "long": "nan", "attribute[facility]": None}, 400),
     ],
 )
 async def test_open311_errors_have_their_own_body(desk: Desk, changes: dict[str, str | None], status: int) -> None:
