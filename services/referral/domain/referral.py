@@ -355,9 +355,7 @@ def overdue(state: Referral | None, escalated_to: str, now: dt.datetime) -> list
         found = list(decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now))
     else:
         found = [(ArrivalLapsed if promise == "arrival" else ChainLapsed)(escalated_to=escalated_to, at=now)]
-    if not found or isinstance(found[0], AdviceLapsed):
-        return found  # all about advice is private
-    return [*found, ReferralBreached(promise=promise, escalated_to=escalated_to, at=now, **_public(state))]
+    return found
 
 
 def owes(state: Referral) -> bool:
