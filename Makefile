@@ -1,6 +1,6 @@
 # `make help` says what each of these does.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint fmt token contracts lock setup clean distclean faults mutants bench abdm-check
+.PHONY: help run demo test lint fmt token contracts lock setup clean distclean faults mutants bench abdm-check bench-matching
 
 DAY ?= data/day.jsonl
 ROLE ?= desk
@@ -70,6 +70,9 @@ ABDM_OPTIONS ?=
 abdm-check: setup ## Play the ABDM gateway against a facility system, ours or another: URL= (HIP= LISTEN= WITHOUT=)
 	@exec $(PY) -m tools.abdm_check $(URL) $(if $(HIP),--hip $(HIP)) $(if $(LISTEN),--listen $(LISTEN)) \
 		$(if $(WITHOUT),--without $(WITHOUT)) $(ABDM_OPTIONS)
+
+bench-matching: setup ## Who is this? Precision, recall and time over hill people: SEED=
+	@exec $(PY) -m bench.matching $(if $(SEED),--seed $(SEED))
 
 bench: setup ## Measure ourselves and our rivals, side by side (ONLY=register,relay)
 	@$(PY) -m deploy.local fetch

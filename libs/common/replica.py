@@ -33,6 +33,9 @@ async def _nobody(keys: list[str]) -> None:
     return None
 
 
+FOLLOWED = 10
+"""Merges in a row that a reader follows."""
+
 SEQUENCES = 10**12
 """More than a key will ever have: `order` = epoch * this + sequence compares as (epoch, sequence) does."""
 
@@ -49,9 +52,21 @@ class Replica:
             await self.collection.create_indexes([IndexModel([(path, ASCENDING) for path in paths])])
 
     async def get(self, key: str) -> dict[str, Any] | None:
-        """The card; None while it is not yet known, or when it was erased."""
-        found = await self.collection.find_one({"_id": key})
-        return found.get("card") if found else None
+        """The card; None while it is not yet known, or when it was erased. A card that was merged into another is
+        followed to where it lives on, and stands by itself again once it was unmerged."""
+        card: dict[str, Any] | None = None
+        for _ in range(FOLLOWED):
+            found = await self.collection.find_one({"_id": key})
+            following: dict[str, Any] | None = found.get("card") if found else None
+            if following is None:
+                # What it was merged into has not come yet: better the older card than none.
+                return card
+            card = following
+            into = following.get("merged_into")
+            if not into:
+                return following
+            key = into
+        return card
 
     async def erased(self, key: str) -> bool:
         found = await self.collection.find_one({"_id": key}, {"grave": 1})

@@ -29,6 +29,28 @@ class SecondPlace(BaseModel):
     state_lgd: int | None = None
 
 
+IdentifierType = Literal[
+    "him-parivar-family",
+    "him-parivar-member",
+    "ration-card",
+    "tibetan-refugee-card",
+    "border-id-card",
+    "domicile",
+    "mrn",
+]
+
+
+class Identifier(BaseModel):
+    """One more identifier of a person, as it stands on the paper; ABHA number and address have fields of their own.
+    `facility` is the one that gave it, for a medical record number."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    type: IdentifierType
+    value: str
+    facility: str | None = None
+
+
 class PatientCard(BaseModel):
     """Everything a subscriber may need to recognise and reach one person. Phones are E.164; LGD codes are integers."""
 
@@ -54,6 +76,9 @@ class PatientCard(BaseModel):
     place_on: dt.date | None = None
     """The day on which the LGD codes were said: they mean what they meant then."""
     second_place: SecondPlace | None = personal()
+    identifiers: tuple[Identifier, ...] = personal(())
+    merged_into: Id | None = None
+    """The record that this one is now part of: whoever asks for this one is shown that one. Empty once unmerged."""
 
 
 class PatientRegistered(Event, topic=PATIENT):
@@ -69,6 +94,29 @@ class PatientVoided(Event, topic=PATIENT):
     """The record was entered in error: nobody is this person."""
 
     card: PatientCard
+
+
+class PatientMerged(Event, topic=PATIENT):
+    """Two records are one person: this one lives on in `merged_into`, and its id resolves for ever."""
+
+    card: PatientCard
+    merged_into: Id
+
+
+class PatientUnmerged(Event, topic=PATIENT):
+    """They were two people after all: this record stands by itself again."""
+
+    card: PatientCard
+    merged_into: Id
+    """Where it was until now."""
+
+
+class RecordOpened(Event, topic=PATIENT):
+    """A facility that did not know the person opened the record for care; the person can be told of it."""
+
+    card: PatientCard
+    facility: FacilityCode
+    break_glass: bool = False
 
 
 class PatientErased(Event, topic=PATIENT):

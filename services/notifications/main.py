@@ -41,7 +41,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         access=ACCESS,
         about="Tells people and desks of each step, in their language, once.",
     )
-    patients = service.replica(registration.PATIENT, "patients", changed=stream.cards_changed("patient", lambda: post))
+    patients = service.replica(
+        registration.PATIENT,
+        "patients",
+        indexes=(("card.merged_into",),),
+        changed=stream.cards_changed("patient", lambda: post),
+    )
     contacts = service.replica(grievance.CONTACT, "contacts", changed=stream.cards_changed("contact", lambda: post))
     facilities = service.replica(
         referral.FACILITY, "facilities", changed=stream.cards_changed("facility", lambda: post)

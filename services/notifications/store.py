@@ -390,11 +390,20 @@ async def told(database: Database, recipient: str) -> AsyncIterator[Document]:
         yield document
 
 
+async def _merged_into(database: Database, patient: str) -> list[Document]:
+    return await database["patients"].find({"card.merged_into": patient}, {"_id": 1}).to_list(100)
+
+
 async def feed(
     database: Database, access: Access, recipient: str, cursor: str | None, limit: int
 ) -> tuple[list[Document], str | None]:
-    """What stands in somebody's feed, newest first."""
-    mine = {"state.recipient": recipient, "state.channel": "in-app", "state.status": "sent"}
+    """What stands in somebody's feed, newest first, with what the records that were merged into theirs were told."""
+    kind, _, id = recipient.partition(":")
+    own = [recipient]
+    if kind == "patient":
+        own += [f"patient:{document['_id']}" for document in await _merged_into(database, id)]
+    who: Any = recipient if len(own) == 1 else {"$in": own}
+    mine = {"state.recipient": who, "state.channel": "in-app", "state.status": "sent"}
     wanted = access.filter() | mine
     return await page(
         database[MESSAGE.collection], wanted, sort="state.occurred_at", descending=True, limit=limit, cursor=cursor

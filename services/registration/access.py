@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from libs.common.access import PUBLIC, Table, allow
+from services.registration.fhir_access import FHIR_ACCESS
+from services.registration.matching_access import MATCHING_ACCESS
 from services.registration.opd_access import OPD_ACCESS
 
 SHARE = "/api/v3/hip/patient/share"
@@ -58,4 +60,6 @@ ACCESS: Table = {
     f"POST {SHARE}": PUBLIC,
     **{f"POST {path}": PUBLIC for path in OLDER_SHARES},
     **OPD_ACCESS,
+    **MATCHING_ACCESS,
+    **FHIR_ACCESS,
 }

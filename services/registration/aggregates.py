@@ -5,7 +5,7 @@ from __future__ import annotations
 from libs.common.aggregate import AggregateType
 from libs.contracts import registration as contract
 from services.registration import outreach
-from services.registration.domain import opd, patient, queue, share, visit
+from services.registration.domain import care, opd, patient, queue, review, share, visit
 
 PATIENT = AggregateType(
     name="patient",
@@ -16,13 +16,28 @@ PATIENT = AggregateType(
         contract.PatientRegistered,
         contract.PatientCorrected,
         contract.PatientVoided,
+        contract.PatientMerged,
+        contract.PatientUnmerged,
+        contract.RecordOpened,
+        care.ConsentGiven,
+        care.ConsentWithdrawn,
+        care.OpenedForCare,
         contract.PatientErased,
+        review.MatchesNoted,
+        review.ReviewResolved,
         patient.SeenAtFacility,
         patient.AbhaAddressAdded,
     ),
     evolve=patient.evolve,
     claims=patient.claims,
-    indexes=(("state.search.words",), ("state.search.name",), ("state.card.phone",)),
+    indexes=(
+        ("state.search.words",),
+        ("state.search.name",),
+        ("state.card.phone",),
+        ("state.search.keys",),
+        ("state.review.status",),
+        ("state.card.merged_into",),
+    ),
 )
 
 QUEUE = AggregateType(

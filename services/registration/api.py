@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libs.common.journal import Journal, Outcome
 from libs.common.paging import MOST
+from libs.common.problem import problem
 from libs.common.read_log import ReadLog
 from libs.common.web import Body, Reading, Requested
 from libs.contracts.event import Id
-from services.registration import usecases
+from services.registration import matching, usecases
 from services.registration.aggregates import PATIENT, QUEUE, VISIT
 from services.registration.domain import identifiers
 from services.registration.domain.identifiers import Counter, IsoDate
-from services.registration.domain.patient import Changes, Details, Patient, VoidReason, warnings
-from services.registration.domain.queue import queue_id
+from services.registration.domain.patient import Changes, Details, Patient, Register, VoidReason, new_card, warnings
+from services.registration.domain.queue import desk_day, queue_id
+from services.registration.domain.review import MatchesNoted
 from services.registration.domain.visit import Visit
 from services.registration.usecases import House
 
@@ -27,7 +29,10 @@ RecordId = Annotated[str, Path(min_length=1, max_length=64)]
 
 
 class RegisterPatient(Details, Body):
-    """One of `birth_date` and `age_years` is needed."""
+    """One of `birth_date` and `age_years` is needed. Where somebody alike is known, the person is registered all the
+    same, the answer names the candidates and a review is opened; `on_match: stop` asks to be stopped first."""
+
+    on_match: Literal["create", "stop"] = "create"
 
 
 class CorrectPatient(Changes, Body):
@@ -96,21 +101,43 @@ def _patient(outcome: Outcome[Patient]) -> dict[str, Any]:
     return shown(outcome.id, outcome.state)
 
 
-def router(house: House, journal: Journal, read_log: ReadLog) -> APIRouter:
+def _matches(outcome: Outcome[Patient]) -> dict[str, Any]:
+    review = outcome.state.review
+    return {"matches": [one.model_dump(mode="json") for one in review.candidates] if review else []}
+
+
+def router(house: House, journal: Journal, read_log: ReadLog, known: matching.Register) -> APIRouter:
     routes = APIRouter()
 
     @routes.post("/patients", status_code=201, tags=["patients"], summary="Register a person")
-    async def register(body: RegisterPatient, request: Requested, response: Response) -> dict[str, Any]:
+    async def register(body: RegisterPatient, request: Requested, response: Response) -> Any:
         details = Details.model_validate(body.model_dump(include=set(Details.model_fields)))
-        outcome = await usecases.register(house, details, request.cause, request.access)
+        id = request.cause.new_id("patient")
+        command = Register(id, details, usecases.own_facility(request.access), desk_day(request.cause.occurred_at))
+        card = new_card(command, house.places).model_dump(mode="json")
+        candidates, repeated = await known.candidates(id, card, but=id)
+        if candidates and body.on_match == "stop" and not repeated:
+            return problem(
+                409,
+                "already-known",
+                "somebody alike is registered: open that record, or register with on_match create",
+                candidates=[one.model_dump(mode="json") for one in candidates],
+            )
+        noted = MatchesNoted(candidates=tuple(candidates)) if candidates else None
+        outcome = await usecases.register(house, details, request.cause, request.access, noted)
         response.headers["Location"] = f"/patients/{outcome.id}"
-        return _patient(outcome)
+        return _patient(outcome) | _matches(outcome)
 
     @routes.get("/patients/{id}", tags=["patients"], summary="Read a person's record; the reading is logged")
     async def read(id: RecordId, access: Reading) -> dict[str, Any]:
         patient = await journal.read(PATIENT, id, access)
-        await read_log.record(access, patient=id)
-        return shown(id, patient)
+        if patient.card.merged_into is None:
+            await read_log.record(access, patient=id)
+            return shown(id, patient)
+        lives_on = await matching.survivor(journal, id)
+        patient = await journal.read(PATIENT, lives_on, access)
+        await read_log.record(access, patient=lives_on)
+        return shown(lives_on, patient) | {"asked_for": id}
 
     @routes.post(
         "/patients/search", tags=["patients"], summary="Find people of one's own facility; logged for each found"

@@ -10,8 +10,12 @@ from libs.common.tokens import KeySet
 from services.registration import (
     api,
     ashas_api,
+    care_api,
     eligibility_api,
+    fhir_api,
     households_api,
+    matching,
+    matching_api,
     opd_api,
     places_api,
     screenings,
@@ -50,6 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     stream.keep_directory(service)
     opds = OpdStore(service.database)
     house = usecases.House(service.journal, Store(service.database), read_places(), settings.token_validity, opds)
+    register = matching.Register(service.database)
     client = httpx.AsyncClient()
     gateway = Gateway(settings, client)
     acknowledging = Acknowledging(service.journal, gateway, settings.token_validity, service.metrics.registry)
@@ -57,7 +62,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     keys = KeySet(settings.abdm_jwks, fetch=gateway.key_set if by_session else None)
     door = share_api.Door(house, keys, service.clock, strict_time=settings.clock == "system")
 
-    service.include(api.router(house, service.journal, service.read_log))
+    service.include(api.router(house, service.journal, service.read_log, register))
+    desk = matching_api.Desk(register, service.journal, service.database, house.places, service.read_log)
+    service.include(matching_api.router(desk))
+    service.include(care_api.router(desk))
+    service.include(fhir_api.router(desk, house.store))
     service.include(share_api.router(door))
     service.include(eligibility_api.router(rulebook, house.places, service.clock))
     boards = Boards(opds, service.clock)

@@ -23,8 +23,10 @@ from services.registration.domain import visit as visits
 from services.registration.domain.patient import Changes, Details, Patient, VoidReason
 from services.registration.domain.places import Places
 from services.registration.domain.queue import Door, Queue, TokenRepeated, TokenTaken, desk_day, queue_id
+from services.registration.domain.review import MatchesNoted
 from services.registration.domain.share import Shape, Share
 from services.registration.domain.visit import Visit
+from services.registration.matching import survivor
 from services.registration.opd_store import OpdStore
 from services.registration.store import Store
 
@@ -59,10 +61,12 @@ def own_facility(access: Access) -> str:
 # patients
 
 
-async def register(house: House, details: Details, cause: Cause, access: Access) -> Outcome[Patient]:
+async def register(
+    house: House, details: Details, cause: Cause, access: Access, noted: MatchesNoted | None = None
+) -> Outcome[Patient]:
     """Raises ClaimTaken naming the holder of an identifier, Refused naming the field."""
     id = cause.new_id("patient")
-    command = patients.Register(id, details, own_facility(access), desk_day(cause.occurred_at))
+    command = patients.Register(id, details, own_facility(access), desk_day(cause.occurred_at), noted=noted)
     return await house.journal.create(
         PATIENT, id, lambda state: patients.decide(state, command, house.places), cause, access
     )
@@ -105,15 +109,19 @@ async def take_token(house: House, patient: str, counter: str, cause: Cause, acc
     if await house.store.exists(VISIT.collection, visit):
         return await house.journal.append(VISIT, visit, _only_if_it_was_before, cause, access)
     facility = own_facility(access)
-    await _seen_at(house, patient, facility, cause)
+    patient = await _seen_at(house, patient, facility, cause)
     taken = await take(house, patient, facility, counter, "walk-in", cause, access)
     assert isinstance(taken, TokenTaken)
     return await open_visit(house, taken, cause, access)
 
 
-async def _seen_at(house: House, id: str, facility: str, cause: Cause) -> None:
-    """The person is active, and known at this facility from now on. Raises Refused naming `patient`."""
+async def _seen_at(house: House, id: str, facility: str, cause: Cause) -> str:
+    """The person is active, and known at this facility from now on; a merged id stands for where it lives on, which is
+    given back. Raises Refused naming `patient`."""
     document = await house.journal.load(PATIENT, id)
+    if document is not None and document["state"]["card"].get("merged_into"):
+        id = await survivor(house.journal, id)
+        document = await house.journal.load(PATIENT, id)
     if document is None:
         raise Refused("unknown-patient", "there is no such patient", field="patient")
     if document["state"]["status"] != "active":
@@ -126,6 +134,7 @@ async def _seen_at(house: House, id: str, facility: str, cause: Cause) -> None:
             cause.derive("seen-at"),
             SYSTEM,
         )
+    return id
 
 
 async def take(
@@ -235,6 +244,7 @@ async def _person(house: House, profile: Profile, cause: Cause, access: Access) 
         except ClaimTaken as taken:
             # Somebody registered the same person at this very moment.
             holder = taken.holder
+    holder = await survivor(house.journal, holder)
     await _prove(house, holder, profile, cause)
     await _seen_at(house, holder, profile.facility, cause)
     return holder

@@ -177,6 +177,54 @@ def _read(path: str) -> Call:
     return call
 
 
+async def _reviewed(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    """Somebody who may be known already."""
+    phone = f"+915550{uuid.uuid4().int % 10**6:06d}"
+    for _ in range(2):
+        body = PERSON | {"phone": phone, "village": "Panamik"}
+        answer = await client.post("/patients", json=body, headers=_key(headers_for("desk", HERE)))
+        answer.raise_for_status()
+    return str(answer.json()["id"])
+
+
+async def _two_ids(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    return f"{await _patient(client, headers_for)} {await _patient(client, headers_for)}"
+
+
+async def _merged(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    both = await _two_ids(client, headers_for)
+    answer = await _write_into("/merge")(client, headers_for("records-officer", HERE), both)
+    answer.raise_for_status()
+    return both.split()[0]
+
+
+def _write_into(verb: str) -> Call:
+    async def call(client: httpx.AsyncClient, headers: Headers, both: str) -> httpx.Response:
+        id, into = both.split()
+        return await client.post(f"/patients/{id}{verb}", json={"into": into}, headers=_key(headers))
+
+    return call
+
+
+async def _fhir_search(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+    return await client.post("/fhir/Patient/_search", data={"_id": id}, headers=dict(headers))
+
+
+def _empty_bundle(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.json()["total"] == 0
+
+
+async def _agreed(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    id = await _patient(client, headers_for)
+    agree = _write("/patients/{id}/consents", {"purpose": "CAREMGT"})
+    (await agree(client, headers_for("desk", HERE), id)).raise_for_status()
+    return id
+
+
+def _no_reviews(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.json()["reviews"] == []
+
+
 def _no_shares(answer: httpx.Response) -> bool:
     return answer.status_code == 200 and answer.json()["shares"] == []
 
@@ -198,6 +246,39 @@ EXAMPLES: list[dict[str, Any]] = [
         ),
         ("POST /patients/{id}/correct", "desk", _patient, _write("/patients/{id}/correct", {"village": "Diskit"}), {}),
         ("POST /patients/{id}/void", "desk", _patient, _write("/patients/{id}/void", {"reason": "test-entry"}), {}),
+        ("GET /fhir/Patient/{id}", "doctor", _patient, _read("/fhir/Patient/{id}"), {}),
+        ("POST /fhir/Patient/_search", "doctor", _patient, _fhir_search, {"refused": _empty_bundle}),
+        (
+            "POST /patients/{id}/consents",
+            "desk",
+            _patient,
+            _write("/patients/{id}/consents", {"purpose": "CAREMGT"}),
+            {},
+        ),
+        (
+            "POST /patients/{id}/consents/withdraw",
+            "desk",
+            _agreed,
+            _write("/patients/{id}/consents/withdraw", {"purpose": "CAREMGT"}),
+            {},
+        ),
+        ("GET /reviews", "desk", _patient, _read("/reviews"), {"refused": _no_reviews}),
+        (
+            "POST /patients/{id}/review",
+            "desk",
+            _reviewed,
+            _write("/patients/{id}/review", {"decision": "different", "reason": "both were seen"}),
+            {},
+        ),
+        (
+            "POST /patients/{id}/merge/preview",
+            "records-officer",
+            _two_ids,
+            _write_into("/merge/preview"),
+            {},
+        ),
+        ("POST /patients/{id}/merge", "records-officer", _two_ids, _write_into("/merge"), {}),
+        ("POST /patients/{id}/unmerge", "records-officer", _merged, _write("/patients/{id}/unmerge", {}), {}),
         ("GET /visits/{id}", "doctor", _visit, _read("/visits/{id}"), {}),
         ("GET /households/{id}", "doctor", _household, _shows("/households"), {}),
         ("POST /households/{id}/members", "desk", _household, _joins("/households"), {}),

@@ -15,11 +15,15 @@ from libs.contracts.registration import (
     PatientCard,
     PatientCorrected,
     PatientErased,
+    PatientMerged,
     PatientRegistered,
+    PatientUnmerged,
     PatientVoided,
+    RecordOpened,
     SecondPlace,
     Sex,
 )
+from services.registration.domain.care import Consent, ConsentGiven, ConsentWithdrawn, OpenedForCare, Purpose, given
 from services.registration.domain.identifiers import (
     AbhaAddress,
     AbhaNumber,
@@ -33,7 +37,10 @@ from services.registration.domain.identifiers import (
     luhn_holds,
     words,
 )
+from services.registration.domain.papers_of_identity import PersonalIdentifier
 from services.registration.domain.places import FIELDS, Kind, Lived, Places, lived_in
+from services.registration.domain.review import MatchesNoted, Review, ReviewResolved
+from services.registration.domain.who import index_keys
 
 Language = Literal["en", "hi", "ur", "bo", "lbj", "doi", "ks"]
 VoidReason = Literal["duplicate", "wrong-person", "test-entry", "not-a-person"]
@@ -84,6 +91,7 @@ class Details(BaseModel):
     block_lgd: LgdCode | None = None
     sub_district_lgd: LgdCode | None = None
     second_place: SecondHome | None = None
+    identifiers: tuple[PersonalIdentifier, ...] = Field((), max_length=12)
 
 
 class Changes(BaseModel):
@@ -107,6 +115,7 @@ class Changes(BaseModel):
     block_lgd: LgdCode | None = None
     sub_district_lgd: LgdCode | None = None
     second_place: SecondHome | None = None
+    identifiers: tuple[PersonalIdentifier, ...] | None = Field(None, max_length=12)
 
     def given(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.model_fields_set if name in Changes.model_fields}
@@ -119,6 +128,8 @@ class SearchKeys(BaseModel):
 
     name: str = ""
     words: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    """Blocking keys: whoever shares one may be the same person."""
 
 
 class Patient(BaseModel):
@@ -128,10 +139,12 @@ class Patient(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     card: PatientCard
-    status: Literal["active", "entered-in-error", "erased"] = "active"
+    status: Literal["active", "entered-in-error", "merged", "erased"] = "active"
     facilities: tuple[FacilityCode, ...] = ()
     addresses: tuple[str, ...] = ()
     search: SearchKeys = SearchKeys()
+    review: Review | None = None
+    consents: tuple[Consent, ...] = ()
 
 
 class SeenAtFacility(Event):
@@ -156,6 +169,7 @@ class Register:
     facility: str
     on: dt.date
     ageless: bool = False
+    noted: MatchesNoted | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +196,52 @@ class Prove:
     abha_number: str | None
 
 
-Command = Register | Correct | Void | SeeAt | Prove
+@dataclass(frozen=True)
+class Merge:
+    """`into` is active and no part of this record."""
+
+    into: str
+
+
+@dataclass(frozen=True)
+class Unmerge:
+    pass
+
+
+@dataclass(frozen=True)
+class Resolve:
+    """A person's decision on an open review; `overrides` where it goes against the band."""
+
+    decision: Literal["same", "different"]
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Open:
+    """A facility that does not know the person opens the record, for a reason. `glass` is broken against a consent that
+    was withdrawn."""
+
+    facility: str
+    reason: str
+    by: str
+    glass: bool = False
+
+
+@dataclass(frozen=True)
+class Agree:
+    purpose: Purpose
+    at: dt.datetime
+    how: str
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    purpose: Purpose
+    at: dt.datetime
+
+
+Command = Open | Agree | Withdraw | Merge | Unmerge | Resolve | Register | Correct | Void | SeeAt | Prove
 
 
 def decide(state: Patient | None, command: Command, places: Places) -> Sequence[Event]:
@@ -190,9 +249,14 @@ def decide(state: Patient | None, command: Command, places: Places) -> Sequence[
     if isinstance(command, Register):
         if state is not None:
             raise Refused("already-registered", "this record exists", allowed=_moves(state))
-        return [PatientRegistered(card=_new_card(command, places))]
+        registered = PatientRegistered(card=new_card(command, places))
+        return [registered, command.noted] if command.noted else [registered]
     if state is None:
         return []
+    if isinstance(command, Unmerge):
+        return _unmerge(state)
+    if isinstance(command, Resolve):
+        return _resolve(state, command)
     if state.status != "active":
         raise Refused("not-active", f"this record is {state.status}", allowed=_moves(state))
     match command:
@@ -204,13 +268,59 @@ def decide(state: Patient | None, command: Command, places: Places) -> Sequence[
             return [] if command.facility in state.facilities else [SeenAtFacility(facility=command.facility)]
         case Prove():
             return _prove(state, command)
+        case Open():
+            return _open(state, command)
+        case Agree():
+            if given(state.consents, command.purpose):
+                raise Refused("consent-given", "the person agreed to this already", field="purpose")
+            return [ConsentGiven(purpose=command.purpose, at=command.at, how=command.how)]
+        case Withdraw():
+            if not given(state.consents, command.purpose):
+                raise Refused("no-consent", "there is no consent to withdraw", field="purpose")
+            return [ConsentWithdrawn(purpose=command.purpose, at=command.at)]
+        case Merge():
+            if command.into == state.card.id:
+                raise Refused("same-record", "is this very record", field="into")
+            card = state.card.model_copy(update={"merged_into": command.into})
+            return [PatientMerged(card=card, merged_into=command.into)]
+
+
+def _open(state: Patient, command: Open) -> Sequence[Event]:
+    if given(state.consents, "CAREMGT") is False and not command.glass:
+        raise Refused("consent-withdrawn", "the person withdrew consent: break the glass only in an emergency")
+    opened = OpenedForCare(facility=command.facility, reason=command.reason, by=command.by, glass=command.glass)
+    told = RecordOpened(card=state.card, facility=command.facility, break_glass=command.glass)
+    known = command.facility in state.facilities
+    return [opened, told] if known else [opened, told, SeenAtFacility(facility=command.facility)]
+
+
+def _unmerge(state: Patient) -> Sequence[Event]:
+    into = state.card.merged_into
+    if state.status != "merged" or into is None:
+        raise Refused("not-merged", f"this record is {state.status}", allowed=_moves(state))
+    return [PatientUnmerged(card=state.card.model_copy(update={"merged_into": None}), merged_into=into)]
+
+
+def _resolve(state: Patient, command: Resolve) -> Sequence[Event]:
+    if state.review is None:
+        raise Refused("no-review", "no match of this record waits for a person")
+    if state.review.status != "open":
+        raise Refused("review-resolved", "somebody has decided already")
+    best = state.review.candidates[0].band if state.review.candidates else "ask"
+    against = command.decision == "different" and best == "same"
+    return [ReviewResolved(decision=command.decision, reason=command.reason, overridden=against, by=command.by)]
 
 
 def _moves(state: Patient) -> tuple[str, ...]:
-    return {"active": ("correct", "void", "erase"), "entered-in-error": ("erase",), "erased": ()}[state.status]
+    return {
+        "active": ("correct", "void", "merge", "erase"),
+        "entered-in-error": ("erase",),
+        "merged": ("unmerge", "erase"),
+        "erased": (),
+    }[state.status]
 
 
-def _new_card(command: Register, places: Places) -> PatientCard:
+def new_card(command: Register, places: Places) -> PatientCard:
     said = command.details
     if said.birth_date is None and said.age_years is None and not command.ageless:
         raise Refused("age-needed", "give a birth date or an age; an estimate will do", field="age_years")
@@ -271,6 +381,8 @@ def _correct(state: Patient, command: Correct, places: Places) -> Sequence[Event
     for needed in ("name", "sex", "language"):
         if needed in given and given[needed] is None:
             raise Refused("needed", "must not be empty", field=needed)
+    if "identifiers" in given:
+        given["identifiers"] = given["identifiers"] or ()
     new: dict[str, Any] = {k: v for k, v in given.items() if k not in ("birth_date", "age_years", "place")}
     if given.get("birth_date") or given.get("age_years") is not None:
         new["birth_date"], new["birth_year"] = born(given.get("birth_date"), given.get("age_years"), command.on)
@@ -330,6 +442,21 @@ def evolve(state: Patient | None, event: Event) -> Patient:
             return state.model_copy(update={"facilities": (*state.facilities, event.facility)})
         case AbhaAddressAdded() if state:
             return state.model_copy(update={"addresses": (*state.addresses, event.address)})
+        case PatientMerged() if state:
+            return state.model_copy(update={"card": event.card, "status": "merged"})
+        case PatientUnmerged() if state:
+            return state.model_copy(update={"card": event.card, "status": "active"})
+        case MatchesNoted() if state:
+            return state.model_copy(update={"review": Review(candidates=event.candidates)})
+        case OpenedForCare() | RecordOpened() if state:
+            return state
+        case ConsentGiven() if state:
+            consent = Consent(purpose=event.purpose, at=event.at)
+            return state.model_copy(update={"consents": (*state.consents, consent)})
+        case ConsentWithdrawn() if state:
+            return state.model_copy(update={"consents": _withdrawn(state.consents, event)})
+        case ReviewResolved() if state and state.review:
+            return state.model_copy(update={"review": state.review.resolved(event)})
         case PatientErased() if state:
             return Patient(
                 card=PatientCard(id=state.card.id, registered_at=state.card.registered_at),
@@ -339,17 +466,27 @@ def evolve(state: Patient | None, event: Event) -> Patient:
     raise ValueError(f"no patient can have {event.TYPE}")
 
 
+def _withdrawn(consents: tuple[Consent, ...], event: ConsentWithdrawn) -> tuple[Consent, ...]:
+    return tuple(
+        one.model_copy(update={"withdrawn_at": event.at})
+        if one.purpose == event.purpose and one.withdrawn_at is None
+        else one
+        for one in consents
+    )
+
+
 def _keys(card: PatientCard) -> SearchKeys:
-    return SearchKeys(name=fold(card.name), words=words(card.name))
+    return SearchKeys(name=fold(card.name), words=words(card.name), keys=index_keys(card))
 
 
 def claims(state: Patient) -> list[str]:
-    """Identifiers nobody else may hold; a record entered in error gives them up."""
-    if state.status != "active":
+    """Identifiers nobody else may hold; a record entered in error gives them up, a merged one keeps them for both."""
+    if state.status not in ("active", "merged"):
         return []
     addresses = {state.card.abha_address, *state.addresses} - {None, ""}
     numbers = [f"abha-number:{state.card.abha_number}"] if state.card.abha_number else []
-    return numbers + [f"abha-address:{address}" for address in sorted(filter(None, addresses))]
+    records = [f"mrn:{one.facility}:{one.value}" for one in state.card.identifiers if one.type == "mrn"]
+    return numbers + [f"abha-address:{address}" for address in sorted(filter(None, addresses))] + records
 
 
 def warnings(card: PatientCard) -> list[Mapping[str, str]]:

@@ -10,10 +10,14 @@ from services.registration.domain.matching.person import Person
 from services.registration.domain.matching.sounds import bones, skeleton
 
 
+def name_words(words: Sequence[Word]) -> list[str]:
+    """The words that tell people apart; endings and initials only where there is nothing else."""
+    return [word.text for word in words if len(word.text) > 1 and not is_ending(word)] or [w.text for w in words]
+
+
 def name_keys(words: Sequence[Word]) -> list[str]:
-    """Consonants of each word; endings and initials only where there is nothing else."""
-    telling = [word for word in words if len(word.text) > 1 and not is_ending(word)] or list(words)
-    return list(dict.fromkeys(skeleton(word.text) for word in telling))
+    """Consonants of each word."""
+    return list(dict.fromkeys(skeleton(word) for word in name_words(words)))
 
 
 def blocking_keys(person: Person) -> Iterator[str]:

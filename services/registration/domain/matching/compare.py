@@ -54,18 +54,21 @@ class Field:
 
 GIVEN, FAMILY, BIRTH, AGE, SEX, PHONE, GUARDIAN, LOCALITY, DWELLING = range(9)
 
-_NAME_RANDOM = (0.010, 0.004, 0.006, 0.010, 0.09, 0.88)
+_GIVEN_RANDOM = (0.020, 0.006, 0.008, 0.006, 0.06, 0.90)
+_FAMILY_RANDOM = (0.030, 0.008, 0.008, 0.004, 0.06, 0.89)
+_GUARDIAN_RANDOM = (0.006, 0.003, 0.004, 0.007, 0.09, 0.89)
 FIELDS: tuple[Field, ...] = (
-    Field("given_name", NAME_LEVELS, (0.76, 0.08, 0.06, 0.03, 0.03, 0.04), _NAME_RANDOM, _NAME_RANDOM),
-    Field("family_name", NAME_LEVELS, (0.78, 0.07, 0.06, 0.02, 0.02, 0.05), _NAME_RANDOM,
+    Field("given_name", NAME_LEVELS, (0.76, 0.08, 0.06, 0.03, 0.03, 0.04), _GIVEN_RANDOM,
+          (0.008, 0.003, 0.012, 0.007, 0.17, 0.80)),
+    Field("family_name", NAME_LEVELS, (0.78, 0.07, 0.06, 0.02, 0.02, 0.05), _FAMILY_RANDOM,
           (0.60, 0.05, 0.03, 0.02, 0.05, 0.25), shared=True),
     Field("birth_date", DATE_LEVELS, (0.86, 0.02, 0.06, 0.03, 0.01, 0.02),
-          (0.00005, 0.00003, 0.001, 0.006, 0.012, 0.98), (0.015, 0.00003, 0.001, 0.006, 0.012, 0.966), counted=False),
+          (0.00005, 0.00003, 0.001, 0.006, 0.012, 0.98), (0.020, 0.00003, 0.001, 0.006, 0.012, 0.966), counted=False),
     Field("age", AGE_LEVELS, (0.50, 0.33, 0.12, 0.05), (0.014, 0.055, 0.08, 0.851), (0.03, 0.11, 0.16, 0.70),
           counted=False),
     Field("sex", ("the same", "different"), (0.98, 0.02), (0.5, 0.5), (0.5, 0.5), counted=False),
     Field("phone", EQUAL_LEVELS, (0.70, 0.04, 0.26), (0.0005, 0.0003, 0.9992), (0.60, 0.02, 0.38), shared=True),
-    Field("guardian", NAME_LEVELS, (0.66, 0.09, 0.07, 0.05, 0.06, 0.07), _NAME_RANDOM,
+    Field("guardian", NAME_LEVELS, (0.66, 0.09, 0.07, 0.05, 0.06, 0.07), _GUARDIAN_RANDOM,
           (0.33, 0.05, 0.04, 0.03, 0.15, 0.40), shared=True),
     Field("locality", LOCALITY_LEVELS, (0.55, 0.25, 0.06, 0.05, 0.04, 0.05), (0.002, 0.004, 0.01, 0.06, 0.25, 0.674),
           (0.60, 0.25, 0.06, 0.04, 0.03, 0.02), shared=True),

@@ -16,10 +16,15 @@ from services.registration.domain.matching.compare import (
     PHONE,
     Side,
 )
+from services.registration.domain.matching.names import ENDINGS
 from services.registration.domain.matching.person import Person
 from services.registration.domain.matching.sounds import sound
 
 NAMES = frozenset({GIVEN, FAMILY, GUARDIAN})
+FEWEST = 20
+"""Records below which nothing can be counted."""
+COMMON = 6.0
+"""How much commoner an ending like Devi is taken to be than other names, where nothing was counted."""
 RAREST = 0.5
 """How often a value that was seen in one record only is taken to be met among as many other records."""
 
@@ -111,8 +116,9 @@ class Frequencies:
         if not side.value or side.level not in (0, 1, 2):
             return 0.0
         counts = self._counts.get(place)
-        if counts is None or counts.records < 20:
-            return 0.0
+        if counts is None or counts.records < FEWEST:
+            ending = place == FAMILY and all(sound(word) in ENDINGS for word in side.value.split())
+            return -math.log(COMMON) if ending else 0.0
         words = side.value.split() if place in NAMES else [side.value]
         if place in NAMES and side.level == 1:
             parts = [self._sound_share(counts, word) for word in words]

@@ -20,7 +20,7 @@ from services.registration.domain.matching.model import Model
 
 PRIOR = 25.0
 PRIOR_RANDOM = 400.0
-TWINS = 0.015
+TWINS = 0.02
 ROUNDS = 15
 MOST_DIFFERENT = {GIVEN: 0.08, FAMILY: 0.20, BIRTH: 0.08, AGE: 0.08, SEX: 0.04}
 """Of one person's records, at most this share may differ wholly in what is their own: else they would be two."""
@@ -149,7 +149,9 @@ def _strangers(model: Model, drawn: Counter[Pattern], frequencies: Frequencies, 
 def _two_of_one_house(place: int, strangers: list[float]) -> list[float]:
     """What is a person's own differs as among strangers, save that twins share a birthday, and siblings no name."""
     if place == GIVEN:
-        return [SAMENESS_IN_HOUSE * share if level <= 1 else share for level, share in enumerate(strangers)]
+        likes = (SAMENESS_IN_HOUSE, SAMENESS_IN_HOUSE, 1.5, 1.0, 2.0)
+        alike = [factor * share for factor, share in zip(likes, strangers, strict=False)]
+        return [*alike, max(1 - sum(alike), 0.01)]
     if place == BIRTH:
         return [(1 - TWINS) * share + (TWINS if level == 0 else 0) for level, share in enumerate(strangers)]
     if place == AGE:

@@ -68,6 +68,15 @@ ENDINGS = frozenset(
 )
 
 
+ALWAYS_LAST = frozenset(
+    sound(word) for word in listed("devi kumari kumar begum bano bibi kaur khatoon khatun akhter akhtar")
+)
+
+
+def _is_last(word: Word) -> bool:
+    return sound(word.text) in ALWAYS_LAST
+
+
 def read_name(name: str = "", given: str = "", family: str = "") -> Name:
     """From the parts where they are known apart, else from the whole."""
     first, last = words_of(given), words_of(family)
@@ -77,6 +86,9 @@ def read_name(name: str = "", given: str = "", family: str = "") -> Name:
 
 
 def _parted(words: tuple[Word, ...]) -> Name:
+    if len(words) == 2 and _is_last(words[0]) and not _is_last(words[1]):
+        # Devi Sunita: what always comes last was written first.
+        return Name(words[1:], words[:1])
     return Name(words[:-1], words[-1:]) if len(words) > 1 else Name(words)
 
 

@@ -82,5 +82,5 @@ def bones(token: str) -> str:
     """For names of two scripts: no vowels, and none of the letters that stand for them."""
     spoken = sound(token)
     # Arabic script writes w for o and u, y for i; final -g and -h come and go.
-    kept = re.sub(r"[aiuyhv]", "", spoken).translate(_CLASSES)
+    kept = re.sub(r"n(?=p)", "m", re.sub(r"[aiuyhv]", "", spoken).translate(_CLASSES))
     return re.sub(r"(.)\1+", r"\1", kept)

@@ -1,0 +1,167 @@
+"""Finds who a person at the door may already be, and puts two records of one person together, or apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from libs.common.access import SYSTEM, Access
+from libs.common.cause import Cause
+from libs.common.clock import machine_now
+from libs.common.journal import Journal, Outcome
+from libs.common.logs import logger
+from libs.common.mongo import Database, Document
+from libs.common.paging import page
+from libs.common.refusal import Refused
+from services.registration.aggregates import PATIENT
+from services.registration.domain import patient as patients
+from services.registration.domain.matching.frequencies import Frequencies
+from services.registration.domain.matching.person import Person
+from services.registration.domain.patient import Patient
+from services.registration.domain.places import Places
+from services.registration.domain.review import Candidate
+from services.registration.domain.who import KINDS, Matcher, lookup_keys, to_person
+
+log = logger("matching")
+now = machine_now
+
+COUNTED = 20_000
+"""Records from which name frequencies are counted: enough to know a common name from a rare one."""
+COUNTED_AGAIN_SECONDS = 600.0
+MOST_COMPARED = 300
+FOLLOWED = 10
+
+_SEEN = {"state.card": 1, "state.status": 1}
+
+
+@dataclass
+class Register:
+    """The people known, as the matcher asks for them."""
+
+    database: Database
+    matcher: Matcher = field(default_factory=lambda: Matcher(Frequencies(own=1), 0))
+    _counted_at: float = float("-inf")
+    _counting: asyncio.Task[None] | None = None
+
+    async def candidates(
+        self, id: str, card: dict[str, Any], *, unlike: bool = False, but: str = ""
+    ) -> tuple[list[Candidate], bool]:
+        """The likeliest first, and whether `but` itself was among those found."""
+        self._count_again()
+        person = to_person(id, card)
+        found = await self.found(person)
+        known = any(document["_id"] == but for document in found)
+        others = [
+            to_person(document["_id"], document["state"]["card"])
+            for document in found
+            if document["_id"] != but and document["state"]["status"] == "active"
+        ]
+        return self.matcher.candidates(person, others, unlike=unlike), known
+
+    async def found(self, person: Person, years_around: int = 2) -> list[Document]:
+        """One indexed query for all keys at once."""
+        keys = lookup_keys(person, years_around)
+        if not keys:
+            return []
+        query = {"state.search.keys": {"$in": list(keys)}}
+        return await self.database["patients"].find(query, _SEEN).limit(MOST_COMPARED).to_list(MOST_COMPARED)
+
+    def _count_again(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._counted_at < COUNTED_AGAIN_SECONDS:
+            return
+        self._counted_at = now
+        self._counting = asyncio.create_task(self.count())
+
+    async def count(self) -> None:
+        """Counts name frequencies anew, in steps that let requests through."""
+        people: list[Person] = []
+        try:
+            total = await self.database["patients"].estimated_document_count()
+            async for document in self.database["patients"].find({}, _SEEN).limit(COUNTED):
+                if document["state"]["status"] == "active":
+                    people.append(to_person(document["_id"], document["state"]["card"]))
+                if len(people) % 200 == 0:
+                    await asyncio.sleep(0)
+        except Exception:
+            log.warning("frequencies were not counted", exc_info=True)
+            return
+        self.matcher = Matcher(Frequencies(own=1).count(people, KINDS), total)
+
+
+# one record for one person
+
+
+async def survivor(journal: Journal, id: str) -> str:
+    """The record that this id stands for now: itself, or what it was merged into."""
+    for _ in range(FOLLOWED):
+        document = await journal.load(PATIENT, id)
+        into = document["state"]["card"].get("merged_into") if document else None
+        if not into:
+            return id
+        id = into
+    return id
+
+
+async def merged_from(database: Database, id: str) -> list[str]:
+    """Ids of the records that were merged into this one."""
+    found = await database["patients"].find({"state.card.merged_into": id}, {"_id": 1}).to_list(100)
+    return sorted(document["_id"] for document in found)
+
+
+async def merge(journal: Journal, places: Places, id: str, into: str, cause: Cause, access: Access) -> Outcome[Patient]:
+    """`id` lives on in `into`. Raises Refused naming `into`."""
+    await _mergeable(journal, id, into)
+    outcome = await journal.append(
+        PATIENT, id, lambda state: patients.decide(state, patients.Merge(into), places), cause, access
+    )
+    # Whoever knew the one knows the other from now on.
+    for facility in outcome.state.facilities:
+        await journal.append(
+            PATIENT,
+            into,
+            lambda state, at=facility: patients.decide(state, patients.SeeAt(at), places),  # type: ignore[misc]
+            cause.derive("seen-at", facility),
+            SYSTEM,
+        )
+    return outcome
+
+
+async def _mergeable(journal: Journal, id: str, into: str) -> None:
+    target = await journal.load(PATIENT, into)
+    if target is None:
+        raise Refused("unknown-patient", "there is no such patient", field="into")
+    if target["state"]["status"] != "active":
+        raise Refused("not-active", f"that record is {target['state']['status']}", field="into")
+    if await survivor(journal, into) == id:
+        raise Refused("same-record", "is part of this record", field="into")
+
+
+async def unmerge(journal: Journal, places: Places, id: str, cause: Cause, access: Access) -> Outcome[Patient]:
+    return await journal.append(
+        PATIENT, id, lambda state: patients.decide(state, patients.Unmerge(), places), cause, access
+    )
+
+
+async def reviews(
+    database: Database, access: Access, status: str, limit: int, cursor: str | None
+) -> tuple[list[Document], str | None]:
+    conditions: Sequence[Document] = [access.filter(), {"state.review.status": status}]
+    return await page(database["patients"], {"$and": list(conditions)}, sort="_id", limit=limit, cursor=cursor)
+
+
+async def resolve(
+    journal: Journal, places: Places, id: str, command: patients.Resolve, into: str | None, cause: Cause, access: Access
+) -> Outcome[Patient]:
+    """Decides a review; `same` merges the record into the candidate at once, which a retry completes after a crash."""
+    outcome = await journal.append(PATIENT, id, lambda state: patients.decide(state, command, places), cause, access)
+    if command.decision == "same" and into:
+        await merge(journal, places, id, into, cause.derive("merge"), dataclasses.replace(SYSTEM))
+        document = await journal.load(PATIENT, id)
+        assert document is not None
+        state = Patient.model_validate(document["state"])
+        return dataclasses.replace(outcome, state=state)
+    return outcome

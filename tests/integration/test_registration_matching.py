@@ -1,0 +1,197 @@
+"""Who is this: asked at the desk, reviewed, merged and unmerged, over HTTP on the real broker and store."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from registration_desk import ELSEWHERE, HERE, PATIENT_TOPIC, Desk, published_of, serving_desk
+
+from deploy.local.testing import TestStack
+
+
+@pytest.fixture(scope="module")
+async def desk(stack: TestStack) -> AsyncIterator[Desk]:
+    async with serving_desk(stack) as desk:
+        yield desk
+
+
+def somebody(**said: Any) -> dict[str, Any]:
+    """Whose phone, village, father and age nobody else in this module has."""
+    village, father = ("".join(secrets.choice("bdgklmnprst") + secrets.choice("aiou") for _ in range(4)) for _ in "vf")
+    return {
+        "name": "Stanzin Deldan", "sex": "male", "age_years": 20 + secrets.randbelow(60),
+        "phone": f"+915550{secrets.randbelow(10**6):06d}", "village": village.title(), "district_lgd": 9,
+        "state_lgd": 37, "guardian": father.title(),
+    } | said  # fmt: skip
+
+
+async def registered(desk: Desk, body: dict[str, Any], **how: Any) -> dict[str, Any]:
+    answer = await desk.post("/patients", body, **how)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_whoever_may_be_known_is_registered_all_the_same_and_waits_for_a_person(desk: Desk) -> None:
+    body = somebody()
+    first = await registered(desk, body)
+    assert first["matches"] == []
+    key = secrets.token_hex(8)
+    again = body | {"name": "Stenzin Deldan", "age_years": body["age_years"] + 1}
+    second = await registered(desk, again, key=key)
+    assert second["id"] != first["id"]
+    [match] = second["matches"]
+    assert (match["patient"], match["band"]) == (first["id"], "same")
+    assert {"field": "sex", "says": "sex: the same", "weight": pytest.approx(1, abs=1)} in match["fields"]
+    assert await registered(desk, again, key=key) == second
+    listed = (await desk.get("/reviews?limit=200")).json()["reviews"]
+    assert second["id"] in [review["patient"] for review in listed]
+    assert first["id"] not in [review["patient"] for review in listed]
+    elsewhere = (await desk.get("/reviews?limit=200", facility=ELSEWHERE)).json()["reviews"]
+    assert second["id"] not in [review["patient"] for review in elsewhere]
+
+
+async def test_a_desk_that_asks_to_be_stopped_is_stopped_before_anything_is_saved(desk: Desk) -> None:
+    body = somebody()
+    key = secrets.token_hex(8)
+    first = await registered(desk, body | {"on_match": "stop"}, key=key)
+    assert await registered(desk, body | {"on_match": "stop"}, key=key) == first, "not stopped by itself"
+    before = await desk.documents()
+    stopped = await desk.post("/patients", body | {"on_match": "stop"})
+    assert stopped.status_code == 409
+    assert [one["patient"] for one in stopped.json()["candidates"]] == [first["id"]]
+    assert await desk.documents() == before
+
+
+async def test_asked_beforehand_little_is_shown_of_who_is_known_elsewhere(desk: Desk) -> None:
+    body = somebody()
+    known = await registered(desk, body)
+    here = (await desk.post("/patients/matches", body)).json()
+    assert here["band"] == "same"
+    assert here["candidates"][0]["shown"]["name"] == "Stanzin Deldan"
+    assert here["candidates"][0]["abdm_rule"] == "returning"
+    away = await desk.post("/patients/matches", body, facility=ELSEWHERE)
+    [one] = away.json()["candidates"]
+    assert one["shown"]["initials"] == "S. D."
+    assert "Deldan" not in away.text
+    assert body["phone"] not in away.text
+    reads = await desk.database["reads"].find({"patient": known["id"], "facility": ELSEWHERE}).to_list(9)
+    assert [read["route"] for read in reads] == ["POST /patients/matches"]
+    nobody = (await desk.post("/patients/matches", somebody(name="Parveena Akhter", sex="female"))).json()
+    assert nobody == {"band": "new", "candidates": []}
+
+
+async def test_two_records_become_one_and_two_again(desk: Desk) -> None:
+    body = somebody()
+    lives_on, other = await registered(desk, body), await registered(desk, body, facility=ELSEWHERE)
+    path, into = f"/patients/{other['id']}", {"into": lives_on["id"]}
+    officer = {"role": "records-officer", "facility": ELSEWHERE}
+    assert (await desk.post(f"{path}/merge", into, facility=ELSEWHERE)).status_code == 403
+    assert (await desk.post(f"{path}/merge", into, role="records-officer")).status_code == 403
+    wrong = await desk.post(f"{path}/merge", {"into": "nobody"}, **officer)
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "into")
+
+    merged = await desk.post(f"{path}/merge", into, key=(key := secrets.token_hex(8)), **officer)
+    assert merged.json() == {"id": other["id"], "status": "merged", "merged_into": lives_on["id"]}
+    assert (await desk.post(f"{path}/merge", into, key=key, **officer)).json() == merged.json()
+    back_to_front = await desk.post(f"/patients/{lives_on['id']}/merge", {"into": other["id"]}, role="records-officer")
+    assert back_to_front.status_code == 422
+    read = (await desk.get(path, facility=ELSEWHERE)).json()
+    assert (read["id"], read["asked_for"]) == (lives_on["id"], other["id"])
+    token = await desk.token(other["id"], facility=ELSEWHERE)
+    assert token["patient"] == lives_on["id"]
+
+    unmerged = await desk.post(f"{path}/unmerge", {}, **officer)
+    assert unmerged.json()["status"] == "active"
+    assert (await desk.get(path, facility=ELSEWHERE)).json()["id"] == other["id"]
+    assert (await desk.post(f"{path}/unmerge", {}, **officer)).status_code == 409
+    events = await published_of(desk.stack, PATIENT_TOPIC, other["id"], 3)
+    assert [event["type"].split(".")[1] for event in events] == [
+        "PatientRegistered",
+        "PatientMerged",
+        "PatientUnmerged",
+    ]
+    assert [event["data"]["card"]["merged_into"] for event in events] == [None, lives_on["id"], None]
+    assert all(event["data"]["card"]["name"] == "Stanzin Deldan" for event in events)
+
+
+async def test_a_preview_says_what_differs_and_changes_nothing(desk: Desk) -> None:
+    body = somebody()
+    one, other = await registered(desk, body), await registered(desk, body | {"village": "Bogdang"})
+    said = await desk.post(f"/patients/{other['id']}/merge/preview", {"into": one["id"]}, role="records-officer")
+    assert said.status_code == 200
+    assert said.json()["differ"] == ["village"]
+    assert said.json()["match"]["band"] == "same"
+    assert (await desk.get(f"/patients/{other['id']}")).json()["status"] == "active"
+
+
+async def test_a_review_is_resolved_with_a_reason(desk: Desk) -> None:
+    body = somebody()
+    one, other = await registered(desk, body), await registered(desk, body)
+    path = f"/patients/{other['id']}/review"
+    without = await desk.post(path, {"decision": "different"})
+    assert (without.status_code, without.json()["errors"][0]["field"]) == (422, "reason")
+    same = await desk.post(path, {"decision": "same", "candidate": one["id"], "reason": "she brought the old slip"})
+    assert (same.status_code, same.json()["merged_into"]) == (200, one["id"])
+    third = await registered(desk, body)
+    override = await desk.post(
+        f"/patients/{third['id']}/review", {"decision": "different", "reason": "twins, both seen"}
+    )
+    assert override.json()["review"]["overridden"] is True
+    document = await desk.database["patients"].find_one({"_id": third["id"]})
+    entry = next(entry for entry in document["journal"] if entry["type"] == "ReviewResolved")
+    assert (entry["data"]["reason"], entry["actor"]) == ("twins, both seen", f"desk@{HERE}")
+
+
+async def test_an_aadhaar_number_is_refused_in_any_identifier(desk: Desk) -> None:
+    refused = await desk.post("/patients", somebody(identifiers=[{"type": "ration-card", "value": "9999 4105 7058"}]))
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"].startswith("identifiers")
+    assert "4105" not in refused.text
+    kept = await registered(desk, somebody(identifiers=[{"type": "tibetan-refugee-card", "value": "t-4471203"}]))
+    assert kept["identifiers"] == [{"type": "tibetan-refugee-card", "value": "T4471203", "facility": None}]
+
+
+async def test_somebody_is_found_at_the_next_hospital_with_little_and_opened_with_a_reason(desk: Desk) -> None:
+    body = somebody(identifiers=[{"type": "border-id-card", "value": f"BIC{secrets.randbelow(10**6):06d}"}])
+    known = await registered(desk, body)
+    asked = {
+        "phone": body["phone"],
+        "birth_year": known["birth_year"],
+        "identifier_ends": known["identifiers"][0]["value"][-5:],
+    }
+    found = await desk.post("/patients/elsewhere", asked, facility=ELSEWHERE)
+    assert [one["id"] for one in found.json()["patients"]] == [known["id"]]
+    assert "Deldan" not in found.text
+    assert body["phone"] not in found.text
+    for wrong in ({"birth_year": known["birth_year"] + 1}, {"identifier_ends": "99999x"}):
+        assert (await desk.post("/patients/elsewhere", asked | wrong, facility=ELSEWHERE)).json()["patients"] == []
+    path = f"/patients/{known['id']}"
+    assert (await desk.get(path, facility=ELSEWHERE)).status_code == 403
+    without = await desk.post(f"{path}/open", {}, facility=ELSEWHERE)
+    assert (without.status_code, without.json()["errors"][0]["field"]) == (422, "reason")
+    opened = await desk.post(f"{path}/open", {"reason": "brought in by ambulance"}, facility=ELSEWHERE)
+    assert opened.json()["name"] == "Stanzin Deldan"
+    assert (await desk.get(path, facility=ELSEWHERE)).status_code == 200
+    events = await published_of(desk.stack, PATIENT_TOPIC, known["id"], 2)
+    assert (events[1]["type"].split(".")[1], events[1]["data"]["facility"]) == ("RecordOpened", ELSEWHERE)
+    document = await desk.database["patients"].find_one({"_id": known["id"]})
+    [entry] = [entry for entry in document["journal"] if entry["type"] == "OpenedForCare"]
+    assert entry["data"]["reason"] == "brought in by ambulance"
+
+
+async def test_consent_is_withdrawn_as_easily_and_then_only_broken_glass_opens(desk: Desk) -> None:
+    known = await registered(desk, somebody())
+    path = f"/patients/{known['id']}"
+    given = await desk.post(f"{path}/consents", {"purpose": "CAREMGT"})
+    assert given.json()["consents"][0]["purpose"] == "CAREMGT"
+    assert (await desk.post(f"{path}/consents/withdraw", {"purpose": "DSRCH"})).status_code == 422
+    withdrawn = await desk.post(f"{path}/consents/withdraw", {"purpose": "CAREMGT"})
+    assert withdrawn.json()["consents"][0]["withdrawn_at"]
+    refused = await desk.post(f"{path}/open", {"reason": "second opinion"}, facility=ELSEWHERE)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:hillhealth:problem:consent-withdrawn")
+    broken = await desk.post(f"{path}/open", {"reason": "unconscious", "break_glass": True}, facility=ELSEWHERE)
+    assert broken.status_code == 200
