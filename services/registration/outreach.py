@@ -17,10 +17,11 @@ HOUSEHOLD = AggregateType(
         contract.HouseholdMemberLeft,
         household.FamilyDescribed,
         household.LeaveGiven,
+        household.HouseholdForgotten,
     ),
     evolve=household.evolve,
     claims=household.claims,
-    indexes=(("state.current",),),
+    indexes=(("state.current",), ("state.members.patient",)),
 )
 
 BENEFIT_UNIT = AggregateType(

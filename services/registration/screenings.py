@@ -17,12 +17,13 @@ from services.registration.domain import asha as ashas
 from services.registration.domain import screening
 from services.registration.domain.asha import Asha, Brought, PersonBrought
 from services.registration.domain.assessment import Assessment, Person, assess
+from services.registration.domain.household import HouseholdForgotten
 from services.registration.domain.patient import Patient
 from services.registration.domain.programmes import Programme
 from services.registration.domain.queue import desk_day
 from services.registration.domain.screening import Screening, ScreeningErased
 from services.registration.households import Registry
-from services.registration.outreach import ASHA, BROUGHT, SCREENING
+from services.registration.outreach import ASHA, BROUGHT, HOUSEHOLD, SCREENING
 from services.registration.usecases import own_facility
 
 FACILITIES = "facilities"
@@ -122,10 +123,14 @@ def referral_id(screening_id: str, cause: Cause) -> str:
 
 
 async def forget(camp: Camp, patient: str, cause: Cause) -> None:
-    """Measurements of an erased patient go; that there was a screening, and its codes, stand."""
+    """Measurements of an erased patient go, and what was said of the family; that there was a screening, its codes, and
+    who lived together stand."""
     found = camp.registry.database[SCREENING.collection].find({"state.patient": patient}, {"_id": 1})
     for id in [document["_id"] async for document in found]:
         await camp.registry.journal.erase(SCREENING, id, ScreeningErased(), cause.derive("screening", id), SYSTEM)
+    lived = camp.registry.database[HOUSEHOLD.collection].find({"state.members.patient": patient}, {"_id": 1})
+    for id in [document["_id"] async for document in lived]:
+        await camp.registry.journal.erase(HOUSEHOLD, id, HouseholdForgotten(), cause.derive("household", id), SYSTEM)
 
 
 # ASHAs

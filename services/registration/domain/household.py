@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.refusal import Refused
-from libs.contracts.event import Code, Event, FacilityCode, Id
+from libs.contracts.event import Code, Event, FacilityCode, Id, personal
 from libs.contracts.registration import HouseholdFormed, HouseholdMemberJoined, HouseholdMemberLeft, Member
 from services.registration.domain import membership
 from services.registration.domain.membership import Join, Leave, Membership, Memberships
@@ -75,7 +75,11 @@ class Formed(HouseholdFormed):
 class FamilyDescribed(Event):
     """Private: what schemes ask of a family is nobody else's business."""
 
-    description: Description
+    description: Description | None = personal()
+
+
+class HouseholdForgotten(Event):
+    """Somebody of it was erased: what was said of the family is gone with what was said of them. Private."""
 
 
 class LeaveGiven(Event):
@@ -162,7 +166,9 @@ def evolve(state: Household | None, event: Event) -> Household:
         case HouseholdMemberLeft():
             return _with(state, membership.left(state.members, event.patient, event.until))
         case FamilyDescribed():
-            return state.model_copy(update={"description": event.description})
+            return state.model_copy(update={"description": event.description or Description()})
+        case HouseholdForgotten():
+            return state.model_copy(update={"description": Description()})
         case LeaveGiven():
             leave = GivenLeave.model_validate(event.model_dump())
             return state.model_copy(update={"leaves": (*state.leaves, leave)})

@@ -136,6 +136,16 @@ def test_wrong_input_names_the_field_and_changes_nothing(command: household.Comm
     assert refused.value.field == field
 
 
+def test_with_somebody_erased_what_was_said_of_the_family_goes() -> None:
+    said = household.Description(pm_jay=True, members={"p1": household.Described(disability_percent=60)})
+    state = told(formed("p1", "p2"), household.Describe(said))
+    assert state.description == said
+    after = household.evolve(state, household.HouseholdForgotten())
+    assert (after.description, after.current) == (household.Description(), ("p1", "p2"))
+    # The journal's entry is redacted to what it has by default, and is folded again.
+    assert household.evolve(state, household.FamilyDescribed()).description == household.Description()
+
+
 def test_an_officers_leave_is_good_for_thirty_days() -> None:
     leave = household.GiveLeave("himcare", "principal", "severe-disease", TODAY, ("severe-disease",))
     [given_leave] = told(formed("p1"), leave).leaves
