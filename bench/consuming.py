@@ -18,7 +18,7 @@ from libs.common.listen import BATCH, Listener
 from libs.common.metrics import Metrics
 from libs.common.mongo import Database, UpdateOne, connect, open_database
 from libs.common.records import encode
-from libs.common.replica import Replica, ReplicaSubscription
+from libs.common.replica import SEQUENCES, Replica, ReplicaSubscription
 from libs.contracts import referral, registration
 from libs.contracts.event import Event, Topic
 
@@ -124,11 +124,12 @@ async def bare(settings: Any, database: Database, topic: Topic, expected: int) -
                     seen += 1
                     headers = dict(record.headers)
                     sequence, key = int(headers["ce_sequence"]), record.key.decode()
-                    fields = {"epoch": 1, "sequence": sequence, "card": json.loads(record.value)["card"]}
-                    older = [{"epoch": {"$lt": 1}}, {"epoch": 1, "sequence": {"$lt": sequence}}]
-                    newest[key] = UpdateOne(
-                        {"_id": key, "grave": {"$ne": True}, "$or": older}, {"$set": fields}, upsert=True
-                    )
+                    order = SEQUENCES + sequence
+                    fields = {
+                        "epoch": 1, "sequence": sequence, "order": order, "card": json.loads(record.value)["card"]
+                    }  # fmt: skip
+                    older = {"_id": key, "grave": {"$ne": True}, "order": {"$not": {"$gte": order}}}
+                    newest[key] = UpdateOne(older, {"$set": fields}, upsert=True)
             if newest:
                 await collection.bulk_write(list(newest.values()), ordered=False)
                 await consumer.commit()
