@@ -8,10 +8,13 @@ from collections import Counter
 
 from prometheus_client import Gauge
 
+from libs.common.logs import logger
 from libs.common.mongo import STORE_AWAY
 from libs.common.service import Service
 from services.referral import auditing, store
 from services.referral.country import Country
+
+log = logger("gauges")
 
 EVERY_SECONDS = 15.0
 RATIO_EVERY = 8
@@ -69,7 +72,12 @@ class Gauges:
     async def _run(self) -> None:
         rounds = 0
         while True:
-            with contextlib.suppress(*STORE_AWAY):
+            try:
                 await self.measure(ratio=rounds % RATIO_EVERY == 0)
+            except STORE_AWAY:
+                log.warning("store away")
+            except Exception:
+                # A gauge that cannot be read leaves the others and the service as they are.
+                log.error("cannot measure", exc_info=True)
             rounds += 1
             await asyncio.sleep(EVERY_SECONDS)
