@@ -31,7 +31,7 @@ def test_a_card_is_read_whole() -> None:
     assert read().model_dump(mode="json", exclude_none=True) == {
         "name": "Tsering Dolma", "sex": "female", "birth_date": "1986-04-03", "phone": "+915550123456",
         "village": "Hunder, Nubra", "district_lgd": 9, "state_lgd": 37, "language": "bo",
-        "abha_number": "00207302319521", "abha_address": "dolma@abdm",
+        "abha_number": "00207302319521", "abha_address": "dolma@abdm", "identifiers": [],
     }  # fmt: skip
 
 
