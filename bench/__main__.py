@@ -1,6 +1,6 @@
 """`make bench`: measure ourselves and our rivals in one run; a table, and JSON on the last line.
 
-    python -m bench [--only register,relay,replica,reactions,messages,visible,growth,lifecycles]
+    python -m bench [--only register,relay,replica,reactions,messages,visible,growth,lifecycles,loops]
 
 Figures are medians of five, the arms taken in turn. Nothing here passes or fails: a figure that falls short is
 reported as it is.
@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import complaining, consuming, growing, messages, register, relaying, visible
+from bench import complaining, consuming, growing, looping, messages, register, relaying, visible
 from bench.setting import Setting, machine, setting
 
 PARTS: dict[str, Callable[[Setting], dict[str, Any]]] = {
@@ -33,6 +33,7 @@ PARTS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "visible": visible.measure,
     "growth": growing.measure,
     "lifecycles": complaining.measure,
+    "loops": looping.measure,
 }
 
 LIMITS: dict[str, tuple[str, float]] = {
@@ -49,6 +50,10 @@ LIMITS: dict[str, tuple[str, float]] = {
     "growth": ("at least", 0.9),
     "search_phone_p50_ms": ("at most", 5),
     "search_name_p50_ms": ("at most", 20),
+    "loops_per_s": ("at least", 60),
+    "loops_growth": ("at least", 0.9),
+    "worklist_p99_ms": ("at most", 20),
+    "destinations_p99_ms": ("at most", 15),
     "rss_mb": ("at most", 150),
     "lifecycles_per_s": ("at least", 37),
     "lifecycles_growth": ("at least", 0.9),

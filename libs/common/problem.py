@@ -81,8 +81,8 @@ def install(app: FastAPI) -> None:
     async def refused(request: Request, error: Refused) -> JSONResponse:
         if error.field is not None:
             errors = [{"field": error.field, "detail": error.detail}]
-            return problem(422, error.code, error.detail, errors=errors)
-        return problem(409, error.code, error.detail, allowed=list(error.allowed))
+            return problem(422, error.code, error.detail, errors=errors, **error.more)
+        return problem(409, error.code, error.detail, allowed=list(error.allowed), **error.more)
 
     @app.exception_handler(Forbidden)
     async def forbidden(request: Request, error: Forbidden) -> JSONResponse:

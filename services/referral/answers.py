@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.mongo import Document
 from libs.contracts.event import PUBLIC, Instant
-from libs.contracts.referral import ReferralEvent, ReferralRequested, Urgency
+from libs.contracts.referral import FacilityCard, ReferralEvent, ReferralRequested, Urgency
 from services.referral.domain.chain import Outside
+from services.referral.domain.clocks import TO_ARRIVE
 from services.referral.domain.dataset import Findings, Notice
 from services.referral.domain.events import EVENTS, AdviceAsked, HopAsked
 from services.referral.domain.leg import Leg
@@ -151,6 +152,11 @@ class Worklist(Answer):
     next: str | None = Field(None, description="Cursor of the next page")
 
 
+CLOSED = Notice(code="destination-closed", field="to", detail="the destination takes no referrals now; redirect it")
+OPEN = frozenset({"requested", "lapsed", *TO_ARRIVE, "appointment-cancelled", "travel-refused", "no-show"})
+"""Statuses in which the patient has not arrived, and may still go elsewhere."""
+
+
 class Detail(Answer):
     """What the patient suffers from is shown to doctors only."""
 
@@ -168,10 +174,20 @@ class Detail(Answer):
     past_reason: str | None = None
     completeness: int | None = None
     warnings: tuple[Notice, ...] = ()
+    merged_into: str | None = Field(None, description="The record that is this person's now, if it is another")
+    now: tuple[Notice, ...] = Field((), description="What has come about since and calls for a move")
 
     @classmethod
-    def of(cls, id: str, state: Referral, patient: Patient, *, clinical: bool) -> Detail:
-        shown = cls(referral=ReferralAnswer.of(id, state), patient=PatientReached.of(state.patient, patient))
+    def of(
+        cls, id: str, state: Referral, patient: Patient, destination: FacilityCard | None, *, clinical: bool
+    ) -> Detail:
+        other = getattr(patient, "id", state.patient)
+        shown = cls(
+            referral=ReferralAnswer.of(id, state),
+            patient=PatientReached.of(state.patient, patient),
+            merged_into=other if other != state.patient else None,
+            now=(CLOSED,) if state.status in OPEN and destination and not destination.takes_referrals else (),
+        )
         if not clinical:
             return shown
         return shown.model_copy(

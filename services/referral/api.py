@@ -17,7 +17,6 @@ from services.referral.api_moves import Nothing, OutsideBody, PatientId, Reason,
 from services.referral.domain import codes, commands, dataset, referral
 from services.referral.domain.commands import By
 from services.referral.domain.moves import Status
-from services.referral.patients import Patients
 from services.referral.store import REFERRAL
 from services.referral.usecases import Surroundings
 
@@ -63,7 +62,7 @@ def router(service: Service, around: Surroundings) -> APIRouter:
     routes = APIRouter()
     _requesting(routes, service, around)
     api_moves.add(routes, service, around)
-    _reading(routes, service, around.patients)
+    _reading(routes, service, around)
     return routes
 
 
@@ -101,7 +100,7 @@ def _requesting(routes: APIRouter, service: Service, around: Surroundings) -> No
         return answers.Checked(completeness=completeness, warnings=asked.warnings)
 
 
-def _reading(routes: APIRouter, service: Service, patients: Patients) -> None:
+def _reading(routes: APIRouter, service: Service, around: Surroundings) -> None:
     @routes.get("/referrals", tags=["worklists"])
     async def worklist(
         access: Reading,
@@ -113,7 +112,7 @@ def _reading(routes: APIRouter, service: Service, patients: Patients) -> None:
         """My facility's referrals, oldest first."""
         documents, following = await store.worklist(service.database, access, box, status, cursor, limit)
         states = {document["_id"]: referral.Referral.model_validate(document["state"]) for document in documents}
-        known = await patients.get_many([state.patient for state in states.values()])
+        known = await around.patients.get_many([state.patient for state in states.values()])
         items = [answers.Listed.of(id, state, known[state.patient]) for id, state in states.items()]
         return answers.Worklist(items=items, next=following)
 
@@ -122,8 +121,9 @@ def _reading(routes: APIRouter, service: Service, patients: Patients) -> None:
         """One referral with its patient; the reading is logged."""
         state = await service.journal.read(REFERRAL, id, access)
         await service.read_log.record(access, patient=state.patient)
-        known = await patients.get(state.patient)
-        return answers.Detail.of(id, state, known, clinical=access.caller.role in CLINICAL)
+        known = await around.patients.get(state.patient)
+        destination = (await around.country.cards()).get(state.destination)
+        return answers.Detail.of(id, state, known, destination, clinical=access.caller.role in CLINICAL)
 
     @routes.get("/referrals/{id}/moves", tags=["referrals"])
     async def moves(id: str, access: Reading) -> answers.MovesAnswer:

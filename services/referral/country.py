@@ -52,11 +52,11 @@ class Country:
         database: Database,
         seasons: Seasons,
         book: Roadbook,
-        beds: Callable[[Database], Awaitable[FreeBeds]] = store.free_beds,
+        promised: Callable[[Database], Awaitable[FreeBeds]] = store.promised_beds,
     ) -> None:
         self._database = database
         self._book = book
-        self._beds = beds
+        self._promised = promised
         self._network = Network(seasons)
         self._known = NOTHING
         self._read_at = float("-inf")
@@ -118,8 +118,8 @@ class Country:
 
     async def _read(self) -> None:
         writes, began, before = self._writes, time.monotonic(), self._known
-        versions, states, beds = await asyncio.gather(
-            store.facility_versions(self._database), store.road_states(self._database), self._beds(self._database)
+        versions, states, promised = await asyncio.gather(
+            store.facility_versions(self._database), store.road_states(self._database), self._promised(self._database)
         )
         new = [code for code, version in versions.items() if before.versions.get(code) != version]
         if new or len(versions) != len(before.versions):
@@ -132,8 +132,17 @@ class Country:
         if writes != self._writes:
             return
         closures = (*self._book.closures, *_closed(states))
-        self._known = Known(cards, versions, version, roads, closures, beds)
+        self._known = Known(cards, versions, version, roads, closures, _free(cards, promised))
         self._read_at = began
+
+
+def _free(cards: Mapping[str, FacilityCard], promised: FreeBeds) -> FreeBeds:
+    """Of each facility that says which beds stand there: those that are not promised."""
+    return {
+        code: {kind: max(0, beds - promised.get(code, {}).get(kind, 0)) for kind, beds in card.beds_by_kind.items()}
+        for code, card in cards.items()
+        if card.beds_by_kind
+    }
 
 
 def _closed(states: list[RoadState]) -> list[Closed]:

@@ -91,7 +91,14 @@ says.
 
 ## Reservations
 
-An acceptance may name a kind of bed or a place in a clinic's hours, and then holds it as long as its status keeps it:
+An acceptance may name a kind of bed (`bed`) or a place in a clinic's hours (`slot`), and then holds it as long as its
+status keeps it. Which beds stand there a facility says itself (`beds_by_kind` of `PATCH /facilities/{{code}}`), and how
+many places a clinic has (`PUT /facilities/{{code}}/slots`); `GET /facilities/{{code}}/beds` says what is promised and
+free. Never more are promised than there are: whoever asks too late is told who else has one.
+
+The ledger (one for each facility and kind) is written first, the referral second. What a crash leaves between the two a
+timer settles within seconds: the referral is asked under its own version, and what it does not hold it refuses for good
+before the ledger lets go of it.
 
 {standings()}
 
@@ -103,9 +110,10 @@ An acceptance may name a kind of bed or a place in a clinic's hours, and then ho
 | to arrive | accepted, scheduled | what was reserved is released, told once; arriving stays legal |
 | of the chain | nobody has treated the patient, over all hops | told once |
 
-The last two wait while the transport is held (`hold`) or the road is closed for the season, and say so in
-`clock_says`; they go on, with the time that was left, when the patient departs. A road that is slow in this season
-makes the promise to arrive longer.
+What is no emergency is to be answered, at the earliest, when the destination next opens. The last two wait while the
+transport is held (`hold`) or, for the patient to arrive, while the road is closed, and say so in `clock_says`; they go
+on, with the time that was left, when the patient departs. A road that is slow in this season makes the promise to
+arrive longer.
 
 ## Hops
 

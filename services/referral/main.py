@@ -10,6 +10,8 @@ from libs.contracts import registration
 from services.referral import (
     api,
     audit_api,
+    beds,
+    beds_api,
     country_api,
     directory,
     fhir_api,
@@ -23,11 +25,12 @@ from services.referral import (
 )
 from services.referral.access import ACCESS
 from services.referral.country import Country
+from services.referral.domain.ledger import Ledger
 from services.referral.domain.referral import Referral
 from services.referral.gauges import Gauges
 from services.referral.settings import Settings
 from services.referral.slips import SlipKey
-from services.referral.store import FACILITY, REFERRAL, ROAD
+from services.referral.store import FACILITY, LEDGER, REFERRAL, ROAD
 from services.referral.usecases import Surroundings
 
 
@@ -41,7 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service = Service(
         "referral",
         settings,
-        kinds=(REFERRAL, FACILITY, ROAD),
+        kinds=(REFERRAL, FACILITY, ROAD, LEDGER),
         access=ACCESS,
         about="From the health centre to the district hospital and back again, with every step told to both.",
     )
@@ -58,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.on_stop(gauges.stop)
     service.include(worklist_api.router(service, patients))
     service.include(way_api.router(service, around, SlipKey(settings.secret("slip_key")), settings.fonts))
+    service.include(beds_api.router(service))
 
     async def list_facilities() -> None:
         await usecases.list_facilities(service.journal, service.database, service.clock, rows)
@@ -68,5 +72,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await usecases.remind(service.journal, service.clock, id, state)
 
     service.on_start(list_facilities)
+
+    async def attend_ledger(id: str, document: Document) -> None:
+        await beds.attend(service.journal, service.clock, id, Ledger.model_validate(document["state"]))
+
     service.timer(REFERRAL, attend)
+    service.timer(LEDGER, attend_ledger)
     return service.app

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from libs.common.mongo import Document
 from libs.common.records import Received
 from libs.common.replica import Replica
 from libs.contracts.registration import PatientCard
+
+MERGES_FOLLOWED = 5
+"""From one record to the one it was merged into, and on from there."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +39,41 @@ class Patients:
         await self._replica.apply([erasure])
 
     async def get(self, id: str) -> Patient:
-        card = await self._replica.get(id)
-        return _patient(card, card is None and await self._replica.erased(id))
+        return (await self.get_many([id]))[id]
 
     async def get_many(self, ids: Sequence[str]) -> dict[str, Patient]:
-        """Meant for a page's worth of ids."""
-        asked = list(dict.fromkeys(ids))
-        found = await self._replica.collection.find({"_id": {"$in": asked}}, {"card": 1, "grave": 1}).to_list(None)
-        known = {each["_id"]: _patient(each.get("card"), bool(each.get("grave"))) for each in found}
-        return {id: known.get(id, NotYetKnown()) for id in asked}
+        """Meant for a page's worth of ids. Who was merged into another record is shown as that one."""
+        held = await self._held(dict.fromkeys(ids))
+        found: dict[str, Document | None] = {id: held.get(id) for id in ids}
+        for _ in range(MERGES_FOLLOWED):
+            behind = {id: into for id, document in found.items() if (into := _merged_into(document)) is not None}
+            if not behind:
+                break
+            held = await self._held(dict.fromkeys(behind.values()))
+            found |= {id: held.get(into) for id, into in behind.items()}
+        return {id: _read(document) for id, document in found.items()}
+
+    async def merged_into(self, id: str) -> list[str]:
+        """The records that were merged into this one."""
+        found = self._replica.collection.find({"card.merged_into": id}, {"_id": 1})
+        return [document["_id"] for document in await found.to_list(None)]
+
+    async def _held(self, ids: Iterable[str]) -> dict[str, Document]:
+        asked = list(ids)
+        wanted: Document = {"_id": asked[0]} if len(asked) == 1 else {"_id": {"$in": asked}}
+        found = await self._replica.collection.find(wanted, {"card": 1, "grave": 1}).to_list(None)
+        return {document["_id"]: document for document in found}
 
 
-def _patient(card: dict[str, Any] | None, erased: bool) -> Patient:
-    if card is None:
-        return Withdrawn() if erased else NotYetKnown()
-    known = PatientCard.model_validate(card)
+def _merged_into(document: Document | None) -> str | None:
+    card = (document or {}).get("card")
+    return card.get("merged_into") if card else None
+
+
+def _read(document: Document | None) -> Patient:
+    if document is None:
+        return NotYetKnown()
+    if document.get("grave") or document.get("card") is None:
+        return Withdrawn()
+    known = PatientCard.model_validate(document["card"])
     return known if known.status == "active" else Withdrawn()

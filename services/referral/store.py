@@ -15,11 +15,11 @@ from libs.common.mongo import ASCENDING, Database, Document
 from libs.common.paging import page
 from libs.contracts import referral as contract
 from libs.contracts.referral import FacilityCard
-from services.referral.domain import closure, facility, referral, reminders
+from services.referral.domain import closure, facility, ledger, referral, reminders
 from services.referral.domain.audit import ADVICE
 from services.referral.domain.events import EVENTS
 
-COME_BACK_AFTER = dt.timedelta(seconds=3)
+COME_BACK_AFTER = dt.timedelta(seconds=5)
 """After which a timer completes what the process that began it did not come back for."""
 
 REFERRAL = AggregateType(
@@ -43,6 +43,23 @@ REFERRAL = AggregateType(
         ("state.status", "state.urgency", "state.requested_at", "_id"),
         ("state.chain",),
     ),
+)
+
+
+def _asked_at(state: ledger.Ledger) -> dt.datetime | None:
+    """The oldest reservation that is not confirmed is looked at when its acceptance should long have come."""
+    oldest = min((each.asked_at for each in ledger.unconfirmed(state)), default=None)
+    return oldest + COME_BACK_AFTER if oldest is not None else None
+
+
+LEDGER = AggregateType(
+    name="ledger",
+    collection="ledgers",
+    state=ledger.Ledger,
+    events=ledger.EVENTS,
+    evolve=ledger.evolve,
+    retry_at=_asked_at,
+    indexes=(("state.facility", "state.what"), ("state.what",)),
 )
 
 FACILITY = AggregateType(
@@ -103,9 +120,34 @@ async def road_states(database: Database) -> list[closure.RoadState]:
     return [closure.RoadState.model_validate(document["state"]) for document in found]
 
 
-async def free_beds(database: Database) -> dict[str, dict[str, int]]:
-    """Free beds by facility and kind, of those that keep a ledger."""
-    return {}
+async def promised_beds(database: Database) -> dict[str, dict[str, int]]:
+    """Beds that are promised, by facility and kind, where any ever were."""
+    wanted = {"state.what": "bed"}
+    fields = {"state.facility": 1, "state.kind": 1, "state.count": 1}
+    found: dict[str, dict[str, int]] = {}
+    for document in await database[LEDGER.collection].find(wanted, fields).to_list(None):
+        state = document["state"]
+        found.setdefault(state["facility"], {})[state["kind"]] = state["count"]
+    return found
+
+
+async def ledgers_of(database: Database, facility: str, what: str) -> list[ledger.Ledger]:
+    """A facility's ledgers of beds, or of its clinics' hours."""
+    wanted = {"state.facility": facility, "state.what": what}
+    found = await database[LEDGER.collection].find(wanted, {"state": 1}).to_list(None)
+    return [ledger.Ledger.model_validate(document["state"]) for document in found]
+
+
+async def free_slots(
+    database: Database, facility: str, clinic: str | None, after: dt.datetime, limit: int
+) -> list[ledger.Ledger]:
+    """A clinic's coming hours that have a place left, the soonest first."""
+    found = [
+        each
+        for each in await ledgers_of(database, facility, "slot")
+        if each.free and each.at is not None and each.at >= after and clinic in (None, each.kind)
+    ]
+    return sorted(found, key=lambda each: (each.at, each.kind))[:limit]
 
 
 async def facilities(

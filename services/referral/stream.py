@@ -16,7 +16,7 @@ from services.referral.usecases import Surroundings
 
 def patients(service: Service) -> Patients:
     """Keeps the replica `patients`: corrected, voided and erased records follow by themselves."""
-    return Patients(service.replica(registration.PATIENT, "patients"))
+    return Patients(service.replica(registration.PATIENT, "patients", indexes=(("card.merged_into",),)))
 
 
 def screened(service: Service, around: Surroundings) -> Callable[[Received], Awaitable[None]]:
@@ -43,6 +43,8 @@ def erasures(service: Service, patients: Patients) -> Callable[[Received], Await
     async def told(received: Received) -> None:
         if received.event.TOMBSTONE:
             await patients.bury(received)
-            await usecases.forget(service.journal, service.database, service.clock, received.key, received.cause())
+            for id in (received.key, *await patients.merged_into(received.key)):
+                cause = received.cause() if id == received.key else received.cause().derive(id)
+                await usecases.forget(service.journal, service.database, service.clock, id, cause)
 
     return told

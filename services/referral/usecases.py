@@ -18,19 +18,35 @@ from libs.common.journal import Journal, Outcome
 from libs.common.mongo import Database
 from libs.common.refusal import Refused
 from libs.contracts.event import Event
+from libs.contracts.referral import Urgency
 from libs.contracts.registration import PatientCard
-from services.referral import hops, outside, store
+from services.referral import beds, hops, outside, store
 from services.referral.country import Country, Known
 from services.referral.directory import Row
-from services.referral.domain import dataset, destinations, facility, reminders, today
-from services.referral.domain.commands import Ask, AskAgain, By, Convert, Depart, Elsewhere, Request, Step
+from services.referral.domain import clocks, dataset, destinations, facility, reminders, today
+from services.referral.domain.commands import (
+    Accept,
+    Ask,
+    AskAgain,
+    By,
+    Convert,
+    Depart,
+    Elsewhere,
+    Request,
+    Reserving,
+    Step,
+    Travel,
+)
 from services.referral.domain.destinations import Destinations, Wanted
 from services.referral.domain.events import ReferralErased
 from services.referral.domain.facility import Facility
-from services.referral.domain.referral import Referral, decide, due, overdue, owes
+from services.referral.domain.referral import GIVEN_UP, Referral, decide, due, overdue, owes
 from services.referral.patients import Patients, Withdrawn
 from services.referral.promises import Promises
 from services.referral.store import FACILITY, REFERRAL
+
+TRIES = 5
+"""Times that something is reserved anew for one request."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +66,14 @@ async def consider(around: Surroundings, clock: Clock, command: Request, here: s
     `here` is the origin. A place outside the network need not offer anything that we know of.
     """
     now = clock.now()
-    patient, offered, origin, destination, known = await asyncio.gather(
-        around.patients.get(command.patient),
-        store.is_offered(around.database, command.service),
-        store.facility_card(around.database, here),
-        store.facility_card(around.database, command.to),
-        around.country.known(),
-    )
+    patient, known = await asyncio.gather(around.patients.get(command.patient), around.country.known())
+    # What is listed stays listed: only what a moment ago was not there is worth a look.
+    origin, destination = known.cards.get(here), known.cards.get(command.to)
+    if destination is None:
+        destination = await store.facility_card(around.database, command.to)
+    offered = any(command.service in card.services for card in known.cards.values())
+    if not offered:
+        offered = await store.is_offered(around.database, command.service)
     found = _ranked(around.country, known, here, Wanted(command.service, command.urgency), now)
     warnings = (
         *dataset.missing(command.service, command.urgency, command.findings),
@@ -74,10 +91,12 @@ async def consider(around: Surroundings, clock: Clock, command: Request, here: s
     within = around.promises.advise_within(level)
     if not isinstance(command, Ask):
         within = around.promises.answer_within(command.urgency, level)
+    within, says = clocks.to_answer(destination, command.urgency, within, now)
     return dataclasses.replace(
         command,
         warnings=warnings,
         answer_within=within,
+        clock_says=says,
         chain_within=None if isinstance(command, Ask) else around.promises.treat_within(command.urgency),
         listed=destination is not None or command.outside is not None,
         offered=offered or command.outside is not None,
@@ -135,9 +154,21 @@ async def step(
 
     What follows elsewhere is done at once; if this process does not come back to it, a timer does.
     """
-    by = _by(access)
     if isinstance(command, Elsewhere):
         command = await hops.prepared(journal, around.database, clock, command, cause)
+    if isinstance(command, Reserving):
+        outcome = await _take(journal, around, clock, id, command, cause, access)
+    else:
+        outcome = await _append(journal, around, clock, id, command, cause, access)
+    if owes(outcome.state):
+        await settle(journal, around, clock, id)
+    return outcome
+
+
+async def _append(
+    journal: Journal, around: Surroundings, clock: Clock, id: str, command: Step, cause: Cause, access: Access
+) -> Outcome[Referral]:
+    by = _by(access)
     known = await around.country.known() if isinstance(command, Depart) else None
 
     def decided(state: Referral | None) -> list[Event]:
@@ -148,15 +179,60 @@ async def step(
             return decide(state, timed, by, now)
         return decide(state, command, by, now)
 
-    outcome = await journal.append(REFERRAL, id, decided, cause, access)
-    if owes(outcome.state):
-        await settle(journal, around, clock, id)
-    return outcome
+    return await journal.append(REFERRAL, id, decided, cause, access)
+
+
+async def _take(
+    journal: Journal, around: Surroundings, clock: Clock, id: str, command: Reserving, cause: Cause, access: Access
+) -> Outcome[Referral]:
+    """Reserves first. Where this took so long that a timer gave back what was reserved, once more."""
+    for tries_left in reversed(range(TRIES)):
+        taking = await _taking(journal, around, clock, id, command, cause, access)
+        try:
+            return await _append(journal, around, clock, id, taking, cause, access)
+        except Refused as refused:
+            await beds.release(journal, taking.reserved, cause)
+            if refused.code != GIVEN_UP or not tries_left:
+                raise
+    raise AssertionError
+
+
+async def _taking(
+    journal: Journal, around: Surroundings, clock: Clock, id: str, command: Reserving, cause: Cause, access: Access
+) -> Reserving:
+    """What will be reserved for it; and of an acceptance, how long the patient has to arrive by the roads as they
+    are."""
+
+    async def where_else(origin: str, wanted: Wanted) -> Destinations:
+        return _ranked(around.country, await around.country.known(), origin, wanted, clock.now())
+
+    if isinstance(command, Accept):
+        command = dataclasses.replace(command, travel=await _travel(around, clock))
+    return await beds.reserved(journal, around.database, clock, id, command, _by(access), cause, access, where_else)
+
+
+async def _travel(around: Surroundings, clock: Clock) -> Travel:
+    """How long somebody has to arrive from one facility at another, by the roads as they are now."""
+    known = await around.country.known()
+    roadmap = around.country.roadmap(known, clock.now())
+
+    def travel(origin: str, destination: str, urgency: Urgency) -> tuple[dt.timedelta, str | None]:
+        within = around.promises.arrive_within(urgency)
+        way = roadmap.ways_from(origin).get(destination)
+        if way is not None:
+            return within + dt.timedelta(hours=way.hours), "; ".join(way.says) or None
+        closed = roadmap.closed_between(origin).get(destination)
+        return within, f"waits: {'; '.join(closed)}" if closed else None
+
+    return travel
 
 
 async def settle(journal: Journal, around: Surroundings, clock: Clock, id: str) -> None:
-    """Does what this referral owes elsewhere, as it stands now: opens its next hop."""
+    """Does what this referral owes elsewhere, as it stands now: gives back what it does not keep, opens its next
+    hop."""
     state = await journal.read(REFERRAL, id, SYSTEM)
+    if state.releasing:
+        await beds.give_back(journal, clock, id, state)
     if state.opening is not None:
         hop = hops.request_of(id, state)
         asked = await consider(around, clock, hop, state.opening.origin)
@@ -195,11 +271,14 @@ async def attend(journal: Journal, around: Surroundings, clock: Clock, id: str, 
     card = await store.facility_card(around.database, place)
     above = card.refers_to if card and card.refers_to else place
     name = "chain" if state.chain_due == promised else state.status
-    cycle = 0 if name == "chain" else state.times_asked * 1000 + state.appointments
+    cycle = 0 if name == "chain" else (state.times_asked * 1000 + state.appointments) * 1000 + state.times_stretched
     cause = timer_cause(name, 1, cycle, aggregate=id, service="referral", now=clock.now())
-    await journal.append(
-        REFERRAL, id, lambda current: overdue(current, f"nodal-officer@{above}", clock.now()), cause, SYSTEM
+    travel = await _travel(around, clock)
+    outcome = await journal.append(
+        REFERRAL, id, lambda current: overdue(current, f"nodal-officer@{above}", travel, clock.now()), cause, SYSTEM
     )
+    if owes(outcome.state):
+        await settle(journal, around, clock, id)
 
 
 async def remind(journal: Journal, clock: Clock, id: str, state: Referral) -> None:

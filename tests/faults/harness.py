@@ -1,6 +1,7 @@
 """One round: a load of mixed commands, something real that is hit meanwhile, and a checker that reads what is left.
 
-The load is a generated day, sent by the player, whose retries with the same key are what a desk would do.
+The load is a generated day, sent by the player, whose retries with the same key are what a desk would do. Acceptances
+name a bed, and ledgers are read against referrals.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from deploy.local.issuer import Abdm, Issuer
 from deploy.local.layout import REPOSITORY
 from deploy.local.store import SERVICES
 from deploy.local.testing import TestStack
-from tests.faults import calls
+from tests.faults import calls, reservations
 from tests.faults.hits import HITS, POISON_KEY, Hit
 from tools.check_day import check
 from tools.checking.figures import read_day as read_totals
@@ -135,6 +136,7 @@ class Harness:
         _, differences = asyncio.run(self._check(day, result))
         done.found = dict.fromkeys(COUNTED, 0)
         differences = [one for one in differences if not one.id.startswith(POISON_KEY)]
+        differences += asyncio.run(reservations.differences(self.stack.mongodb_uri, self.stack.prefix, SETTLE_SECONDS))
         for difference in differences:
             done.found[_counted_as(difference)] += 1
         done.found["lost"] += int(result["unexpected"])
@@ -185,6 +187,7 @@ class Harness:
             (FIRST_DAY + dt.timedelta(days=number)).isoformat(),
         ]
         path.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+        reservations.ask_for_beds(path)
         return path
 
 

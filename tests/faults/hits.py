@@ -239,7 +239,7 @@ HITS: tuple[Hit, ...] = (
             partial(second, service),
             partial(stop_second, service),
         )
-        for service in ("registration", "notifications")
+        for service in ("registration", "referral", "notifications")
     ),
     *(
         Hit(

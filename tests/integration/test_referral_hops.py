@@ -72,7 +72,7 @@ async def test_a_redirection_keeps_the_origin_and_a_crash_before_its_hop_is_comp
     await database["referrals"].update_one(
         {"_id": id}, {"$set": {"journal": journal, "state.opening": opening, **retry}, "$inc": {"version": 1}}
     )
-    await until(lambda: desk.document(moved["next"]))
+    await until(lambda: desk.document(moved["next"]), 20)
     hop = (await desk.document(moved["next"]))["state"]
     assert (hop["origin"], hop["destination"], hop["hop"], hop["hop_why"]) == (HERE, COLLEGE, 2, "redirected")
 
@@ -183,3 +183,49 @@ async def test_a_chain_that_takes_too_long_is_told_once(desk: Desk) -> None:
     assert document["state"]["status"] == "declined"
     assert [entry["type"] for entry in document["journal"]].count("ChainLapsed") == 1
     assert "due" not in document
+
+
+async def test_a_facility_that_closes_meanwhile_is_said_and_the_origin_sends_the_patient_elsewhere(desk: Desk) -> None:
+    id = (await desk.request("whose hospital closes"))["id"]
+    await desk.step(id, "accept", "doctor", THERE, {"bed": "general"})
+    held = (await desk.document(id))["state"]["reserved"][0]
+    try:
+        await closes(desk, True)
+        shown = (await desk.get("doctor", HERE, f"/referrals/{id}")).json()
+        assert [notice["code"] for notice in shown["now"]] == ["destination-closed"]
+        moved = await desk.step(id, "redirect", "doctor", HERE, {"to": COLLEGE, "reason": "facility-closed"})
+    finally:
+        await closes(desk, False)
+    assert (await desk.get("doctor", HERE, f"/referrals/{moved['next']}")).json()["now"] == []
+    ledger = await desk.served.service.database["ledgers"].find_one({"_id": held["ledger"]})
+    assert ledger is not None
+    assert held["id"] not in [each["id"] for each in ledger["state"]["open"]]
+
+
+async def closes(desk: Desk, closed: bool) -> None:
+    answer = await desk.served.client.patch(
+        f"/facilities/{THERE}", json={"takes_referrals": not closed}, headers=desk.headers("desk", THERE)
+    )
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_patient_merged_in_mid_referral_is_shown_as_who_they_are_now(desk: Desk) -> None:
+    old, survivor = person("who was there twice"), person("who was there all along")
+    replica = desk.served.service.database["patients"]
+    cards = {
+        old: {"id": old, "name": "T. Dolma", "registered_at": HERE, "status": "merged", "merged_into": survivor},
+        survivor: {"id": survivor, "name": "Tsering Dolma", "registered_at": HERE, "status": "active"},
+    }
+    asked = await desk.request("who was there twice")
+    await desk.step(asked["id"], "accept", "doctor", THERE, {})
+    for id, merged in cards.items():
+        await replica.insert_one({"_id": id, "epoch": 1, "sequence": 2, "order": 2, "card": merged})
+    shown = (await desk.get("doctor", THERE, f"/referrals/{asked['id']}")).json()
+    assert (shown["patient"]["id"], shown["patient"]["name"], shown["merged_into"]) == (old, "Tsering Dolma", survivor)
+    listed = (await desk.get("doctor", THERE, "/referrals", box="received", limit=200)).json()["items"]
+    assert next(item for item in listed if item["id"] == asked["id"])["patient"]["name"] == "Tsering Dolma"
+    assert (await desk.step(asked["id"], "arrive", "desk", THERE, {}))["status"] == "arrived"
+    # Taken apart again, each is who they were.
+    await replica.update_one({"_id": old}, {"$set": {"card.status": "active"}, "$unset": {"card.merged_into": ""}})
+    apart = (await desk.get("doctor", THERE, f"/referrals/{asked['id']}")).json()
+    assert (apart["patient"]["name"], apart["merged_into"]) == ("T. Dolma", None)

@@ -203,6 +203,11 @@ async def _closed(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
     return await _after(0)(client, headers_for)
 
 
+async def _set_slots(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+    body = {"clinic": "surgery", "at": "2099-01-04T04:30:00Z", "places": 3}
+    return await client.put(f"/facilities/{THERE}/slots", json=body, headers=_key(headers))
+
+
 _MOVES = [(steps, *move) for steps, move in enumerate(PATH)] + ASIDE
 
 EXAMPLES: list[dict[str, Any]] = [
@@ -265,6 +270,13 @@ EXAMPLES: list[dict[str, Any]] = [
         "facility": THERE,
         "prepare": _after(0),
         "call": _change_card(),
+    },
+    {
+        "route": "PUT /facilities/{code}/slots",
+        "role": "desk",
+        "facility": THERE,
+        "prepare": _after(0),
+        "call": _set_slots,
     },
     {
         "route": "POST /roads/{id}/close",

@@ -10,8 +10,9 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from services.referral.domain import moves
-from services.referral.domain.commands import Accept, Lapse
+from libs.contracts.referral import FacilityCard
+from services.referral.domain import moves, today
+from services.referral.domain.commands import Accept, Lapse, Travel
 
 if TYPE_CHECKING:
     from services.referral.domain.referral import Referral
@@ -38,6 +39,8 @@ UNTREATED = frozenset(
 )
 """Statuses in which nobody has treated the patient yet, and the chain's clock runs."""
 
+WAITS = "waits:"
+
 AFTER_APPOINTMENT = dt.timedelta(days=1)
 """How long after an appointment its patient is still expected."""
 
@@ -52,19 +55,36 @@ def running(state: Referral) -> Iterator[tuple[dt.datetime, Clock]]:
         yield state.chain_due, "chain"
 
 
-def to_arrive(command: Accept, now: dt.datetime) -> dict[str, Any]:
-    """The promise to arrive, from the acceptance."""
-    within = command.arrive_within
-    if within is None:
+def to_answer(
+    card: FacilityCard | None, urgency: str, within: dt.timedelta, now: dt.datetime
+) -> tuple[dt.timedelta, str | None]:
+    """How long the destination has to answer, and what its hours make of it: what is no emergency is not due while
+    nobody is there, but when they open again."""
+    if card is None or urgency == "emergency" or today.is_open(card, now + within):
+        return within, None
+    opens = today.opens_next(card, now + within)
+    return opens - now, f"stretched: opens at {opens.astimezone(today.INDIA):%d-%m %H:%M}"
+
+
+def to_arrive(state: Referral, command: Accept, now: dt.datetime) -> dict[str, Any]:
+    """The promise to arrive, from the acceptance; where a clinic's hours are reserved, from those."""
+    if command.slot is not None:
+        return {"appointment_at": command.slot.at, "arrive_due": command.slot.at + AFTER_APPOINTMENT}
+    if command.travel is None:
         return {}
-    if command.road_closed:
-        return {"arrive_seconds": int(within.total_seconds()), "clock_says": command.stretched_for}
-    return {"arrive_due": now + within, "clock_says": command.stretched_for}
+    within, says = command.travel(state.origin, state.destination, state.urgency)
+    return {"arrive_due": now + within, "clock_says": says}
+
+
+def late(state: Referral, travel: Travel, now: dt.datetime) -> tuple[dt.datetime, str] | None:
+    """Until when the promise to arrive is stretched, and why, where nobody comes through still."""
+    within, says = travel(state.origin, state.destination, state.urgency)
+    return (now + within, says) if says is not None and says.startswith(WAITS) else None
 
 
 def paused(state: Referral, at: dt.datetime, why: str) -> dict[str, Any]:
     """What cannot be done waits, with the time it had left."""
-    changes: dict[str, Any] = {"clock_says": f"waits: {why}"}
+    changes: dict[str, Any] = {"clock_says": f"{WAITS} {why}"}
     for clock in ("arrive", "chain"):
         promised = getattr(state, f"{clock}_due")
         if promised is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,11 @@ class By:
 
     role: str
     facility: str
+
+
+Travel = Callable[[str, str, contract.Urgency], tuple[dt.timedelta, str | None]]
+"""From origin to destination at an urgency: how long somebody has to arrive by the roads as they are, and what these
+make of it; `waits: …` where nobody comes through."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Request:
     hop: Hop | None = None
     warnings: tuple[Notice, ...] = ()
     answer_within: dt.timedelta | None = None
+    clock_says: str | None = None
     chain_within: dt.timedelta | None = None
     listed: bool = True
     offered: bool = True
@@ -55,16 +62,14 @@ class Request:
 class Accept:
     """`bed` is a kind of bed, `slot` a place in a clinic's hours; `reserved` are what the ledgers gave for them.
 
-    `arrive_within` is the promise to arrive; None with `road_closed`: nobody can come now, and the clock waits.
+    `travel` says how long the patient has to arrive.
     """
 
     verb: ClassVar[str] = "accept"
     bed: str | None = None
     slot: Slot | None = None
     reserved: tuple[Reservation, ...] = ()
-    arrive_within: dt.timedelta | None = None
-    stretched_for: str | None = None
-    road_closed: bool = False
+    travel: Travel | None = None
 
 
 @dataclass(frozen=True)

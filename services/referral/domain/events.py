@@ -31,6 +31,7 @@ class Asked(Recorded):
     completeness: int | None = None
     warnings: tuple[Notice, ...] = personal(())
     answer_due: Instant | None = None
+    clock_says: str | None = None
     chain: Id | None = None
     hop: int = FIRST
     previous: Id | None = None
@@ -65,13 +66,13 @@ class ReferralRequested(contract.ReferralRequested, Asked):
 
 
 class ReferralAccepted(contract.ReferralAccepted, Recorded):
-    """`arrive_due` is when the promise to arrive is broken; a road that is closed lets it wait with `arrive_seconds`
-    left. `clock_says` why it is longer than usual, or waits."""
+    """`arrive_due` is when the promise to arrive is broken; `clock_says` what the roads make of it. `appointment_at`
+    where a clinic's hours are reserved."""
 
     reserved: tuple[Reservation, ...] = ()
     arrive_due: Instant | None = None
-    arrive_seconds: int | None = None
     clock_says: str | None = None
+    appointment_at: Instant | None = None
 
 
 class AppointmentScheduled(contract.AppointmentScheduled, Recorded):
@@ -212,6 +213,13 @@ class ArrivalLapsed(Event, Recorded):
     escalated_to: str
 
 
+class ArrivalStretched(Event, Recorded):
+    """Nobody comes through still: `says` why, and `until` when the promise to arrive holds now."""
+
+    until: Instant
+    says: str
+
+
 class ChainLapsed(Event, Recorded):
     """Nobody along the whole chain has treated the patient in time; `escalated_to` is told, once."""
 
@@ -234,6 +242,7 @@ ASIDE: tuple[type[Event], ...] = (
     ReservationsReleased,
     ReservationGivenUp,
     ArrivalLapsed,
+    ArrivalStretched,
     ChainLapsed,
     ReferralErased,
     StepOwed,

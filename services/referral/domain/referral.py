@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from libs.common.refusal import Refused
 from libs.contracts import referral as contract
 from libs.contracts.event import Event, FacilityCode, Id, Instant, is_personal, personal
-from services.referral.domain import clocks, moves, worklists
+from services.referral.domain import clocks, moves, next_hop, worklists
 from services.referral.domain.answering import check, names_of
 from services.referral.domain.chain import FIRST, Outside
 from services.referral.domain.commands import (
@@ -22,11 +22,10 @@ from services.referral.domain.commands import (
     Convert,
     Lapse,
     RecordOutcome,
-    Redirect,
     ReferOnward,
     Request,
     Schedule,
-    Void,
+    Travel,
 )
 from services.referral.domain.dataset import Findings, Notice, completeness
 from services.referral.domain.events import (
@@ -35,6 +34,7 @@ from services.referral.domain.events import (
     AdviceLapsed,
     AppointmentScheduled,
     ArrivalLapsed,
+    ArrivalStretched,
     Asked,
     CancellationRequested,
     ChainLapsed,
@@ -66,6 +66,8 @@ from services.referral.domain.leg import Leg, LegEvent
 from services.referral.domain.medicines import Medicine
 from services.referral.domain.moves import Actor, Move, Side, Status, Transport
 from services.referral.domain.reservations import Reservation
+
+GIVEN_UP = "reservation-given-up"
 
 
 class Referral(BaseModel):
@@ -127,6 +129,7 @@ class Referral(BaseModel):
     arrive_due: Instant | None = None
     arrive_seconds: int | None = None
     arrival_lapsed: bool = False
+    times_stretched: int = 0
     clock_says: str | None = None
     reserved: tuple[Reservation, ...] = ()
     releasing: tuple[Reservation, ...] = ()
@@ -192,7 +195,7 @@ def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -
     kind = BY_NAME[move.event]
     if state.erased:
         said = {name: value for name, value in said.items() if not _says_who(kind, name)}
-    return [*events, kind(**said | _public(state) | {"at": now}), *_goes_on(state, command, now)]
+    return [*events, kind(**said | _public(state) | {"at": now}), *next_hop.asked_for(state, command, now)]
 
 
 def _row(state: Referral, command: Command, by: By) -> Move:
@@ -220,16 +223,16 @@ def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any
         case Convert(answer_within=within) | AskAgain(answer_within=within):
             # Asked anew: everything as it was, and a promise of its own from now.
             asked = {name: getattr(state, name) for name in Asked.model_fields if name not in Recorded.model_fields}
-            return asked | {"answer_due": _promised(within, now)}
+            return asked | {"answer_due": _promised(within, now), "clock_says": None}
         case Accept():
             if any(each.id in state.given_up for each in command.reserved):
-                raise Refused("reservation-given-up", "what was reserved went back meanwhile; send it again")
-            return clocks.to_arrive(command, now)
+                raise Refused(GIVEN_UP, "what was reserved went back meanwhile; send it again")
+            return clocks.to_arrive(state, command, now)
         case Schedule(appointment_at=at):
             if at < now:
                 raise Refused("in-the-past", "must lie ahead", field="appointment_at")
             if any(each.id in state.given_up for each in command.reserved):
-                raise Refused("reservation-given-up", "what was reserved went back meanwhile; send it again")
+                raise Refused(GIVEN_UP, "what was reserved went back meanwhile; send it again")
         case ConfirmCancel():
             return {"reason": state.cancelled_for or "other"}
         case ReferOnward():
@@ -239,45 +242,6 @@ def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any
         case _:
             pass
     return {}
-
-
-def _goes_on(state: Referral, command: Command, now: dt.datetime) -> list[Event]:
-    """The hop that this command asks for."""
-    base = {
-        "patient": state.patient,
-        "origin": state.origin,
-        "service": state.service,
-        "urgency": state.urgency,
-        "reason": state.reason,
-        "findings": state.findings,
-        "chain_began_at": state.chain_began_at or state.requested_at,
-        "chain_due": clocks.of_chain(state, now),
-        "chain_escalated": state.chain_escalated,
-        "at": now,
-    }
-    if isinstance(command, Redirect | ReferOnward) and not command.listed:
-        raise Refused("unknown-facility", "there is no such facility in the directory", field="to")
-    match command:
-        case Redirect():
-            if command.to in (state.origin, state.destination):
-                raise Refused("same-facility", "it leads to another facility", field="to")
-            hop = base | {"why": "redirected", "destination": command.to, "outside": command.outside}
-        case ReferOnward():
-            here = state.answered_by or state.destination
-            if command.to in (here, state.origin):
-                raise Refused("same-facility", "it leads to another facility", field="to")
-            hop = base | {"why": "onward", "origin": here, "destination": command.to, "outside": command.outside}
-            hop |= {"service": command.service, "urgency": command.urgency or state.urgency, "reason": command.reason}
-        case Void(patient=patient) if patient:
-            if patient == state.patient:
-                raise Refused("same-patient", "is the one it was made for", field="patient")
-            hop = base | {"why": "right-patient", "destination": state.destination, "outside": state.outside}
-            hop |= {"patient": patient, "findings": None}
-        case _:
-            return []
-    if state.erased:
-        hop |= {"reason": "", "findings": None, "outside": None}
-    return [HopAsked(next=command.next, **hop)]
 
 
 def _ask(state: Referral | None, command: Request, by: By, now: dt.datetime) -> list[Event]:
@@ -307,6 +271,7 @@ def _ask(state: Referral | None, command: Request, by: By, now: dt.datetime) -> 
             completeness=completeness(command.service, command.urgency, command.findings),
             warnings=command.warnings,
             answer_due=_promised(command.answer_within, now),
+            clock_says=command.clock_says,
             outside=command.outside,
             answered_by=by.facility if command.outside else None,
             chain=hop.chain if hop and another else None,
@@ -343,19 +308,23 @@ def due(state: Referral) -> dt.datetime | None:
     return min((at for at, _ in clocks.running(state)), default=None)
 
 
-def overdue(state: Referral | None, escalated_to: str, now: dt.datetime) -> list[Event]:
-    """What follows from the oldest broken promise; [] where it was kept, or time is left."""
+def overdue(state: Referral | None, escalated_to: str, travel: Travel | None, now: dt.datetime) -> list[Event]:
+    """What follows from the oldest broken promise; [] where it was kept, or time is left. That to arrive is stretched
+    while nobody comes through."""
     if state is None:
         return []
     broken = sorted((at, clock) for at, clock in clocks.running(state) if at <= now)
     if not broken:
         return []
-    promise = broken[0][1]
-    if promise == "answer":
-        found = list(decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now))
-    else:
-        found = [(ArrivalLapsed if promise == "arrival" else ChainLapsed)(escalated_to=escalated_to, at=now)]
-    return found
+    match broken[0][1]:
+        case "answer":
+            return decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now)
+        case "arrival":
+            if travel is not None and (stretched := clocks.late(state, travel, now)) is not None:
+                return [ArrivalStretched(until=stretched[0], says=stretched[1], at=now)]
+            return [ArrivalLapsed(escalated_to=escalated_to, at=now)]
+        case _:
+            return [ChainLapsed(escalated_to=escalated_to, at=now)]
 
 
 def owes(state: Referral) -> bool:
@@ -406,6 +375,8 @@ def _aside(state: Referral, event: Recorded) -> dict[str, Any] | None:
             return {"releasing": tuple(each for each in state.releasing if each.id not in ids)}
         case ReservationGivenUp(id=id):
             return {"given_up": (*state.given_up, id)}
+        case ArrivalStretched(until=until, says=says):
+            return {"arrive_due": until, "clock_says": says, "times_stretched": state.times_stretched + 1}
         case ArrivalLapsed(escalated_to=to):
             return {"arrival_lapsed": True, "arrive_due": None, "changed_at": event.at} | _told(to)
         case ChainLapsed(escalated_to=to):
@@ -438,7 +409,7 @@ def _moved(state: Referral, event: Recorded) -> dict[str, Any]:
             changes["advice"] = advice
         case ReferralAccepted():
             changes |= {"reserved": (*state.reserved, *event.reserved), "arrival_lapsed": False}
-            changes |= {name: getattr(event, name) for name in ("arrive_due", "arrive_seconds", "clock_says")}
+            changes |= {name: getattr(event, name) for name in ("arrive_due", "clock_says", "appointment_at")}
         case AppointmentScheduled():
             changes |= _appointment(state, event)
         case PatientNoShow():

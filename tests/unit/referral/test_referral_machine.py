@@ -12,13 +12,21 @@ from hypothesis import strategies as st
 
 from libs.common.refusal import Refused
 from libs.contracts.event import PUBLIC, Event
-from services.referral.domain import codes, moves, referral
+from services.referral.domain import codes, moves
 from services.referral.domain import commands as machine
 from services.referral.domain.commands import By, Command, Step
-from services.referral.domain.events import ASIDE, EVENTS, Asked, HopAsked, PassedThrough, ReferralErased
+from services.referral.domain.events import (
+    ASIDE,
+    EVENTS,
+    Asked,
+    HopAsked,
+    PassedThrough,
+    ReferralErased,
+)
 from services.referral.domain.referral import Referral, decide, evolve, open_moves
 
 NOW = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
+HALF_AN_HOUR = dt.timedelta(minutes=30)
 HERE, THERE, ELSEWHERE = "HP-KNR-CHC-POOH", "HP-KNR-RH-PEO", "LA-LEH-DH-SNM"
 SIDES: dict[str, moves.Side] = {HERE: "origin", THERE: "destination"}
 STEPS: tuple[type[Step], ...] = Step.__args__
@@ -26,7 +34,7 @@ STEPS: tuple[type[Step], ...] = Step.__args__
 NOT_SAID = {
     "travel_seconds",
     *("listed", "offered", "withdrawn", "findings", "warnings", "answer_within", "chain_within", "hop", "next"),
-    *("reserved", "arrive_within", "stretched_for", "road_closed"),
+    *("reserved", "travel", "clock_says"),
 }
 """What is looked up, and what may always be absent."""
 
@@ -332,7 +340,7 @@ def test_only_the_contract_leaves_the_journal() -> None:
             continue
         contract = PUBLIC[event.TYPE]
         private = set(event.model_fields) - set(contract.model_fields)
-        clocks = {"reserved", "arrive_due", "arrive_seconds", "clock_says"}
+        clocks = {"reserved", "arrive_due", "clock_says", "appointment_at"}
         beside = {"travel_seconds", "expected_release", "procedure", "medicines"}
         assert private <= {"at", "summary", "advice"} | clocks | beside | set(Asked.model_fields)
         assert "at" in private
@@ -429,55 +437,3 @@ def test_after_an_erasure_the_referral_goes_on_and_no_text_is_kept() -> None:
 
 def test_a_step_on_what_does_not_exist_decides_nothing() -> None:
     assert decide(None, machine.Accept(), DOCTOR_THERE, NOW) == []
-
-
-HALF_AN_HOUR = dt.timedelta(minutes=30)
-
-
-def promised() -> list[Event]:
-    return decide(None, dataclasses.replace(REQUEST, answer_within=HALF_AN_HOUR), DOCTOR_HERE, NOW)
-
-
-def test_the_clock_lapses_what_nobody_answered_once_and_not_a_moment_early() -> None:
-    state = fold(promised())
-    assert referral.due(state) == NOW + HALF_AN_HOUR
-    assert referral.overdue(state, f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR - dt.timedelta(seconds=1)) == []
-    told = promised() + referral.overdue(state, f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR)
-    lapsed = fold(told)
-    assert [move.command for move in open_moves(lapsed, DOCTOR_THERE)][:2] == ["accept", "decline"]
-    assert (lapsed.status, lapsed.escalated_to, lapsed.escalated_at) == (
-        "lapsed",
-        f"nodal-officer@{ELSEWHERE}",
-        ELSEWHERE,
-    )
-    assert referral.due(lapsed) is None
-    assert referral.overdue(lapsed, f"nodal-officer@{ELSEWHERE}", NOW + 2 * HALF_AN_HOUR) == []
-
-
-@pytest.mark.parametrize(
-    ("command", "by", "status"),
-    [
-        (machine.Accept(), DOCTOR_THERE, "accepted"),
-        (machine.Decline("no-bed"), DOCTOR_THERE, "declined"),
-        (machine.Cancel("patient-improved"), DOCTOR_HERE, "cancelled"),
-    ],
-)
-def test_what_lapsed_can_still_be_answered(command: Step, by: By, status: str) -> None:
-    told = promised()
-    told += referral.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", NOW + HALF_AN_HOUR)
-    told += decide(fold(told), command, by, NOW + 2 * HALF_AN_HOUR)
-    assert fold(told).status == status
-    assert referral.due(fold(told)) is None
-
-
-def test_what_was_answered_in_time_never_lapses() -> None:
-    told = promised()
-    told += decide(fold(told), machine.Accept(), DOCTOR_THERE, NOW)
-    assert referral.due(fold(told)) is None
-    assert referral.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", NOW + 2 * HALF_AN_HOUR) == []
-
-
-@pytest.mark.parametrize("role", ["doctor", "desk", "nodal-officer", "system"])
-def test_nobody_but_the_clock_lapses(role: str) -> None:
-    with pytest.raises(Refused):
-        decide(fold(promised()), machine.Lapse("nodal-officer@X"), By(role, THERE), NOW)

@@ -1,0 +1,212 @@
+"""The clocks of a referral, and what it holds at its destination."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libs.common.refusal import Refused
+from libs.contracts.event import Event
+from libs.contracts.referral import Hours, Weekday
+from services.referral import directory
+from services.referral.domain import clocks, referral
+from services.referral.domain import commands as machine
+from services.referral.domain.commands import By, Step
+from services.referral.domain.events import ReservationGivenUp, ReservationsReleased
+from services.referral.domain.referral import Referral, decide, evolve, open_moves
+from services.referral.domain.reservations import Reservation
+
+NOW = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
+HERE, THERE, ELSEWHERE = "HP-KNR-CHC-POOH", "HP-KNR-RH-PEO", "LA-LEH-DH-SNM"
+REQUEST = machine.Request("p1", THERE, "surgery", "urgent", "acute abdomen, guarding")
+DOCTOR_HERE, DOCTOR_THERE = By("doctor", HERE), By("doctor", THERE)
+
+
+def fold(events: list[Event]) -> Referral:
+    state: Referral | None = None
+    for event in events:
+        state = evolve(state, event)
+    assert state is not None
+    return state
+
+
+def requested() -> list[Event]:
+    return decide(None, REQUEST, DOCTOR_HERE, NOW)
+
+
+HALF_AN_HOUR = dt.timedelta(minutes=30)
+
+
+def promised() -> list[Event]:
+    return decide(None, dataclasses.replace(REQUEST, answer_within=HALF_AN_HOUR), DOCTOR_HERE, NOW)
+
+
+def test_the_clock_lapses_what_nobody_answered_once_and_not_a_moment_early() -> None:
+    state = fold(promised())
+    assert referral.due(state) == NOW + HALF_AN_HOUR
+    assert (
+        referral.overdue(state, f"nodal-officer@{ELSEWHERE}", None, NOW + HALF_AN_HOUR - dt.timedelta(seconds=1)) == []
+    )
+    told = promised() + referral.overdue(state, f"nodal-officer@{ELSEWHERE}", None, NOW + HALF_AN_HOUR)
+    lapsed = fold(told)
+    assert [move.command for move in open_moves(lapsed, DOCTOR_THERE)][:2] == ["accept", "decline"]
+    assert (lapsed.status, lapsed.escalated_to, lapsed.escalated_at) == (
+        "lapsed",
+        f"nodal-officer@{ELSEWHERE}",
+        ELSEWHERE,
+    )
+    assert referral.due(lapsed) is None
+    assert referral.overdue(lapsed, f"nodal-officer@{ELSEWHERE}", None, NOW + 2 * HALF_AN_HOUR) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "by", "status"),
+    [
+        (machine.Accept(), DOCTOR_THERE, "accepted"),
+        (machine.Decline("no-bed"), DOCTOR_THERE, "declined"),
+        (machine.Cancel("patient-improved"), DOCTOR_HERE, "cancelled"),
+    ],
+)
+def test_what_lapsed_can_still_be_answered(command: Step, by: By, status: str) -> None:
+    told = promised()
+    told += referral.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", None, NOW + HALF_AN_HOUR)
+    told += decide(fold(told), command, by, NOW + 2 * HALF_AN_HOUR)
+    assert fold(told).status == status
+    assert referral.due(fold(told)) is None
+
+
+def test_what_was_answered_in_time_never_lapses() -> None:
+    told = promised()
+    told += decide(fold(told), machine.Accept(), DOCTOR_THERE, NOW)
+    assert referral.due(fold(told)) is None
+    assert referral.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", None, NOW + 2 * HALF_AN_HOUR) == []
+
+
+@pytest.mark.parametrize("role", ["doctor", "desk", "nodal-officer", "system"])
+def test_nobody_but_the_clock_lapses(role: str) -> None:
+    with pytest.raises(Refused):
+        decide(fold(promised()), machine.Lapse("nodal-officer@X"), By(role, THERE), NOW)
+
+
+BED = Reservation(id="res-1", ledger="icu-beds", facility=THERE, what="bed", kind="icu")
+SLOT = Reservation(id="res-2", ledger="morning", facility=THERE, what="slot", kind="surgery", at=NOW)
+
+
+def by_road(hours: int, says: str | None = None) -> machine.Travel:
+    return lambda origin, destination, urgency: (dt.timedelta(hours=hours), says)
+
+
+def accepted(*held: Reservation, travel: machine.Travel | None = None) -> list[Event]:
+    told = requested()
+    return told + decide(fold(told), machine.Accept(reserved=held, travel=travel), DOCTOR_THERE, NOW)
+
+
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [
+        ([], True),
+        ([(machine.Arrive(), By("desk", THERE))], True),
+        ([(machine.Arrive(), By("desk", THERE)), (machine.RecordOutcome("admitted"), DOCTOR_THERE)], True),
+        ([(machine.RequestCancel("other"), DOCTOR_HERE)], True),
+        ([(machine.Arrive(), By("desk", THERE)), (machine.RecordOutcome("left-against-advice"), DOCTOR_THERE)], False),
+        ([(machine.RecordOutcome("admitted"), DOCTOR_THERE), (machine.BackRefer("rest"), DOCTOR_THERE)], False),
+        ([(machine.RecordDeath("on-the-way"), By("transport", HERE))], False),
+        ([(machine.RefuseTravel(), DOCTOR_HERE)], False),
+        ([(machine.Cancel("other"), DOCTOR_HERE)], False),
+        ([(machine.Decline("no-bed"), DOCTOR_THERE)], False),
+        ([(machine.NoShow(), By("desk", THERE))], False),
+        ([(machine.Redirect(ELSEWHERE, "no-bed", next="r2"), DOCTOR_THERE)], False),
+        ([(machine.Void("duplicate"), DOCTOR_HERE)], False),
+    ],
+)
+def test_a_bed_is_kept_while_it_is_needed_and_given_back_once_after(steps: list[Any], kept: bool) -> None:
+    told = accepted(BED)
+    for command, by in steps:
+        told += decide(fold(told), command, by, NOW)
+    state = fold(told)
+    assert (state.reserved, state.releasing) == (((BED,), ()) if kept else ((), (BED,)))
+    assert referral.owes(state) == (not kept or state.opening is not None)
+    told.append(ReservationsReleased(ids=(BED.id,), at=NOW))
+    assert fold(told).releasing == ()
+
+
+def test_a_reservation_that_was_given_up_is_never_taken() -> None:
+    told: list[Event] = [*requested(), ReservationGivenUp(id=BED.id, at=NOW)]
+    with pytest.raises(Refused) as refused:
+        decide(fold(told), machine.Accept(reserved=(BED,)), DOCTOR_THERE, NOW)
+    assert refused.value.code == "reservation-given-up"
+    assert fold(told).status == "requested"
+
+
+def test_another_appointment_gives_back_the_place_of_the_one_before_and_keeps_the_bed() -> None:
+    told = accepted(BED)
+    desk = By("desk", THERE)
+    told += decide(fold(told), machine.Schedule(NOW + dt.timedelta(days=1), reserved=(SLOT,)), desk, NOW)
+    told += decide(fold(told), machine.Reschedule(NOW + dt.timedelta(days=2)), desk, NOW)
+    assert (fold(told).reserved, fold(told).releasing) == ((BED,), (SLOT,))
+
+
+def test_who_does_not_arrive_in_time_loses_the_bed_and_may_still_arrive() -> None:
+    told = accepted(BED, travel=by_road(10))
+    due = NOW + dt.timedelta(hours=10)
+    assert referral.due(fold(told)) == due
+    told += referral.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", by_road(10), due)
+    state = fold(told)
+    assert (state.status, state.arrival_lapsed, state.releasing) == ("accepted", True, (BED,))
+    assert (state.escalated_at, referral.due(state)) == (ELSEWHERE, None)
+    told += decide(state, machine.Arrive(), By("desk", THERE), due)
+    assert fold(told).status == "arrived"
+
+
+def test_the_promise_to_arrive_is_stretched_while_nobody_comes_through_and_says_so() -> None:
+    told = accepted(BED, travel=by_road(10, "snow slows the road"))
+    assert fold(told).clock_says == "snow slows the road"
+    due = NOW + dt.timedelta(hours=10)
+    closed = by_road(10, "waits: the pass is closed")
+    told += referral.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", closed, due)
+    state = fold(told)
+    assert (state.arrive_due, state.clock_says) == (due + dt.timedelta(hours=10), "waits: the pass is closed")
+    assert (state.reserved, state.escalated_to) == ((BED,), None)
+    told += referral.overdue(state, f"nodal-officer@{ELSEWHERE}", by_road(10), due + dt.timedelta(hours=10))
+    assert fold(told).releasing == (BED,)
+
+
+def test_while_the_transport_is_held_the_clock_waits_and_goes_on_with_what_was_left() -> None:
+    told = accepted(travel=by_road(10))
+    transport = By("transport", HERE)
+    told += decide(fold(told), machine.Hold("pass-closed"), transport, NOW + dt.timedelta(hours=4))
+    assert (fold(told).clock_says, referral.due(fold(told))) == ("waits: pass-closed", None)
+    later = NOW + dt.timedelta(days=30)
+    told += decide(fold(told), machine.Depart("helicopter"), transport, later)
+    assert (fold(told).clock_says, fold(told).arrive_due) == (None, later + dt.timedelta(hours=6))
+
+
+def test_an_unanswered_request_waits_for_no_pass() -> None:
+    state = fold(promised())
+    assert state.answer_due == NOW + HALF_AN_HOUR
+    assert referral.overdue(state, f"nodal-officer@{ELSEWHERE}", by_road(1, "waits: closed"), NOW + HALF_AN_HOUR)
+
+
+@pytest.mark.parametrize(
+    ("urgency", "said_at", "due", "says"),
+    [
+        ("urgent", "2026-11-20T04:00:00Z", "2026-11-20T08:00:00Z", None),
+        ("urgent", "2026-11-20T09:30:00Z", "2026-11-21T03:30:00Z", "stretched: opens at 21-11 09:00"),
+        ("urgent", "2026-11-21T09:30:00Z", "2026-11-23T03:30:00Z", "stretched: opens at 23-11 09:00"),
+        ("emergency", "2026-11-21T09:30:00Z", "2026-11-21T13:30:00Z", None),
+    ],
+)
+def test_what_is_no_emergency_is_due_when_the_destination_opens(
+    urgency: str, said_at: str, due: str, says: str | None
+) -> None:
+    """From Monday to Saturday, nine to five, Indian time."""
+    days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat")
+    hours = (Hours(days=days, opens="09:00", closes="17:00"),)
+    card = directory.read(Path("data/facilities.csv"))[0].card.model_copy(update={"hours": hours})
+    now = dt.datetime.fromisoformat(said_at)
+    within, said = clocks.to_answer(card, urgency, dt.timedelta(hours=4), now)
+    assert (now + within, said) == (dt.datetime.fromisoformat(due), says)
