@@ -76,7 +76,7 @@ def walked(question: bool, urgency: Any, walk: list[tuple[str, int]]) -> Journal
         state = fold(journal)
         promised = due(state)
         if promised is not None and promised <= now:
-            journal += overdue(state, f"nodal-officer@{ALSO}", now)
+            journal += overdue(state, f"nodal-officer@{ALSO}", None, now)
             state = fold(journal)
         row = moves.find(state.status, name)
         if row is not None:
@@ -187,7 +187,7 @@ def day_states() -> dict[str, Referral]:
         for label, state in states.items():
             promised = due(state)
             if promised is not None and promised <= now:
-                for event in overdue(state, f"nodal-officer@{ALSO}", now):
+                for event in overdue(state, f"nodal-officer@{ALSO}", None, now):
                     states[label] = evolve(states[label], event)
         name = verb.removeprefix("referral.")
         if name == "request":
