@@ -11,6 +11,8 @@ from libs.contracts.event import Code, Event, FacilityCode, Id, Instant, Topic, 
 
 PATIENT = Topic("registration.patient.v1", compacted=True, restricted=True)
 VISIT = Topic("registration.visit.v1")
+CALLER = Topic("registration.caller.v1", compacted=True, restricted=True)
+"""Phones from which people register at home; only who sends codes to them may read it."""
 
 Sex = Literal["male", "female", "other", "unknown"]
 """FHIR R4 AdministrativeGender."""
@@ -285,3 +287,27 @@ class ScreeningTreated(Event, topic=SCREENING):
     patient: Id
     programme: Code
     suggestion: Code
+
+
+class CallerCard(BaseModel):
+    """A phone, before anybody has said whose it is. Phones are E.164."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    id: Id
+    phone: str | None = personal()
+    language: str = "en"
+
+
+class CodeRequested(Event, topic=CALLER):
+    """A one-time code is to reach this phone, and no other place; it is of no use after `expires_at`."""
+
+    card: CallerCard
+    code: str | None = personal()
+    expires_at: Instant
+
+
+class CallerErased(Event, topic=CALLER):
+    """Published as a tombstone: the key and no value."""
+
+    TOMBSTONE: ClassVar[bool] = True

@@ -14,7 +14,7 @@ from services.notifications.domain.codes import Codes
 from services.notifications.domain.routing import Routing
 from services.notifications.domain.template import Language, Wording
 
-HEARD = (registration.PATIENT, registration.VISIT, referral.REFERRAL, grievance.GRIEVANCE)
+HEARD = (registration.PATIENT, registration.VISIT, registration.CALLER, referral.REFERRAL, grievance.GRIEVANCE)
 """The topics whose events are told of."""
 
 

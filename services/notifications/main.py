@@ -48,6 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         changed=stream.cards_changed("patient", lambda: post),
     )
     contacts = service.replica(grievance.CONTACT, "contacts", changed=stream.cards_changed("contact", lambda: post))
+    callers = service.replica(registration.CALLER, "callers", changed=stream.cards_changed("caller", lambda: post))
     facilities = service.replica(
         referral.FACILITY, "facilities", changed=stream.cards_changed("facility", lambda: post)
     )
@@ -85,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             frozenset(outside),
             routing.mailbox_language,
             routing.consent_needed,
+            callers=store.Cards(callers),
         ),
         people=people,
         stops=stops,
@@ -98,6 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     erasures = stream.Erasures(post)
     service.react(registration.PATIENT, erasures.reaction("patient", patients, told))
     service.react(grievance.CONTACT, erasures.reaction("contact", contacts, told))
+    service.react(registration.CALLER, erasures.reaction("caller", callers, told))
     for topic in (registration.VISIT, referral.REFERRAL, grievance.GRIEVANCE):
         service.react(topic, told)
     service.react(notifications.MESSAGE, partial(sends.call_back, post))

@@ -163,9 +163,10 @@ class Recipients:
         channels: frozenset[Channel],
         mailbox_language: str = FALLBACK,
         consent_needed: frozenset[preference.Purpose] = frozenset(),
+        callers: Cards | None = None,
     ) -> None:
         self._preferences = preferences
-        self._cards = {"patient": patients, "contact": contacts}
+        self._cards = {"patient": patients, "contact": contacts} | ({"caller": callers} if callers else {})
         self._facilities = facilities
         self._people = people
         self._marks = marks

@@ -9,7 +9,7 @@ from libs.common.logs import logger
 from libs.common.mongo import STORE_AWAY
 from libs.common.records import Received
 from libs.common.replica import Replica
-from libs.contracts.registration import PatientRegistered
+from libs.contracts.registration import CodeRequested, PatientRegistered
 from services.notifications import sends, usecases
 from services.notifications.post import Post
 
@@ -26,7 +26,8 @@ def reaction(post: Post) -> Callable[[Received], Awaitable[None]]:
         if received.type not in post.routing.events:
             return
         event = received.event
-        card = event.model_dump(mode="json")["card"] if isinstance(event, PatientRegistered) else None
+        carries = isinstance(event, PatientRegistered | CodeRequested)
+        card = event.model_dump(mode="json")["card"] if carries else None
         plans = usecases.plans(post.routing, received.id, event, received.occurred_at, received.key)
         await asyncio.gather(*(usecases.tell(post, plan, received.cause(), card) for plan in plans))
 

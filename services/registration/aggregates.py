@@ -5,7 +5,7 @@ from __future__ import annotations
 from libs.common.aggregate import AggregateType
 from libs.contracts import registration as contract
 from services.registration import outreach
-from services.registration.domain import care, opd, patient, queue, review, share, visit
+from services.registration.domain import caller, camp, care, home_card, opd, patient, queue, review, share, visit
 
 PATIENT = AggregateType(
     name="patient",
@@ -97,4 +97,58 @@ SHARE = AggregateType(
     indexes=(("state.patient",), ("state.facility", "state.status", "state.received_at")),
 )
 
-KINDS = (PATIENT, QUEUE, VISIT, SHARE, OPD, *outreach.KINDS)
+CALLER = AggregateType(
+    name="caller",
+    collection="callers",
+    state=caller.Caller,
+    topic=contract.CALLER,
+    events=(contract.CodeRequested, contract.CallerErased, caller.CodeMissed, caller.CodeAccepted),
+    evolve=caller.evolve,
+)
+
+HOME_CARD = AggregateType(
+    name="home-card",
+    collection="home_cards",
+    state=home_card.HomeCard,
+    events=(
+        home_card.HomeCardIssued,
+        home_card.DayChosen,
+        home_card.CardArrived,
+        home_card.CardVerified,
+        home_card.CardWithdrawn,
+        home_card.CardErased,
+    ),
+    evolve=home_card.evolve,
+    claims=home_card.claims,
+    indexes=(("state.caller",), ("state.patient",)),
+)
+
+CAMP_DEVICE = AggregateType(
+    name="camp-device",
+    collection="camp_devices",
+    state=camp.Device,
+    events=(camp.DeviceSetUp, camp.BlockGiven, camp.NumberUsed),
+    evolve=camp.evolve_device,
+    claims=lambda state: [f"card-prefix:{state.prefix}"],
+)
+
+CAMP_ROW = AggregateType(
+    name="camp-row",
+    collection="camp_rows",
+    state=camp.Row,
+    events=(camp.RowTaken,),
+    evolve=camp.evolve_row,
+    claims=lambda state: [f"card:{state.card}"] if state.card else [],
+    indexes=(("state.patient",),),
+)
+
+CAMP_UPLOAD = AggregateType(
+    name="camp-upload",
+    collection="camp_uploads",
+    state=camp.Upload,
+    events=(camp.UploadBegun, camp.ChunkReceived, camp.RowsAnswered, camp.UploadRefused),
+    evolve=camp.evolve_upload,
+    retry_at=lambda state: state.next_at,
+)
+
+KINDS = (PATIENT, QUEUE, VISIT, SHARE, OPD, CALLER, HOME_CARD, CAMP_DEVICE, CAMP_ROW, CAMP_UPLOAD, *outreach.KINDS)

@@ -10,9 +10,12 @@ from libs.common.tokens import KeySet
 from services.registration import (
     api,
     ashas_api,
+    camp_api,
+    camp_desk,
     care_api,
     eligibility_api,
     fhir_api,
+    home_api,
     households_api,
     matching,
     matching_api,
@@ -27,9 +30,11 @@ from services.registration import (
 from services.registration.abdm import Gateway
 from services.registration.access import ACCESS
 from services.registration.acknowledge import Acknowledging
-from services.registration.aggregates import KINDS, QUEUE, SHARE
+from services.registration.aggregates import CAMP_UPLOAD, KINDS, QUEUE, SHARE
 from services.registration.board import Boards
+from services.registration.camp_store import CampStore
 from services.registration.domain.queue import desk_day
+from services.registration.home import Home, HomeStore
 from services.registration.households import Registry
 from services.registration.opd_store import OpdStore
 from services.registration.places import read_places
@@ -81,7 +86,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     house.forgetting.append(lambda patient, cause: screenings.forget(camp, patient, cause))
     service.include(screenings_api.router(camp, service.journal, service.read_log))
     service.include(ashas_api.router(camp, service.journal, settings.fonts, today))
+    camps = CampStore(service.database)
+    field_camps = camp_desk.Camp(house, camps)
+    service.on_start(camps.ensure_indexes)
+    service.include(camp_api.router(field_camps, service.read_log))
+    at_home = Home(house, HomeStore(service.database))
+    keeper = home_api.Doorkeeper(settings.home_calls_per_minute)
+    service.include(home_api.router(home_api.HomeDoor(at_home, settings, service.read_log, keeper)))
     service.timer(QUEUE, lambda id, document: usecases.keep_promises(house, id, document))
     service.timer(SHARE, acknowledging.step)
+    service.timer(CAMP_UPLOAD, lambda id, document: camp_desk.step(field_camps, id, document))
     service.on_stop(client.aclose)
     return service.app

@@ -32,6 +32,10 @@ class Settings(ServiceSettings):
     # The gateway is one address that speaks for a whole nation's phones; its own token is checked at the door.
     public_requests_per_second: int = Field(500, ge=1, description="Per address, on routes without a token of ours")
 
+    home_calls_per_minute: int = Field(
+        10, ge=1, description="Codes and tries from one address, at the door for people at home"
+    )
+
     @property
     def token_validity(self) -> dt.timedelta:
         return dt.timedelta(minutes=self.token_minutes)

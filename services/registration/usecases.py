@@ -15,11 +15,12 @@ from libs.common.mongo import Document
 from libs.common.refusal import Refused
 from libs.contracts.event import Event
 from libs.contracts.registration import PatientErased
-from services.registration.aggregates import PATIENT, QUEUE, SHARE, VISIT
+from services.registration.aggregates import HOME_CARD, PATIENT, QUEUE, SHARE, VISIT
 from services.registration.domain import patient as patients
 from services.registration.domain import queue as queues
 from services.registration.domain import share as shares
 from services.registration.domain import visit as visits
+from services.registration.domain.home_card import CardErased
 from services.registration.domain.patient import Changes, Details, Patient, VoidReason
 from services.registration.domain.places import Places
 from services.registration.domain.queue import Door, Queue, TokenRepeated, TokenTaken, desk_day, queue_id
@@ -72,6 +73,11 @@ async def register(
     )
 
 
+def judge(house: House, details: Details, on: dt.date) -> None:
+    """Whether a desk would take this on that day, with nothing written. Raises Refused naming the field."""
+    patients.decide(None, patients.Register("judged", details, "XX", on), house.places)
+
+
 async def correct(house: House, id: str, changes: Changes, cause: Cause, access: Access) -> Outcome[Patient]:
     command = patients.Correct(changes, desk_day(cause.occurred_at))
     return await house.journal.append(
@@ -91,6 +97,8 @@ async def erase(house: House, id: str, cause: Cause, access: Access) -> Outcome[
     outcome = await house.journal.erase(PATIENT, id, PatientErased(), cause, access)
     for share in await house.store.shares_of(id):
         await house.journal.erase(SHARE, share, shares.ShareErased(), cause.derive("share", share), SYSTEM)
+    for card in await house.opds.home_cards_of(id):
+        await house.journal.erase(HOME_CARD, card, CardErased(), cause.derive("home-card", card), SYSTEM)
     for forget in house.forgetting:
         await forget(id, cause)
     return outcome
@@ -109,13 +117,13 @@ async def take_token(house: House, patient: str, counter: str, cause: Cause, acc
     if await house.store.exists(VISIT.collection, visit):
         return await house.journal.append(VISIT, visit, _only_if_it_was_before, cause, access)
     facility = own_facility(access)
-    patient = await _seen_at(house, patient, facility, cause)
+    patient = await seen_at(house, patient, facility, cause)
     taken = await take(house, patient, facility, counter, "walk-in", cause, access)
     assert isinstance(taken, TokenTaken)
     return await open_visit(house, taken, cause, access)
 
 
-async def _seen_at(house: House, id: str, facility: str, cause: Cause) -> str:
+async def seen_at(house: House, id: str, facility: str, cause: Cause) -> str:
     """The person is active, and known at this facility from now on; a merged id stands for where it lives on, which is
     given back. Raises Refused naming `patient`."""
     document = await house.journal.load(PATIENT, id)
@@ -246,7 +254,7 @@ async def _person(house: House, profile: Profile, cause: Cause, access: Access) 
             holder = taken.holder
     holder = await survivor(house.journal, holder)
     await _prove(house, holder, profile, cause)
-    await _seen_at(house, holder, profile.facility, cause)
+    await seen_at(house, holder, profile.facility, cause)
     return holder
 
 

@@ -6,6 +6,7 @@ at another facility must be refused; a search is not refused but finds nobody th
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -161,6 +162,40 @@ def _shows(path: str) -> Call:
 
 def _writes(path: str, body: dict[str, Any]) -> Call:
     return _of_several(lambda id, member, other: _write(path.format(id=id), body))
+
+
+async def _device(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    """A device that may take along a district where somebody of the facility lives."""
+    headers = headers_for("desk", HERE)
+    lives = PERSON | {"district_lgd": 9}
+    (await client.post("/patients", json=lives, headers=_key(headers))).raise_for_status()
+    name = f"tab-{uuid.uuid4().hex[:8]}"
+    body = {"device": name, "quota": 5, "districts": [9]}
+    (await client.post("/camp-devices", json=body, headers=_key(headers))).raise_for_status()
+    return name
+
+
+async def _upload(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
+    """An upload of ten bytes, of which none has come."""
+    name = await _device(client, headers_for)
+    said = f"device {base64.b64encode(name.encode()).decode()},format Y3N2"
+    headers = {"Upload-Length": "10", "Upload-Metadata": said, **_key(headers_for("desk", HERE))}
+    answer = await client.post("/camp-uploads", headers=headers)
+    answer.raise_for_status()
+    return str(answer.json()["id"])
+
+
+async def _head(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+    return await client.head(f"/camp-uploads/{id}", headers=dict(headers))
+
+
+async def _patch(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+    how = {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream", **headers}
+    return await client.patch(f"/camp-uploads/{id}", content=b"12345", headers=how)
+
+
+def _no_device(answer: httpx.Response) -> bool:
+    return answer.status_code == 422 and "Rigzin" not in answer.text
 
 
 def _write(path: str, body: dict[str, Any]) -> Call:
@@ -370,6 +405,17 @@ EXAMPLES: list[dict[str, Any]] = [
         ("POST /visits/{id}/transfer", "desk", _visit, _write("/visits/{id}/transfer", {"counter": "OPD2"}), {}),
         ("GET /visits/{id}/slip.pdf", "desk", _visit, _read("/visits/{id}/slip.pdf"), {}),
         ("GET /opd/{facility}/register/{date}", "desk", _today, _read(f"/opd/{HERE}/register/{{id}}"), {}),
+        (
+            "GET /camp-devices/{device}/people",
+            "desk",
+            _device,
+            _read("/camp-devices/{id}/people?district=9"),
+            {"refused": _no_device},
+        ),
+        ("HEAD /camp-uploads/{id}", "desk", _upload, _head, {}),
+        ("GET /camp-uploads/{id}", "desk", _upload, _read("/camp-uploads/{id}"), {}),
+        ("PATCH /camp-uploads/{id}", "desk", _upload, _patch, {}),
+        ("GET /camp-uploads/{id}/answers", "desk", _upload, _read("/camp-uploads/{id}/answers"), {}),
         ("GET /shares", "desk", _visit, _read("/shares"), {"refused": _no_shares}),
     )
 ]

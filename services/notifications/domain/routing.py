@@ -27,10 +27,14 @@ Audience = Literal[
     "receiving-desk",
     "officers",
     "officer",
+    "caller",
 ]
 Form = Literal["text", "date", "facility"]
 
 MAILBOXES: frozenset[Audience] = frozenset({"desk-of-destination", "receiving-desk", "officers", "officer"})
+PHONES: frozenset[Audience] = frozenset({"caller"})
+"""Nobody has said yet who it is: there is a number and no feed."""
+
 GROUPS: frozenset[Audience] = frozenset({"family", "asha", "sending-doctor", "role"})
 """Audiences whose members are looked up when the event comes: who is related to the patient, who is on duty."""
 LEAD: Channel = "in-app"
@@ -115,9 +119,11 @@ class Tell(Told):
     def _led(self) -> Tell:
         if len(set(self.flat)) != len(self.flat):
             raise ValueError("a channel is named twice")
+        if self.audience in PHONES and self.channels != ("sms",):
+            raise ValueError("a phone is told by sms and nothing else")
         if self.audience in MAILBOXES and self.channels != ("email",):
             raise ValueError("a mailbox is told by e-mail and nothing else")
-        if self.audience not in MAILBOXES and self.channels[0] != LEAD:
+        if self.audience not in MAILBOXES | PHONES and self.channels[0] != LEAD:
             raise ValueError(f"a person is always told {LEAD} first")
         if (self.audience == "role") != (self.role is not None and self.at is not None):
             raise ValueError("the audience role, and no other, needs role and at")
@@ -146,8 +152,8 @@ class Target(NamedTuple):
     """One recipient of one event."""
 
     recipient: str
-    """`patient:<id>`, `contact:<id>` or `<role>@<facility>`; of a group `family:<patient>`, `asha:<patient>` or
-    `duty:<role>@<facility>`, whose members are looked up."""
+    """`patient:<id>`, `contact:<id>`, `caller:<id>` or `<role>@<facility>`; of a group `family:<patient>`,
+    `asha:<patient>` or `duty:<role>@<facility>`, whose members are looked up."""
     channels: tuple[Channel, ...]
     template: str
     useful_until: dt.datetime
@@ -192,10 +198,12 @@ AUDIENCES: Mapping[Audience, Callable[[Any], str | None]] = {
     "receiving-desk": _desk,
     "officers": _officer,
     "officer": _officer,
+    "caller": lambda event: f"caller:{event.card.id}",
 }
 NEEDS: Mapping[Audience, frozenset[str]] = {
     "reporter": frozenset({"reporter"}),
     "sending-doctor": frozenset({"origin"}),
+    "caller": frozenset({"card"}),
     "desk-of-destination": frozenset({"destination"}),
     "receiving-desk": frozenset({"destination"}),
     "officers": frozenset({"handled_by"}),

@@ -1,0 +1,20 @@
+"""Who may do what with a camp's devices. A device speaks with its facility's token, and sees what that may see."""
+
+from __future__ import annotations
+
+from libs.common.access import Rule, allow
+
+_AT = allow("desk", at="facility")
+
+CAMP_ACCESS: dict[str, Rule] = {
+    # Always a device of the caller's own facility: its id follows from both.
+    "POST /camp-devices": allow("desk"),
+    "GET /camp-devices/{device}": allow("desk"),
+    "POST /camp-devices/{device}/blocks": allow("desk"),
+    "POST /camp-uploads": allow("desk"),
+    "GET /camp-devices/{device}/people": allow("desk", at="facilities", reads_person=True),
+    "HEAD /camp-uploads/{id}": _AT,
+    "GET /camp-uploads/{id}": _AT,
+    "PATCH /camp-uploads/{id}": _AT,
+    "GET /camp-uploads/{id}/answers": _AT,
+}

@@ -1,0 +1,249 @@
+"""Camps' verbs: devices and their numbers, uploads that go on where they broke off, rows taken one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from libs.common.access import SYSTEM, Access, Caller, Forbidden
+from libs.common.cause import Cause, request_cause, timer_cause
+from libs.common.clock import machine_now
+from libs.common.journal import ClaimTaken, Journal, KeyReused, NotFound, Outcome
+from libs.common.mongo import Document
+from libs.common.refusal import Refused
+from libs.common.web import AHEAD, fingerprint_of
+from services.registration import usecases
+from services.registration.aggregates import CAMP_DEVICE, CAMP_ROW, CAMP_UPLOAD
+from services.registration.camp_rows import MOST_ROWS, CampRow, Read, Unreadable, read_rows
+from services.registration.camp_store import CampStore
+from services.registration.domain import camp
+from services.registration.domain.camp import Device, Format, Upload, card_number, device_id
+from services.registration.domain.patient import Details
+from services.registration.usecases import House, own_facility
+
+ROWS_A_STEP = 48
+"""Few, because other timers wait for a step: a citizen's screen waits half a minute for its token."""
+
+AT_ONCE = 16
+REMEMBERED = 4
+"""Uploads whose rows are kept in memory between steps."""
+LARGEST_UPLOAD = 20 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Camp:
+    house: House
+    store: CampStore
+    parsed: dict[str, list[Read]] = field(default_factory=dict)
+
+    @property
+    def journal(self) -> Journal:
+        return self.house.journal
+
+
+async def set_up(
+    desk: Camp, device: str, quota: int, districts: tuple[int, ...], cause: Cause, access: Access
+) -> Outcome[Device]:
+    """Raises Refused naming `districts`."""
+    facility = own_facility(access)
+    for district in districts:
+        try:
+            desk.house.places.resolve(None, district)
+        except Refused as refused:
+            raise Refused(refused.code, refused.detail, field="districts") from None
+    command = camp.SetUpDevice(facility, device, quota, districts)
+    return await _device(desk, facility, device, command, cause, access)
+
+
+async def give_block(desk: Camp, device: str, size: int, cause: Cause, access: Access) -> tuple[Device, list[str]]:
+    """The next numbers of the device. Raises NotFound, and Refused beyond its quota."""
+    outcome = await _device(desk, own_facility(access), device, camp.GiveBlock(size), cause, access)
+    [event] = outcome.events
+    assert isinstance(event, camp.BlockGiven)
+    numbers = [card_number(outcome.state.prefix, serial) for serial in range(event.first, event.last + 1)]
+    return outcome.state, numbers
+
+
+async def _device(
+    desk: Camp, facility: str, device: str, command: camp.DeviceCommand, cause: Cause, access: Access
+) -> Outcome[Device]:
+    return await desk.journal.append(
+        CAMP_DEVICE, device_id(facility, device), lambda state: camp.decide_device(state, command), cause, access
+    )
+
+
+async def device_of(desk: Camp, device: str, access: Access) -> Device:
+    """A device of the caller's facility. Raises Refused naming `device`."""
+    try:
+        return await desk.journal.read(CAMP_DEVICE, device_id(own_facility(access), device), SYSTEM)
+    except NotFound:
+        raise Refused("unknown-device", "is not set up at this facility", field="device") from None
+
+
+async def begin(
+    desk: Camp, device: str, format: Format, length: int, sent: dt.datetime, cause: Cause, access: Access
+) -> Outcome[Upload]:
+    """Raises Refused naming `device`."""
+    known = await device_of(desk, device, access)
+    begun = camp.UploadBegun(
+        facility=known.facility,
+        device=device,
+        format=format,
+        length=length,
+        subject=access.caller.subject,
+        sent_at=sent,
+    )
+    return await desk.journal.create(
+        CAMP_UPLOAD, cause.new_id("camp-upload"), lambda state: [] if state else [begun], cause, access
+    )
+
+
+async def receive(desk: Camp, id: str, offset: int, data: bytes, access: Access) -> Upload:
+    """The next bytes. Raises NotFound, Forbidden, Refused `offset-mismatch`."""
+    state = await desk.journal.read(CAMP_UPLOAD, id, access)
+    camp.receive(state, offset, len(data), machine_now())
+    if not data:
+        return state
+    await desk.store.keep_chunk(id, offset, data)
+    # Which bytes they are is what makes them once: this protocol has an id of its own.
+    cause = Cause(f"{id}:{offset}:{len(data)}", access.caller.actor, machine_now())
+    outcome = await desk.journal.append(
+        CAMP_UPLOAD, id, lambda now: camp.receive(now, offset, len(data), cause.occurred_at), cause, access
+    )
+    return outcome.state
+
+
+async def step(desk: Camp, id: str, document: Document) -> None:
+    """Timer of an upload: the next rows, each answered, and the answer written before the count that covers it."""
+    state = Upload.model_validate(document["state"])
+    now = machine_now()
+    cause = timer_cause("rows", state.done, 0, aggregate=id, service="registration", now=now)
+    try:
+        rows = await _rows(desk, id, state.format)
+    except Unreadable as unreadable:
+        refusal = camp.UploadRefused(reason=str(unreadable))
+        await desk.journal.append(
+            CAMP_UPLOAD, id, lambda now: [refusal] if now and now.status == "processing" else [], cause, SYSTEM
+        )
+        await desk.store.forget_chunks(id)
+        return
+    part = rows[state.done : state.done + ROWS_A_STEP]
+    device = await desk.journal.read(CAMP_DEVICE, device_id(state.facility, state.device), SYSTEM)
+    answers: list[Document] = []
+    for group in abreast(part):
+        answered = await asyncio.gather(*(take_row(desk, device, state, read) for read in group))
+        answers += [answer | {"index": state.done + len(answers) + n} for n, answer in enumerate(answered)]
+    await desk.store.keep_answers(id, answers)
+    done = state.done + len(part)
+    accepted = sum(answer["status"] == "accepted" for answer in answers)
+    counted = camp.RowsAnswered(
+        done=done, accepted=accepted, refused=len(answers) - accepted, at=now, last=done >= len(rows)
+    )
+    await desk.journal.append(
+        CAMP_UPLOAD,
+        id,
+        lambda now: [counted] if now and now.status == "processing" and now.done == state.done else [],
+        cause,
+        SYSTEM,
+    )
+    if counted.last:
+        desk.parsed.pop(id, None)
+        await desk.store.forget_chunks(id)
+
+
+def abreast(rows: Sequence[Read]) -> Iterator[list[Read]]:
+    """Rows that may be taken side by side: of two with one key or one card, the later waits for the earlier."""
+    group: list[Read] = []
+    seen: set[str] = set()
+    for read in rows:
+        marks = {mark for mark in (read.row_key, read.row.card if read.row else None) if mark}
+        if len(group) == AT_ONCE or marks & seen:
+            yield group
+            group, seen = [], set()
+        group.append(read)
+        seen |= marks
+    if group:
+        yield group
+
+
+async def _rows(desk: Camp, id: str, format: Format) -> list[Read]:
+    """Every row of a whole upload. Raises Unreadable."""
+    if (kept := desk.parsed.get(id)) is not None:
+        return kept
+    history = [CAMP_UPLOAD.read(entry) for entry in await desk.journal.history(CAMP_UPLOAD, id)]
+    chunks = [(event.offset, event.size) for event in history if isinstance(event, camp.ChunkReceived)]
+    content = await desk.store.content(id, chunks)
+    rows = await asyncio.to_thread(lambda: list(read_rows(content, format)))
+    if len(rows) > MOST_ROWS:
+        raise Unreadable(f"may hold at most {MOST_ROWS} rows")
+    if not rows:
+        raise Unreadable("holds no row")
+    while len(desk.parsed) >= REMEMBERED:
+        desk.parsed.pop(next(iter(desk.parsed)))
+    desk.parsed[id] = rows
+    return rows
+
+
+async def take_row(desk: Camp, device: Device, upload: Upload, read: Read) -> Document:
+    """What became of a row: `accepted` with its record, or `refused` with fields and reasons. Raises no refusal."""
+    answer: dict[str, Any] = {"line": read.line, "row_key": read.row_key}
+    if read.row is None:
+        return answer | {"status": "refused", "errors": _errors(read.errors)}
+    try:
+        taken = await _taken(desk, device, upload, read.row)
+    except Refused as refused:
+        return answer | {"status": "refused", "errors": _errors([(refused.field or "row", refused.detail)])}
+    except Forbidden as forbidden:
+        return answer | {"status": "refused", "errors": _errors([("row", forbidden.detail)])}
+    except KeyReused:
+        detail = "was uploaded before with another content"
+        return answer | {"status": "refused", "errors": _errors([("row_key", detail)])}
+    except ClaimTaken as claim:
+        field = claim.kind.replace("-", "_")
+        return answer | {"status": "refused", "errors": _errors([(field, "belongs to another record")])}
+    return answer | {"status": "accepted", "patient": taken.state.patient, "card": taken.state.card, "errors": []}
+
+
+def _errors(found: Any) -> list[dict[str, str]]:
+    return [{"field": field, "detail": detail} for field, detail in found]
+
+
+async def _taken(desk: Camp, device: Device, upload: Upload, row: CampRow) -> Outcome[camp.Row]:
+    """The record, then the row: both under the row's own key, so that the same row again is the same record."""
+    if row.occurred_at > upload.sent_at + AHEAD:
+        raise Refused("occurred-after-sending", "must not be after the upload was sent", field="occurred_at")
+    serial = None
+    if row.card is not None:
+        serial = camp.serial_of(row.card, device.prefix)
+        if serial is None or serial > device.given:
+            raise Refused("not-this-devices", "is no number that was handed to this device", field="card")
+    said = row.model_dump(mode="json")
+    caller = Caller(upload.subject, "desk", device.facility)
+    cause = request_cause(
+        f"camp:{device.facility}:{device.device}",
+        "POST camp row",
+        row.row_key,
+        fingerprint=fingerprint_of("POST", "camp row", said),
+        actor=caller.actor,
+        occurred_at=row.occurred_at,
+    )
+    id = cause.new_id("camp-row")
+    own = dataclasses.replace(cause, id=cause.derive("row").id)
+    if serial is not None and row.card is not None:
+        holder = await desk.house.opds.row_with_card(row.card)
+        if holder not in (None, id):
+            raise Refused("card-taken", "stands on another row already", field="card")
+    details = Details.model_validate({name: getattr(row, name) for name in Details.model_fields})
+    registered = await usecases.register(desk.house, details, cause, Access(caller))
+    taken = camp.RowTaken(
+        facility=device.facility, device=device.device, row_key=row.row_key, patient=registered.id, card=row.card
+    )
+    outcome = await desk.journal.create(CAMP_ROW, id, lambda state: [] if state else [taken], own, SYSTEM)
+    if serial is not None:
+        used = camp.UseNumber(serial)
+        await _device(desk, device.facility, device.device, used, cause.derive("number"), SYSTEM)
+    return outcome

@@ -1,0 +1,64 @@
+"""What camps leave in the store besides their aggregates: the bytes of an upload, and the answer to each row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from libs.common.access import Access
+from libs.common.mongo import ASCENDING, Database, Document, IndexModel, UpdateOne
+from libs.common.paging import MOST
+
+
+class CampStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def ensure_indexes(self) -> None:
+        await self._database["camp_answers"].create_indexes([IndexModel([("upload", ASCENDING), ("index", ASCENDING)])])
+        await self._database["camp_chunks"].create_indexes([IndexModel([("upload", ASCENDING), ("offset", ASCENDING)])])
+
+    async def keep_chunk(self, upload: str, offset: int, data: bytes) -> None:
+        """Before the journal says that it came; the same bytes again change nothing."""
+        await self._database["camp_chunks"].update_one(
+            {"_id": f"{upload}:{offset}"}, {"$set": {"upload": upload, "offset": offset, "data": data}}, upsert=True
+        )
+
+    async def content(self, upload: str, chunks: Sequence[tuple[int, int]]) -> bytes:
+        """The bytes of these (offset, size), which the journal says have come. Raises LookupError if some are gone."""
+        found = await asyncio.gather(
+            *(self._database["camp_chunks"].find_one({"_id": f"{upload}:{offset}"}) for offset, _ in chunks)
+        )
+        if not all(found):
+            raise LookupError("bytes that were received are not there")
+        return b"".join(bytes(chunk["data"])[:size] for chunk, (_, size) in zip(found, chunks, strict=True) if chunk)
+
+    async def forget_chunks(self, upload: str) -> None:
+        await self._database["camp_chunks"].delete_many({"upload": upload})
+
+    async def keep_answers(self, upload: str, answers: Sequence[Document]) -> None:
+        await self._database["camp_answers"].bulk_write(
+            [
+                UpdateOne({"_id": f"{upload}:{answer['index']}"}, {"$set": answer | {"upload": upload}}, upsert=True)
+                for answer in answers
+            ],
+            ordered=False,
+        )
+
+    async def answers(self, upload: str, after: int, limit: int) -> list[dict[str, Any]]:
+        found = (
+            self._database["camp_answers"]
+            .find({"upload": upload, "index": {"$gt": after}})
+            .sort("index", ASCENDING)
+            .limit(limit)
+        )
+        return [{k: v for k, v in one.items() if k not in ("_id", "upload")} async for one in found]
+
+    async def people(self, access: Access, district: int, after: str, limit: int = MOST) -> list[Document]:
+        """Active people of a district whom the caller's facility knows, by id."""
+        conditions: list[Document] = [
+            access.filter(), {"state.status": "active"}, {"state.card.district_lgd": district}, {"_id": {"$gt": after}}
+        ]  # fmt: skip
+        found = self._database["patients"].find({"$and": conditions}, {"state.card": 1})
+        return await found.sort("_id", ASCENDING).limit(limit).to_list(limit)

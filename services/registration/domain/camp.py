@@ -1,0 +1,241 @@
+"""Camps and offline desks: a device, the card numbers handed to it beforehand, and what it uploads.
+
+A number is the device's prefix, a serial that counts on from block to block, and a check sign. So devices that never
+meet never give the same number, and nothing is numbered anew when they come back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from libs.common.ids import derive
+from libs.common.refusal import Refused
+from libs.contracts.event import Event, FacilityCode, Instant
+from services.registration.domain.home_card import SIGNS, check_sign
+
+DeviceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{1,29}$")]
+MOST_SERIAL = 99_999
+LARGEST_BLOCK = 2_000
+
+Format = Literal["csv", "jsonl"]
+
+
+def device_id(facility: str, device: str) -> str:
+    return derive("camp-device", facility, device)
+
+
+def prefix_of(device: str) -> str:
+    """Five signs; a collision is refused when the device is set up."""
+    number = int.from_bytes(hashlib.sha256(device.encode()).digest()[:8], "big")
+    return "".join(SIGNS[number >> shift & 31] for shift in range(0, 25, 5))
+
+
+def card_number(prefix: str, serial: int) -> str:
+    """`C`, five signs, five digits, a check sign."""
+    body = f"{prefix}{serial:05d}"
+    return f"C{body}{check_sign(body)}"
+
+
+def serial_of(number: str, prefix: str) -> int | None:
+    """The serial of a number of this device; None if it is none, or was copied wrongly."""
+    body = number[1:-1]
+    if len(number) != 12 or number[0] != "C" or not body.startswith(prefix) or not body[5:].isdecimal():
+        return None
+    return int(body[5:]) if check_sign(body) == number[-1] else None
+
+
+class Device(BaseModel):
+    """`given` is the newest serial handed out, `used` how many came back on cards; `quota` is how many may be out.
+    `districts` are the LGD codes whose people it may take along."""
+
+    model_config = ConfigDict(frozen=True)
+
+    facility: FacilityCode
+    device: str
+    prefix: str
+    quota: int
+    districts: tuple[int, ...] = ()
+    given: int = 0
+    used: int = 0
+
+
+class DeviceSetUp(Event):
+    facility: FacilityCode
+    device: str
+    prefix: str
+    quota: int
+    districts: tuple[int, ...] = ()
+
+
+class BlockGiven(Event):
+    first: int
+    last: int
+
+
+class NumberUsed(Event):
+    serial: int
+
+
+@dataclass(frozen=True)
+class SetUpDevice:
+    facility: str
+    device: str
+    quota: int
+    districts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class GiveBlock:
+    size: int
+
+
+@dataclass(frozen=True)
+class UseNumber:
+    serial: int
+
+
+DeviceCommand = SetUpDevice | GiveBlock | UseNumber
+
+
+def decide_device(state: Device | None, command: DeviceCommand) -> Sequence[Event]:
+    """Raises Refused naming `size`."""
+    match command:
+        case SetUpDevice():
+            return [DeviceSetUp(**vars(command), prefix=prefix_of(device_id(command.facility, command.device)))]
+        case GiveBlock():
+            if state is None:
+                return []
+            left = state.quota - (state.given - state.used)
+            if command.size > left:
+                raise Refused("quota", f"{max(left, 0)} of {state.quota} numbers may still be handed out", field="size")
+            if state.given + command.size > MOST_SERIAL:
+                raise Refused("device-full", "this device has had all its numbers: set up another", field="size")
+            return [BlockGiven(first=state.given + 1, last=state.given + command.size)]
+        case UseNumber():
+            return [] if state is None else [NumberUsed(serial=command.serial)]
+
+
+def evolve_device(state: Device | None, event: Event) -> Device:
+    match event:
+        case DeviceSetUp():
+            kept = {"given": state.given, "used": state.used} if state else {}
+            return Device(**event.model_dump(), **kept)
+        case BlockGiven() if state:
+            return state.model_copy(update={"given": event.last})
+        case NumberUsed() if state:
+            return state.model_copy(update={"used": state.used + 1})
+    raise ValueError(f"no device can have {event.TYPE}")
+
+
+class Row(BaseModel):
+    """A row that was taken: which record it made, under which card number."""
+
+    model_config = ConfigDict(frozen=True)
+
+    facility: FacilityCode
+    device: str
+    row_key: str
+    patient: str
+    card: str | None = None
+
+
+class RowTaken(Event):
+    facility: FacilityCode
+    device: str
+    row_key: str
+    patient: str
+    card: str | None = None
+
+
+def evolve_row(state: Row | None, event: Event) -> Row:
+    if isinstance(event, RowTaken):
+        return Row.model_validate(event.model_dump())
+    raise ValueError(f"no row can have {event.TYPE}")
+
+
+class Upload(BaseModel):
+    """`offset` bytes of `length` have come; then `done` rows are answered, by steps (`next_at`, machine's clock)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    facility: FacilityCode
+    device: str
+    format: Format
+    length: int
+    subject: str
+    sent_at: Instant
+    offset: int = 0
+    status: Literal["receiving", "processing", "done", "refused"] = "receiving"
+    done: int = 0
+    accepted: int = 0
+    refused: int = 0
+    reason: str | None = None
+    next_at: Instant | None = None
+
+
+class UploadBegun(Event):
+    facility: FacilityCode
+    device: str
+    format: Format
+    length: int
+    subject: str
+    sent_at: Instant
+
+
+class ChunkReceived(Event):
+    offset: int
+    size: int
+    at: Instant
+
+
+class RowsAnswered(Event):
+    done: int
+    accepted: int
+    refused: int
+    at: Instant
+    last: bool
+
+
+class UploadRefused(Event):
+    """Nothing in it could be read."""
+
+    reason: str
+
+
+def receive(state: Upload | None, offset: int, size: int, at: dt.datetime) -> Sequence[Event]:
+    """Raises Refused `offset-mismatch` where the bytes are not the next ones."""
+    if state is None:
+        return []
+    if state.status != "receiving" or offset != state.offset or offset + size > state.length:
+        raise Refused("offset-mismatch", f"the next byte is {state.offset} of {state.length}")
+    return [ChunkReceived(offset=offset, size=size, at=at)] if size else []
+
+
+def evolve_upload(state: Upload | None, event: Event) -> Upload:
+    match event:
+        case UploadBegun():
+            return Upload.model_validate(event.model_dump())
+        case ChunkReceived() if state:
+            offset = event.offset + event.size
+            whole = offset == state.length
+            new = {"offset": offset, "status": "processing" if whole else "receiving"}
+            return state.model_copy(update=new | {"next_at": event.at if whole else None})
+        case RowsAnswered() if state:
+            return state.model_copy(
+                update={
+                    "done": event.done,
+                    "accepted": state.accepted + event.accepted,
+                    "refused": state.refused + event.refused,
+                    "status": "done" if event.last else "processing",
+                    "next_at": None if event.last else event.at,
+                }
+            )
+        case UploadRefused() if state:
+            return state.model_copy(update={"status": "refused", "reason": event.reason, "next_at": None})
+    raise ValueError(f"no upload can have {event.TYPE}")

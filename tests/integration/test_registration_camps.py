@@ -1,0 +1,235 @@
+"""A camp's upload over a link that drops, answered row by row; card numbers; and what a device may take along."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+import json
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from registration_desk import ELSEWHERE, HERE, Desk, serving_desk, until
+
+from deploy.local.testing import TestStack
+from services.registration import camp
+
+CHUNK = "application/offset+octet-stream"
+
+
+@pytest.fixture(scope="module")
+async def desk(stack: TestStack) -> AsyncIterator[Desk]:
+    async with serving_desk(stack) as desk:
+        yield desk
+
+
+def bearer(desk: Desk, facility: str = HERE) -> dict[str, str]:
+    return {"Authorization": f"Bearer {desk.stack.issuer.token(role='desk', facility=facility)}"}
+
+
+async def device(desk: Desk, quota: int = 20) -> tuple[str, list[str]]:
+    name = f"tab-{secrets.token_hex(3)}"
+    set_up = await desk.post("/camp-devices", {"device": name, "quota": quota, "districts": [9]})
+    assert set_up.status_code == 200, set_up.text
+    block = await desk.post(f"/camp-devices/{name}/blocks", {"size": 5})
+    assert block.status_code == 201, block.text
+    return name, block.json()["numbers"]
+
+
+async def begin(desk: Desk, name: str, content: bytes, format: str = "csv", **headers: str) -> httpx.Response:
+    said = ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in (("device", name), ("format", format)))
+    how = {"Idempotency-Key": secrets.token_hex(8), "Upload-Length": str(len(content)), "Upload-Metadata": said}
+    return await desk.served.client.post("/camp-uploads", headers=bearer(desk) | how | headers)
+
+
+async def send(desk: Desk, place: str, offset: int, part: bytes, **headers: str) -> httpx.Response:
+    how = {"Upload-Offset": str(offset), "Content-Type": CHUNK}
+    return await desk.served.client.patch(place, content=part, headers=bearer(desk) | how | headers)
+
+
+async def finished(desk: Desk, place: str) -> dict[str, Any]:
+    async def done() -> dict[str, Any] | None:
+        state: dict[str, Any] = (await desk.get(place)).json()
+        return state if state["status"] in ("done", "refused") else None
+
+    found: dict[str, Any] = await until(done, 60)
+    return found
+
+
+async def answers(desk: Desk, place: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor: int | None = -1
+    while cursor is not None:
+        said = (await desk.get(f"{place}/answers?cursor={cursor}&limit=3")).json()
+        found += said["answers"]
+        cursor = said["cursor"]
+    return found
+
+
+def rows(*lines: str) -> bytes:
+    header = "row_key,occurred_at,name,sex,age_years,phone,village,district_lgd,card"
+    return "\n".join([header, *lines, ""]).encode()
+
+
+async def test_each_row_is_answered_once_though_the_link_drops_and_the_file_comes_again(desk: Desk) -> None:
+    name, numbers = await device(desk)
+    at = (dt.datetime.now(dt.UTC) - dt.timedelta(days=2)).isoformat(timespec="seconds")
+    content = rows(
+        f"r1,{at},Deskit Angmo,female,44,,Hanle,9,{numbers[0]}",
+        f"r2,{at},Tashi Wangdus,male,old,,Hanle,9,{numbers[1]}",
+        f"r3,{at},Tashi Wangdus,male,50,,Hanle,9,{numbers[0]}",
+        f"r4,{at},Rinchen Dolma,female,50,,Hanle,9,C00000000000",
+        f"r5,{at},Konchok,male,7,,Hanle,99999,",
+        f"r1,{at},Deskit Angmo,female,44,,Hanle,9,{numbers[0]}",
+        f"r1,{at},Somebody Else,female,44,,Hanle,9,",
+    )
+    begun = await begin(desk, name, content)
+    assert begun.status_code == 201, begun.text
+    place = begun.headers["location"]
+    assert (await send(desk, place, 0, content[:40])).status_code == 204
+    early = await send(desk, place, 60, content[60:])
+    assert (early.status_code, early.headers["upload-offset"]) == (409, "40")
+    head = await desk.served.client.head(place, headers=bearer(desk))
+    assert (head.headers["upload-offset"], head.headers["upload-length"]) == ("40", str(len(content)))
+    assert head.headers["tus-resumable"] == "1.0.0"
+    # The answer to the last bytes was lost, and they are sent again.
+    both = await asyncio.gather(*(send(desk, place, 40, content[40:]) for _ in range(2)))
+    assert {answer.status_code for answer in both} <= {204, 409}
+    state = await finished(desk, place)
+    assert (state["accepted"], state["refused"]) == (2, 5)
+    told = await answers(desk, place)
+    assert [(one["line"], one["row_key"], one["status"]) for one in told] == [
+        (2, "r1", "accepted"), (3, "r2", "refused"), (4, "r3", "refused"), (5, "r4", "refused"),
+        (6, "r5", "refused"), (7, "r1", "accepted"), (8, "r1", "refused"),
+    ]  # fmt: skip
+    fields = [[error["field"] for error in one["errors"]] for one in told]
+    assert fields == [[], ["age_years"], ["card"], ["card"], ["district_lgd"], [], ["row_key"]]
+    assert told[0]["patient"] == told[5]["patient"]
+    assert told[0]["card"] == numbers[0]
+    person = await desk.database["patients"].find_one({"_id": told[0]["patient"]})
+    assert person["journal"][0]["occurred_at"] == dt.datetime.fromisoformat(at)
+    assert await desk.database["patients"].count_documents({"state.card.name": "Tashi Wangdus"}) == 0
+    # The same file under another upload makes nobody anew.
+    again = (await begin(desk, name, content)).headers["location"]
+    await send(desk, again, 0, content)
+    await finished(desk, again)
+    assert [one.get("patient") for one in await answers(desk, again)] == [one.get("patient") for one in told]
+    shown = (await desk.get(f"/camp-devices/{name}")).json()
+    assert (shown["given"], shown["used"], shown["left"]) == (5, 1, 16)
+
+
+async def test_the_command_takes_up_a_broken_upload_and_prints_what_was_refused(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, _ = await device(desk)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    file = tmp_path / "camp.jsonl"
+    people = [
+        {"row_key": f"p{index}", "occurred_at": at, "name": f"Yangchan {chr(65 + index % 26)}", "sex": "female",
+         "age_years": 20 + index % 60 if index != 7 else "many", "district_lgd": 9}
+        for index in range(60)
+    ]  # fmt: skip
+    file.write_text("\n".join(json.dumps(one) for one in people), encoding="utf-8")
+    monkeypatch.setenv("CAMP_TOKEN", desk.stack.issuer.token(role="desk", facility=HERE))
+    monkeypatch.setattr(camp, "CHUNK_BYTES", 2000)
+    sent = 0
+    ask = camp.Line.ask
+
+    def dropping(self: camp.Line, method: str, path: str, **how: Any) -> httpx.Response:
+        nonlocal sent
+        sent += method == "PATCH"
+        if method == "PATCH" and sent == 2:
+            raise camp.Trouble("the link dropped")
+        return ask(self, method, path, **how)
+
+    monkeypatch.setattr(camp.Line, "ask", dropping)
+    call = ["--url", desk.served.url, "--device", name, "upload", str(file)]
+    assert await asyncio.to_thread(camp.main, call) == 2
+    assert await asyncio.to_thread(camp.main, call) == 1
+    said = capsys.readouterr()
+    [refused] = [json.loads(line) for line in said.out.splitlines()]
+    assert (refused["row_key"], refused["errors"][0]["field"]) == ("p7", "age_years")
+    assert "59 accepted, 1 refused" in said.err
+    assert "[##" in said.err
+
+    async def forgotten() -> bool:
+        return await desk.database["camp_chunks"].count_documents({}) == 0
+
+    await until(forgotten)
+
+
+async def test_a_device_takes_along_its_districts_people_page_by_page_and_no_others(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _ = await device(desk)
+    mine = [(await desk.register(name=f"Sonam {chr(65 + index)}", district_lgd=9))["id"] for index in range(5)]
+    other = (await desk.register(name="Of Another District", district_lgd=6))["id"]
+    theirs = await desk.post("/patients", {"name": "Elsewhere", "sex": "male", "age_years": 3, "district_lgd": 9},
+                             facility=ELSEWHERE)  # fmt: skip
+    path = f"/camp-devices/{name}/people"
+    seen: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        answer = await desk.get(f"{path}?district=9&limit=2&cursor={cursor}")
+        assert answer.headers["content-encoding"] == "gzip"
+        *lines, last = [json.loads(line) for line in answer.text.splitlines()]
+        seen += [one["id"] for one in lines]
+        cursor = last["cursor"]
+    assert set(mine) <= set(seen)
+    assert len(seen) == len(set(seen))
+    assert not {other, theirs.json()["id"]} & set(seen)
+    assert await desk.database["reads"].count_documents({"patient": mine[0]}) == 1
+    plain = await desk.served.client.get(
+        f"{path}?district=9&limit=2", headers=bearer(desk) | {"Accept-Encoding": "identity"}
+    )
+    assert "content-encoding" not in plain.headers
+    refused = await desk.get(f"{path}?district=6")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "district")
+    assert (await desk.get(f"{path}?district=9", facility=ELSEWHERE)).status_code == 422
+    monkeypatch.setenv("CAMP_TOKEN", desk.stack.issuer.token(role="desk", facility=HERE))
+    file = tmp_path / "people.jsonl"
+    call = ["--url", desk.served.url, "--device", name, "people", str(file), "--district", "9"]
+    assert await asyncio.to_thread(camp.main, call) == 0
+    assert {json.loads(line)["id"] for line in file.read_text().splitlines()} == set(seen)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/camp-devices", {"device": "x y", "quota": 5}, "device"),
+        ("/camp-devices", {"device": "tab-9", "quota": 0}, "quota"),
+        ("/camp-devices", {"device": "tab-9", "quota": 5, "districts": [99999]}, "districts"),
+        ("/camp-devices/{device}/blocks", {"size": 0}, "size"),
+        ("/camp-devices/{device}/blocks", {"size": 500}, "size"),
+    ],
+)
+async def test_a_bad_field_is_named_and_changes_nothing(desk: Desk, path: str, body: Any, field: str) -> None:
+    name, _ = await device(desk)
+    before = await desk.database["camp_devices"].find({}, {"version": 1}).to_list(None)
+    answer = await desk.post(path.format(device=name), body)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field), answer.text
+    assert await desk.database["camp_devices"].find({}, {"version": 1}).to_list(None) == before
+
+
+async def test_an_upload_of_another_kind_is_refused_at_its_door(desk: Desk) -> None:
+    name, _ = await device(desk)
+    for how, field in (
+        ({"Upload-Length": "0"}, "Upload-Length"),
+        ({"Upload-Metadata": "device !!"}, "Upload-Metadata"),
+        ({"Upload-Metadata": "format eGxz"}, "Upload-Metadata"),
+    ):
+        answer = await begin(desk, name, b"x", **how)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field), answer.text
+    unknown = await begin(desk, "no-such-device", b"x")
+    assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "device")
+    place = (await begin(desk, name, b"shoe_size\n43\n")).headers["location"]
+    assert (await send(desk, place, 0, b"x", **{"Content-Type": "text/csv"})).status_code == 415
+    assert (await desk.get(place, facility=ELSEWHERE)).status_code == 403
+    await send(desk, place, 0, b"shoe_size\n43\n")
+    state = await finished(desk, place)
+    assert state["status"] == "refused"
+    assert "header" in state["reason"]

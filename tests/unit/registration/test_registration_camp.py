@@ -1,0 +1,146 @@
+"""Camps: numbers that never meet, files read row by row, bytes that come in order."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.refusal import Refused
+from services.registration.camp_desk import abreast
+from services.registration.camp_rows import Read, Unreadable, read_rows
+from services.registration.domain.camp import (
+    Device,
+    DeviceCommand,
+    GiveBlock,
+    SetUpDevice,
+    Upload,
+    UploadBegun,
+    UseNumber,
+    card_number,
+    decide_device,
+    evolve_device,
+    evolve_upload,
+    prefix_of,
+    receive,
+    serial_of,
+)
+
+NOW = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
+HEADER = "row_key,occurred_at,name,sex,age_years,phone,village,district_lgd,card"
+GOOD = "r1,2026-11-18T09:00:00+05:30,Padma Lhamo,female,61,5550123456,Hanle,9,"
+
+
+def device(*commands: DeviceCommand) -> Device:
+    state: Device | None = None
+    for command in (SetUpDevice("LA-X", "tab-1", 10, (9,)), *commands):
+        for event in decide_device(state, command):
+            state = evolve_device(state, type(event).model_validate(event.model_dump(mode="json")))
+    assert state
+    return state
+
+
+def test_blocks_go_on_from_each_other_and_a_quota_is_what_may_be_out() -> None:
+    state = device(GiveBlock(6), GiveBlock(4))
+    assert state.given == 10
+    with pytest.raises(Refused) as refused:
+        decide_device(state, GiveBlock(1))
+    assert refused.value.field == "size"
+    back = device(GiveBlock(10), UseNumber(1), UseNumber(2))
+    [block] = decide_device(back, GiveBlock(2))
+    assert block.model_dump() == {"first": 11, "last": 12}
+    kept = device(GiveBlock(6), SetUpDevice("LA-X", "tab-1", 50, ()))
+    assert (kept.given, kept.quota, kept.districts) == (6, 50, ())
+
+
+@given(st.integers(1, 99_999), st.integers(0, 11), st.sampled_from("0123456789ABCDEFGHJKMNPQRSTVWXYZ"))
+def test_a_number_is_known_by_its_device_and_a_slip_of_the_pen_is_seen(serial: int, place: int, sign: str) -> None:
+    mine, theirs = prefix_of("one"), prefix_of("two")
+    number = card_number(mine, serial)
+    assert serial_of(number, mine) == serial
+    assert serial_of(number, theirs) is None
+    wrong = number[:place] + sign + number[place + 1 :]
+    assert wrong == number or serial_of(wrong, mine) in (None, serial_of(wrong, mine))
+
+
+def read(text: str, format: str = "csv") -> list[Read]:
+    return list(read_rows(text.encode(), format))  # type: ignore[arg-type]
+
+
+def test_a_good_row_is_read_and_an_empty_cell_is_nothing() -> None:
+    [one] = read(f"{HEADER}\n{GOOD}\n\n")
+    assert one.row is not None
+    assert (one.line, one.row.age_years, one.row.district_lgd, one.row.phone) == (2, 61, 9, "+915550123456")
+    assert (one.row.card, one.row.occurred_at) == (None, dt.datetime(2026, 11, 18, 3, 30, tzinfo=dt.UTC))
+    [same] = read(json.dumps({"row_key": "r1", "occurred_at": "2026-11-18T09:00:00+05:30", "name": "Padma Lhamo",
+                              "sex": "female", "age_years": 61, "phone": None}) + "\n", "jsonl")  # fmt: skip
+    assert same.row is not None
+    assert same.row.name == one.row.name
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        ("r1,yesterday,Padma,female,61,,,,", "occurred_at"),
+        ("r1,2026-11-18T09:00:00,Padma,female,61,,,,", "occurred_at"),
+        ("r 1,2026-11-18T09:00:00Z,Padma,female,61,,,,", "row_key"),
+        (",2026-11-18T09:00:00Z,Padma,female,61,,,,", "row_key"),
+        ("r1,2026-11-18T09:00:00Z,,female,61,,,,", "name"),
+        ("r1,2026-11-18T09:00:00Z,Padma,woman,61,,,,", "sex"),
+        ("r1,2026-11-18T09:00:00Z,Padma,female,old,,,,", "age_years"),
+        ("r1,2026-11-18T09:00:00Z,Padma,female,61,12,,,", "phone"),
+        ("r1,2026-11-18T09:00:00Z,Padma 999941057058,female,61,,,,", "name"),
+        ("r1,2026-11-18T09:00:00Z,Padma,female,61,,,,X1", "card"),
+        ("r1,2026-11-18T09:00:00Z,Padma", "row"),
+    ],
+)
+def test_a_bad_row_is_answered_by_field_and_the_next_goes_on(row: str, field: str) -> None:
+    first, second = read(f"{HEADER}\n{row}\n{GOOD.replace('r1', 'r2', 1)}\n")
+    assert first.row is None
+    assert first.errors[0][0] == field
+    assert "999941057058" not in str(first.errors)
+    assert second.row is not None
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "null", "[" * 3000, '{"row_key": 1}', '{"nonsense": 1, "row_key": "r1"}'])
+def test_a_bad_line_of_json_is_one_bad_row(line: str) -> None:
+    found = read(f"{line}\n{line}\n", "jsonl")
+    assert [(one.line, one.row) for one in found] == [(1, None), (2, None)]
+    assert "nonsense" not in str(found[0].errors)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"name,sex\n", HEADER.encode() + b",shoe_size\n", HEADER.encode() + b",name\n"],
+)
+def test_a_file_of_another_kind_is_refused_whole(content: bytes) -> None:
+    with pytest.raises(Unreadable):
+        list(read_rows(content, "csv"))
+
+
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=20))
+def test_bytes_come_in_order_each_once_and_then_it_is_whole(offsets: list[int]) -> None:
+    begun = UploadBegun(facility="LA-X", device="tab-1", format="csv", length=6, subject="s", sent_at=NOW)
+    state: Upload = evolve_upload(None, begun)
+    for offset in offsets:
+        if state.status == "receiving" and offset == state.offset and offset + 2 <= 6:
+            [event] = receive(state, offset, 2, NOW)
+            state = evolve_upload(state, event)
+        else:
+            with pytest.raises(Refused):
+                receive(state, offset, 2, NOW)
+    assert (state.status == "processing") == (state.offset == 6) == (state.next_at is not None)
+
+
+def test_of_two_rows_with_one_key_or_one_card_the_later_waits() -> None:
+    def row(key: str | None) -> Read:
+        return Read(1, None, key)
+
+    groups = [[one.row_key for one in group] for group in abreast([row("a"), row("b"), row("a"), row(None), row(None)])]
+    assert groups == [["a", "b"], ["a", None, None]]
+    many = list(abreast([row(str(index)) for index in range(40)]))
+    assert [len(group) for group in many] == [16, 16, 8]
+    assert list(abreast([])) == []
