@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from libs.common.access import PUBLIC, Table, allow
-from services.registration.fhir_access import FHIR_ACCESS
-from services.registration.matching_access import MATCHING_ACCESS
 from services.registration.camp_access import CAMP_ACCESS
+from services.registration.fhir_access import FHIR_ACCESS
 from services.registration.home_access import HOME_ACCESS
+from services.registration.matching_access import MATCHING_ACCESS
 from services.registration.opd_access import OPD_ACCESS
 
 SHARE = "/api/v3/hip/patient/share"
