@@ -65,6 +65,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     async def list_facilities() -> None:
         await usecases.list_facilities(service.journal, service.database, service.clock, rows)
+        # What was looked at while the directory was written is not kept.
+        around.country.changed()
 
     async def attend(id: str, document: Document) -> None:
         state = Referral.model_validate(document["state"])
