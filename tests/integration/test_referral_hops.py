@@ -182,7 +182,6 @@ async def test_a_chain_that_takes_too_long_is_told_once(desk: Desk) -> None:
     document = await desk.document(id)
     assert document["state"]["status"] == "declined"
     assert [entry["type"] for entry in document["journal"]].count("ChainLapsed") == 1
-    assert "due" not in document
 
 
 async def test_a_facility_that_closes_meanwhile_is_said_and_the_origin_sends_the_patient_elsewhere(desk: Desk) -> None:
