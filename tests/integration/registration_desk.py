@@ -95,8 +95,8 @@ class Desk:
         token = self.stack.issuer.token(role=role, facility=facility)
         return await self.served.client.get(path, headers={"Authorization": f"Bearer {token}"})
 
-    async def register(self, key: str | None = None, **said: Any) -> dict[str, Any]:
-        answer = await self.post("/patients", PERSON | said, key=key)
+    async def register(self, key: str | None = None, at: str = HERE, **said: Any) -> dict[str, Any]:
+        answer = await self.post("/patients", PERSON | said, facility=at, key=key)
         assert answer.status_code == 201, answer.text
         found: dict[str, Any] = answer.json()
         return found

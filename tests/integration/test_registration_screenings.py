@@ -37,7 +37,7 @@ async def test_an_accepted_suggestion_becomes_a_referral_with_its_reason(desk: D
             # The referral service lists the real directory, which registration takes over.
             directory = desk.database["facilities"]
             await until(lambda: directory.find_one({"_id": HOSPITAL}), seconds=60)
-            patient = (await desk.register(facility=HIGH))["id"]
+            patient = (await desk.register(at=HIGH))["id"]
             answers = {f"phq_{number}": 0 for number in range(1, 9)} | {"phq_9": 1}
             body = {"patient": patient, "programme": "depression", "measures": answers}
             screening = await made(desk, "/screenings", body, role="doctor", facility=HIGH)
