@@ -60,7 +60,8 @@ class Gauges:
             await auditing.oldest_unanswered(self._service.database, self._service.clock.now())
         ).items():
             self.oldest.labels(urgency).set(seconds)
-        free: Counter[str] = Counter()
+        # Shown from the start, so that a panel has something to draw before the first facility says what it has.
+        free: Counter[str] = Counter({"general": 0})
         for kinds in (await self._country.known()).beds.values():
             free.update(kinds)
         for kind, beds in free.items():

@@ -20,10 +20,10 @@ from libs.common.access import Rule
 from tests.e2e.conftest import House
 
 HERE = "LA-LEH-CHC-KHALTSI"
-EXAMPLES = 12
+EXAMPLES = 8
 """For each operation, in each way of making them up."""
 
-OPEN = ("/activity",)
+OPEN = ("/activity", "/worklists/stream")
 """An endless answer has no status to wait for."""
 
 

@@ -1,6 +1,6 @@
 """Marked people go through every door, bad input included; nothing of them shows where it must not.
 
-Allowed are their own store and the two restricted topics. Not allowed: logs, metrics, dead letters as an operator sees
+Allowed are their own store and the restricted topics. Not allowed: logs, metrics, dead letters as an operator sees
 them, and every other topic.
 """
 
@@ -174,7 +174,7 @@ def test_only_the_restricted_topics_carry_people(passed_through: House) -> None:
     }
     planted = {"referral.referral.v1"}
     """The poison that this test itself wrote stands there."""
-    assert carrying - planted == RESTRICTED
+    assert {"registration.patient.v1", "grievance.contact.v1"} <= carrying - planted <= RESTRICTED
     ours = [record for record in records["referral.referral.v1"] if record.value and "destination" in record.value]
     assert ours
     assert not any(marked(str(record)) for record in ours)

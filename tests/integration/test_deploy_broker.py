@@ -22,7 +22,7 @@ from deploy.kafka.access import READ, TOPIC, Right, apply, read_table, rights
 from deploy.kafka.rewind import rewind
 from deploy.local.testing import TestStack, serving
 from libs.common.reconciliation import reconcile
-from libs.common.topics import create_topics
+from libs.common.topics import create_topics, public_topics
 from tests.integration.guarded_broker import Guarded, guarded_broker
 from tools.checking.topics import read_topics
 
@@ -41,7 +41,7 @@ async def broker(started: Guarded) -> Guarded:
     """With every principal, its rights, and the topics, made by the principal who may make topics."""
     wanted = rights(TABLE, PARTS)
     assert await apply(started.settings("broker"), wanted, started.passwords(*PARTS)) == (len(wanted), 0)
-    assert len(await create_topics(started.settings("topics"))) == 7
+    assert len(await create_topics(started.settings("topics"))) == len(public_topics())
     return started
 
 
