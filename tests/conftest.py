@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from deploy.local import store
-from deploy.local.testing import Served, TestStack, empty_topics, serving
-from libs.common.topics import public_topics
+from deploy.local.testing import Served, TestStack, serving
 
 Serve = Callable[..., AbstractAsyncContextManager[Served]]
 
@@ -32,23 +28,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestStack]:
 
 @pytest.fixture
 def prefix(stack: TestStack) -> Iterator[str]:
-    """A prefix for databases of this test's own. A store of yours is left as it was; ours goes as a whole at the end,
-    and the development store deletes one entry after the other, which takes it longer than the tests."""
-    prefix = f"test_{secrets.token_hex(4)}_"
-    yield prefix
-    if os.environ.get("MONGODB_URI"):
-        store.drop(stack.mongodb_uri, prefix)
+    """A prefix for databases of this test's own."""
+    with stack.own_databases() as prefix:
+        yield prefix
 
 
 @pytest.fixture
 async def topics(stack: TestStack) -> list[str]:
-    """Every topic, empty, and no consumer group's offsets: nothing of an earlier test is handled in this one.
-
-    On a broker of yours (`KAFKA_BOOTSTRAP`) nothing is deleted: what is there may be yours.
-    """
-    if os.environ.get("KAFKA_BOOTSTRAP"):
-        return [topic.name for topic in public_topics()]
-    return await empty_topics(stack.kafka_bootstrap)
+    """Every topic, empty: nothing of an earlier test is handled in this one."""
+    return await stack.empty_topics()
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import os
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +17,13 @@ import uvicorn
 from aiokafka.admin import AIOKafkaAdminClient
 from fastapi import FastAPI
 
+from deploy.local import store
 from deploy.local.layout import Layout
 from deploy.local.ports import free_port
 from deploy.local.stack import Stack
 from deploy.local.store import SERVICES
 from libs.common.settings import ServiceSettings
-from libs.common.topics import create_topics
+from libs.common.topics import create_topics, public_topics
 
 
 class TestStack(Stack):
@@ -45,6 +48,28 @@ class TestStack(Stack):
         kind: type[ServiceSettings] = importlib.import_module(f"services.{service}.settings").Settings
         told = {**self.environment(service), "PORT": str(free_port()), **overrides}
         return kind(**{name.lower(): value for name, value in told.items() if name.lower() in kind.model_fields})
+
+    async def empty_topics(self) -> list[str]:
+        """Every public topic, empty, and no group's offsets. A broker of yours is left as it is."""
+        if os.environ.get("KAFKA_BOOTSTRAP"):
+            return [topic.name for topic in public_topics()]
+        return await empty_topics(self.kafka_bootstrap)
+
+    @contextlib.contextmanager
+    def own_databases(self) -> Iterator[str]:
+        """A prefix of nobody else's. A store of yours is left as it was; ours goes as a whole at the end, and the
+        development store deletes one entry after the other, which takes it longer than the tests."""
+        prefix = f"test_{secrets.token_hex(4)}_"
+        yield prefix
+        if os.environ.get("MONGODB_URI"):
+            store.drop(self.mongodb_uri, prefix)
+
+    @contextlib.asynccontextmanager
+    async def untouched(self) -> AsyncIterator[str]:
+        """The prefix of databases of one's own, over empty topics: an earlier test's events are not listened to."""
+        await self.empty_topics()
+        with self.own_databases() as prefix:
+            yield prefix
 
 
 @dataclass

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
 import uuid
+from collections.abc import AsyncIterator
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 from pymongo import MongoClient
+
+from deploy.local.testing import Served, TestStack, serving
 
 DATA = Path(__file__).parents[2] / "data" / "facilities.csv"
 ABOUT, OFFICE, ABOVE = "LA-LEH-PHC-PANAMIK", "LA-LEH-SDH-DISKIT", "LA-LEH-DH-SNM"
@@ -93,6 +97,15 @@ def seed_directory(mongodb_uri: str, prefix: str) -> None:
     with MongoClient[dict[str, Any]](mongodb_uri) as client, DATA.open(encoding="utf-8") as rows:
         known = [{"_id": row["code"], "epoch": 0, "sequence": 0, "card": card(row)} for row in csv.DictReader(rows)]
         client[f"{prefix}grievance"]["facilities"].insert_many(known)
+
+
+@contextlib.asynccontextmanager
+async def serving_office(stack: TestStack, **settings: str) -> AsyncIterator[Served]:
+    """The service over the directory as it is listed, and nothing of what others published about it."""
+    async with stack.untouched() as prefix:
+        seed_directory(stack.mongodb_uri, prefix)
+        async with serving(stack.settings("grievance", DATABASE_PREFIX=prefix, **settings), "grievance") as served:
+            yield served
 
 
 def named(answer: httpx.Response) -> set[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 
 import pytest
 from notifications_post import HERE, THERE, Inboxes, Messages, Others, facility, others
 
-from deploy.local import store
-from deploy.local.testing import Served, TestStack, empty_topics, serving
+from deploy.local.testing import Served, TestStack, serving
 
 QUICK = {
     "SWEEP_SECONDS": "0.1",
@@ -27,14 +25,14 @@ QUICK = {
 @pytest.fixture(scope="module")
 async def served(stack: TestStack) -> AsyncIterator[Served]:
     """One service for the whole file, so that it starts once."""
-    prefix = f"test_{secrets.token_hex(4)}_"
-    await empty_topics(stack.kafka_bootstrap)
-    async with serving(stack.settings("notifications", DATABASE_PREFIX=prefix, **QUICK), "notifications") as served:
+    async with (
+        stack.untouched() as prefix,
+        serving(stack.settings("notifications", DATABASE_PREFIX=prefix, **QUICK), "notifications") as served,
+    ):
         async with others(stack) as world:
             for code in (HERE, THERE):
                 await world.publish(facility(code), code)
         yield served
-    store.drop(stack.mongodb_uri, prefix)
 
 
 @pytest.fixture

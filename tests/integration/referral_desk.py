@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
-import os
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,8 +15,7 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from deploy.local import store
-from deploy.local.testing import Served, TestStack, empty_topics, serving
+from deploy.local.testing import Served, TestStack, serving
 from libs.common.records import encode
 from libs.contracts.event import Event, Topic
 from libs.contracts.registration import PatientCard
@@ -95,15 +93,12 @@ class Desk:
 
 @contextlib.asynccontextmanager
 async def open_desk(stack: TestStack) -> AsyncIterator[Desk]:
-    """A service over databases of its own, and empty topics unless the broker is somebody's own, for a whole file."""
-    prefix = f"test_{secrets.token_hex(4)}_"
-    if not os.environ.get("KAFKA_BOOTSTRAP"):
-        await empty_topics(stack.kafka_bootstrap)
-    try:
-        async with serving(stack.settings("referral", DATABASE_PREFIX=prefix), "referral") as served:
-            yield Desk(stack, served)
-    finally:
-        store.drop(stack.mongodb_uri, prefix)
+    """A service over databases of its own and empty topics, for a whole file."""
+    async with (
+        stack.untouched() as prefix,
+        serving(stack.settings("referral", DATABASE_PREFIX=prefix), "referral") as served,
+    ):
+        yield Desk(stack, served)
 
 
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:

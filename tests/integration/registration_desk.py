@@ -19,7 +19,6 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from deploy.local import store
 from deploy.local.inbox import received
 from deploy.local.testing import Served, TestStack, serving
 from libs.common.records import encode
@@ -168,15 +167,12 @@ def shared(hip: str = HIP, counter: str = "OPD1", **patient: Any) -> dict[str, A
 
 @contextlib.asynccontextmanager
 async def serving_desk(stack: TestStack, **settings: str) -> AsyncIterator[Desk]:
-    """Registration on databases of its own, which are dropped after; topics are everybody's and only grow."""
-    prefix = f"test_{secrets.token_hex(4)}_"
-    told = {"DATABASE_PREFIX": prefix, "CLOCK": "system", "SWEEP_SECONDS": "0.1"} | settings
-    await list_facilities(stack)
-    try:
+    """Registration over a directory of two facilities, and nothing of what others published."""
+    async with stack.untouched() as prefix:
+        told = {"DATABASE_PREFIX": prefix, "CLOCK": "system", "SWEEP_SECONDS": "0.1"} | settings
+        await list_facilities(stack)
         async with serving(stack.settings("registration", **told), "registration") as served:
             yield Desk(stack, served)
-    finally:
-        store.drop(stack.mongodb_uri, prefix)
 
 
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 15.0) -> Any:

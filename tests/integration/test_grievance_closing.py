@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import secrets
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from grievance_desk import ABOUT, ABOVE, CELL, OFFICE, SENT, Desk, named, seed_directory
+from grievance_desk import ABOUT, ABOVE, CELL, OFFICE, SENT, Desk, named, serving_office
 
-from deploy.local import store
-from deploy.local.testing import Served, TestStack, serving
+from deploy.local.testing import Served, TestStack
 from services.grievance import usecases
 
 GUREZ, BANDIPORA = "JK-BPR-CHC-GUREZ", "JK-BPR-DH-BANDIPORA"
@@ -21,12 +19,8 @@ GUREZ, BANDIPORA = "JK-BPR-CHC-GUREZ", "JK-BPR-DH-BANDIPORA"
 
 @pytest.fixture(scope="module")
 async def served(stack: TestStack) -> AsyncIterator[Served]:
-    prefix = f"test_{secrets.token_hex(4)}_"
-    seed_directory(stack.mongodb_uri, prefix)
-    settings = stack.settings("grievance", DATABASE_PREFIX=prefix, SWEEP_SECONDS="0.1")
-    async with serving(settings, "grievance") as served:
+    async with serving_office(stack, SWEEP_SECONDS="0.1") as served:
         yield served
-    store.drop(stack.mongodb_uri, prefix)
 
 
 @pytest.fixture

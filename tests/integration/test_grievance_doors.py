@@ -12,10 +12,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from grievance_desk import ABOUT, ABOVE, OFFICE, SENT, TEXT, Desk, named, seed_directory
+from grievance_desk import ABOUT, ABOVE, OFFICE, SENT, TEXT, Desk, named, serving_office
 
-from deploy.local import store
-from deploy.local.testing import Served, TestStack, serving
+from deploy.local.testing import Served, TestStack
 from libs.common.records import Envelope, Received
 from libs.contracts.event import Event
 from libs.contracts.notifications import MessageFailed
@@ -29,16 +28,12 @@ KEY = "k3y-of-the-portal"
 
 @pytest.fixture(scope="module")
 async def served(stack: TestStack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    prefix = f"test_{secrets.token_hex(4)}_"
-    seed_directory(stack.mongodb_uri, prefix)
     folder = tmp_path_factory.mktemp("secrets")
     for name in ("tracking_key", "seal_key"):
         (folder / name).write_text(secrets.token_hex(32))
     (folder / "open311_keys").write_text(f"portal {KEY}\nother {KEY}-of-another\n")
-    told = {"DATABASE_PREFIX": prefix, "SECRETS_DIR": str(folder), "SWEEP_SECONDS": "0.1", "FIGURES_SECONDS": "0"}
-    async with serving(stack.settings("grievance", **told), "grievance") as served:
+    async with serving_office(stack, SECRETS_DIR=str(folder), SWEEP_SECONDS="0.1", FIGURES_SECONDS="0") as served:
         yield served
-    store.drop(stack.mongodb_uri, prefix)
 
 
 @pytest.fixture

@@ -5,28 +5,22 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-import secrets
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from grievance_desk import ABOUT, APEX, CELL, OFFICE, TEXT, Desk, named, seed_directory
+from grievance_desk import ABOUT, APEX, CELL, OFFICE, TEXT, Desk, named, serving_office
 
-from deploy.local import store
-from deploy.local.testing import Served, TestStack, serving
+from deploy.local.testing import Served, TestStack
 from services.grievance.domain import ticket
 
 
 @pytest.fixture(scope="module")
 async def served(stack: TestStack) -> AsyncIterator[Served]:
     """One service for the whole file, so that it starts once."""
-    prefix = f"test_{secrets.token_hex(4)}_"
-    seed_directory(stack.mongodb_uri, prefix)
-    settings = stack.settings("grievance", DATABASE_PREFIX=prefix)
-    async with serving(settings, "grievance") as served:
+    async with serving_office(stack) as served:
         yield served
-    store.drop(stack.mongodb_uri, prefix)
 
 
 @pytest.fixture

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import secrets
 import uuid
 from collections.abc import AsyncIterator
 
 import pytest
-from grievance_desk import ABOUT, OFFICE, SENT, Desk, named, seed_directory
+from grievance_desk import ABOUT, OFFICE, SENT, Desk, named, serving_office
 
-from deploy.local import store
-from deploy.local.testing import Served, TestStack, serving
+from deploy.local.testing import Served, TestStack
 from services.grievance.catalogue import read_calendars, read_categories, read_jurisdictions
 from services.grievance.domain.clocks import due
 from services.grievance.domain.policy import chosen, policy
@@ -30,13 +28,8 @@ STATES = {1: 13, 2: 23, 37: 9, 27: 1}
 @pytest.fixture(scope="module")
 async def served(stack: TestStack) -> AsyncIterator[Served]:
     """Nothing of it goes to a broker: nothing that is asserted here may depend on one."""
-    prefix = f"test_{secrets.token_hex(4)}_"
-    seed_directory(stack.mongodb_uri, prefix)
-    away = {"DATABASE_PREFIX": prefix, "RELAY": "false"}
-    settings = stack.settings("grievance", **away)
-    async with serving(settings, "grievance") as served:
+    async with serving_office(stack, RELAY="false") as served:
         yield served
-    store.drop(stack.mongodb_uri, prefix)
 
 
 @pytest.fixture

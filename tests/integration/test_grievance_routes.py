@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from grievance_desk import Desk, seed_directory
+from grievance_desk import Desk, serving_office
 
-from deploy.local import store
-from deploy.local.testing import Served, TestStack, serving
+from deploy.local.testing import Served, TestStack
 from services.grievance.access import ACCESS
 
 _spec = importlib.util.spec_from_file_location(
@@ -28,13 +26,9 @@ ELSEWHERE = "HP-KNR-RH-PEO"
 
 @pytest.fixture(scope="module")
 async def served(stack: TestStack) -> AsyncIterator[Served]:
-    prefix = f"test_{secrets.token_hex(4)}_"
-    seed_directory(stack.mongodb_uri, prefix)
     # Without timers: what a service does by itself is no refusal's mark.
-    settings = stack.settings("grievance", DATABASE_PREFIX=prefix, TIMERS="false")
-    async with serving(settings, "grievance") as served:
+    async with serving_office(stack, TIMERS="false") as served:
         yield served
-    store.drop(stack.mongodb_uri, prefix)
 
 
 def test_no_route_that_names_a_facility_lacks_an_example() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
@@ -33,9 +32,8 @@ from notifications_post import (
     token,
 )
 
-from deploy.local import store
 from deploy.local.ports import free_port
-from deploy.local.testing import TestStack, empty_topics
+from deploy.local.testing import TestStack
 from libs.contracts.grievance import CONTACT
 from libs.contracts.referral import FACILITY
 from services.notifications.catalogue import HEARD
@@ -92,10 +90,8 @@ async def kill(process: Process) -> None:
 
 @pytest.fixture
 async def prefix(stack: TestStack) -> AsyncIterator[str]:
-    prefix = f"test_{secrets.token_hex(4)}_"
-    await empty_topics(stack.kafka_bootstrap)
-    yield prefix
-    store.drop(stack.mongodb_uri, prefix)
+    async with stack.untouched() as prefix:
+        yield prefix
 
 
 @pytest.fixture

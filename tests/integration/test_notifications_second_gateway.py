@@ -6,7 +6,7 @@ from notifications_fixtures import QUICK
 from notifications_post import HERE, Inboxes, Messages, facility, new_id, others, patient, types
 
 from deploy.local.ports import free_port
-from deploy.local.testing import TestStack, empty_topics, serving
+from deploy.local.testing import TestStack, serving
 
 
 async def test_the_second_gateway_takes_what_the_first_surely_has_not(stack: TestStack, prefix: str) -> None:
@@ -18,7 +18,7 @@ async def test_the_second_gateway_takes_what_the_first_surely_has_not(stack: Tes
         "LEASE_ATTEMPT_SECONDS": "4",
     }
     inboxes, who = Inboxes(stack), new_id()
-    await empty_topics(stack.kafka_bootstrap)
+    await stack.empty_topics()
     async with serving(stack.settings("notifications", **told), "notifications", seconds=60) as served:
         async with others(stack) as world:
             await world.publish(facility(HERE), HERE)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from registration_desk import ELSEWHERE, HERE, Desk, published_of, serving_desk, until
 
-from deploy.local import store
 from deploy.local.testing import TestStack, serving
 
 HIGH, HOSPITAL = "LA-LEH-CHC-NYOMA", "LA-LEH-DH-SNM"
@@ -29,41 +28,38 @@ async def made(desk: Desk, path: str, body: dict[str, Any], status: int = 201, *
     return found
 
 
-async def test_an_accepted_suggestion_becomes_a_referral_with_its_reason(desk: Desk, stack: TestStack) -> None:
-    prefix = f"test_{secrets.token_hex(4)}_"
+async def test_an_accepted_suggestion_becomes_a_referral_with_its_reason(
+    desk: Desk, stack: TestStack, prefix: str
+) -> None:
     settings = stack.settings("referral", DATABASE_PREFIX=prefix, CLOCK="system", SWEEP_SECONDS="0.1")
-    try:
-        async with serving(settings, "referral") as referral:
-            # The referral service lists the real directory, which registration takes over.
-            directory = desk.database["facilities"]
-            await until(lambda: directory.find_one({"_id": HOSPITAL}), seconds=60)
-            patient = (await desk.register(at=HIGH))["id"]
-            answers = {f"phq_{number}": 0 for number in range(1, 9)} | {"phq_9": 1}
-            body = {"patient": patient, "programme": "depression", "measures": answers}
-            screening = await made(desk, "/screenings", body, role="doctor", facility=HIGH)
-            assert (screening["result"], screening["urgent"]) == ("minimal", True)
-            path = f"/screenings/{screening['id']}"
-            wrong = {"suggestion": "refer-self-harm", "to": "LA-LEH-PHC-TURTUK"}
-            refused = await desk.post(f"{path}/accept", wrong, role="doctor", facility=HIGH)
-            assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "to")
-            key, accepted = secrets.token_hex(8), {"suggestion": "refer-self-harm", "to": HOSPITAL}
-            first, again = [
-                await made(desk, f"{path}/accept", accepted, 200, role="doctor", facility=HIGH, key=key)
-                for _ in range(2)
-            ]
-            assert first == again
-            referrals = referral.service.database["referrals"]
-            found = await until(lambda: referrals.find_one({"_id": first["referral"]}), seconds=60)
-            state = found["state"]
-            assert (state["patient"], state["origin"], state["destination"]) == (patient, HIGH, HOSPITAL)
-            assert (state["service"], state["urgency"]) == ("psychiatry", "urgent")
-            assert state["reason"] == "Screening depression: minimal (refer-self-harm)"
-            assert await referrals.count_documents({}) == 1
-            records = await published_of(stack, TOPIC, screening["id"], 2)
-            assert [record["type"].split(".")[1] for record in records] == ["ScreeningRecorded", "ScreeningReferred"]
-            assert not set(records[0]["data"]) & {"measures", "name", "phone"}
-    finally:
-        store.drop(stack.mongodb_uri, prefix)
+    async with serving(settings, "referral") as referral:
+        # The referral service lists the real directory, which registration takes over.
+        directory = desk.database["facilities"]
+        await until(lambda: directory.find_one({"_id": HOSPITAL}), seconds=60)
+        patient = (await desk.register(at=HIGH))["id"]
+        answers = {f"phq_{number}": 0 for number in range(1, 9)} | {"phq_9": 1}
+        body = {"patient": patient, "programme": "depression", "measures": answers}
+        screening = await made(desk, "/screenings", body, role="doctor", facility=HIGH)
+        assert (screening["result"], screening["urgent"]) == ("minimal", True)
+        path = f"/screenings/{screening['id']}"
+        wrong = {"suggestion": "refer-self-harm", "to": "LA-LEH-PHC-TURTUK"}
+        refused = await desk.post(f"{path}/accept", wrong, role="doctor", facility=HIGH)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "to")
+        key, accepted = secrets.token_hex(8), {"suggestion": "refer-self-harm", "to": HOSPITAL}
+        first, again = [
+            await made(desk, f"{path}/accept", accepted, 200, role="doctor", facility=HIGH, key=key) for _ in range(2)
+        ]
+        assert first == again
+        referrals = referral.service.database["referrals"]
+        found = await until(lambda: referrals.find_one({"_id": first["referral"]}), seconds=60)
+        state = found["state"]
+        assert (state["patient"], state["origin"], state["destination"]) == (patient, HIGH, HOSPITAL)
+        assert (state["service"], state["urgency"]) == ("psychiatry", "urgent")
+        assert state["reason"] == "Screening depression: minimal (refer-self-harm)"
+        assert await referrals.count_documents({}) == 1
+        records = await published_of(stack, TOPIC, screening["id"], 2)
+        assert [record["type"].split(".")[1] for record in records] == ["ScreeningRecorded", "ScreeningReferred"]
+        assert not set(records[0]["data"]) & {"measures", "name", "phone"}
 
 
 async def test_an_asha_is_credited_for_whom_she_brings(desk: Desk) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
@@ -14,11 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from registration_desk import HERE, PERSON, RUN, VISIT_TOPIC, list_facilities, published, until
 
-from deploy.local import store
 from deploy.local.ports import free_port
 from deploy.local.testing import TestStack
 
@@ -63,13 +60,6 @@ async def replicas(stack: TestStack, prefix: str) -> AsyncIterator[list[Replica]
             with contextlib.suppress(ProcessLookupError):
                 replica.process.kill()
             await replica.process.wait()
-
-
-@pytest.fixture
-async def prefix(stack: TestStack) -> AsyncIterator[str]:
-    prefix = f"test_{secrets.token_hex(4)}_"
-    yield prefix
-    store.drop(stack.mongodb_uri, prefix)
 
 
 async def test_two_hundred_callers_get_one_to_two_hundred_though_one_replica_dies(
