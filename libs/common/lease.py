@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import secrets
 import time
@@ -21,6 +22,7 @@ class Lease:
         self._seconds = seconds
         self._owner = secrets.token_hex(8)
         self._held_until = 0.0
+        self._renewing = asyncio.Lock()
 
     @property
     def held(self) -> bool:
@@ -29,6 +31,13 @@ class Lease:
     @property
     def wants_renewal(self) -> bool:
         return time.monotonic() > self._held_until - self._seconds * 0.66
+
+    async def keep(self) -> bool:
+        """Whether this process has it: taken, or renewed when its time comes, asking the store only then."""
+        if not self.wants_renewal:
+            return True
+        async with self._renewing:
+            return not self.wants_renewal or await self.acquire()
 
     async def acquire(self) -> bool:
         """Takes or renews it. A holder's own clock decides when it stops believing."""

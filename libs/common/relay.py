@@ -125,8 +125,8 @@ class Relay:
             self._wake.clear()
 
     async def lead(self) -> bool:
-        """Takes the lease, or renews it when its time comes; False if another relay holds it."""
-        return not self._lease.wants_renewal or await self._lease.acquire()
+        """Whether it is this relay's turn; False if another one holds the lease."""
+        return await self._lease.keep()
 
     async def round(self) -> bool:
         """Publishes up to one batch of each collection; True if there may be more."""

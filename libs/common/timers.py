@@ -49,7 +49,6 @@ class Timers:
         self._failing: dict[str, tuple[int, dt.datetime]] = {}
         self._taken: dict[str, int] = {}
         self._look: dict[tuple[str, str], int] = {}
-        self._renewing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -91,10 +90,7 @@ class Timers:
 
     async def _ours(self) -> bool:
         """Whether this process has the lease, renewed in time: a sweep may take longer than it lasts."""
-        if self._lease is None or (self._lease.held and not self._lease.wants_renewal):
-            return True
-        async with self._renewing:
-            return (self._lease.held and not self._lease.wants_renewal) or await self._lease.acquire()
+        return self._lease is None or await self._lease.keep()
 
     async def sweep(self) -> int:
         """Takes the steps that are due now, oldest first; returns how many were taken."""
