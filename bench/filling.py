@@ -32,9 +32,11 @@ async def fill(database: Database, count: int, seed: str) -> None:
     async def one() -> None:
         body = person(chance)
         cause = Cause(str(uuid.UUID(int=chance.getrandbits(128))), f"desk@{FACILITY}", machine_now())
-        id = cause.new_id("patient")
-        command = patient.Register(id, patient.Details.model_validate(body), FACILITY, today)
-        await journal.create(PATIENT, id, lambda state: patient.decide(state, command, places), cause, SYSTEM)
+        details = patient.Details.model_validate(body)
+        command = patient.Register(patient.new_card(cause.new_id("patient"), details, FACILITY, today, places))
+        await journal.create(
+            PATIENT, command.card.id, lambda state: patient.decide(state, command, places), cause, SYSTEM
+        )
 
     for start in range(0, count, AT_ONCE):
         await asyncio.gather(*(one() for _ in range(min(AT_ONCE, count - start))))

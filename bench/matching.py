@@ -36,7 +36,7 @@ from deploy.local.ports import free_port
 from libs.common.mongo import Database, IndexModel, connect, open_database
 from libs.contracts.registration import PatientCard
 from services.registration.domain.who import index_keys
-from services.registration.matching import Register
+from services.registration.matching import KnownPeople
 
 AT_ONCE = 2_000
 WARM_UP = 50
@@ -109,7 +109,7 @@ async def fill(register: Database, people: Sequence[One], seed: str, progress: P
 
 
 async def ask(
-    register: Register, queries: Sequence[tuple[dict[str, Any], str | None]], progress: Progress
+    register: KnownPeople, queries: Sequence[tuple[dict[str, Any], str | None]], progress: Progress
 ) -> tuple[Score, list[float]]:
     score, times = Score(), []
     task = progress.add_task(f"asking {len(queries):,} times", total=len(queries))
@@ -165,10 +165,10 @@ async def measure(seed: str, small: int, large: int, count: int, progress: Progr
         people = country.people(seed, size)
         async with database() as here:
             await fill(here, people, seed, progress)
-            register = Register(here)
-            await register.count()
+            known = KnownPeople(here["patients"])
+            await known.count()
             asked = queries(country, people, seed, count if size == small else TIMED)
-            score, times = await ask(register, asked, progress)
+            score, times = await ask(known, asked, progress)
         figures[name] = round(p99(times), 2)
         if size == small:
             figures |= {

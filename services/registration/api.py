@@ -19,9 +19,8 @@ from services.registration import matching, usecases
 from services.registration.aggregates import PATIENT, QUEUE, VISIT
 from services.registration.domain import identifiers
 from services.registration.domain.identifiers import Counter, IsoDate
-from services.registration.domain.patient import Changes, Details, Patient, Register, VoidReason, new_card, warnings
-from services.registration.domain.queue import desk_day, queue_id
-from services.registration.domain.review import MatchesNoted
+from services.registration.domain.patient import Changes, Details, Patient, VoidReason, warnings
+from services.registration.domain.queue import queue_id
 from services.registration.domain.visit import Visit
 from services.registration.usecases import House
 
@@ -106,25 +105,22 @@ def _matches(outcome: Outcome[Patient]) -> dict[str, Any]:
     return {"matches": [one.model_dump(mode="json") for one in review.candidates] if review else []}
 
 
-def router(house: House, journal: Journal, read_log: ReadLog, known: matching.Register) -> APIRouter:
+def router(house: House, journal: Journal, read_log: ReadLog) -> APIRouter:
     routes = APIRouter()
 
     @routes.post("/patients", status_code=201, tags=["patients"], summary="Register a person")
     async def register(body: RegisterPatient, request: Requested, response: Response) -> Any:
         details = Details.model_validate(body.model_dump(include=set(Details.model_fields)))
-        id = request.cause.new_id("patient")
-        command = Register(id, details, usecases.own_facility(request.access), desk_day(request.cause.occurred_at))
-        card = new_card(command, house.places).model_dump(mode="json")
-        candidates, repeated = await known.candidates(id, card, but=id)
-        if candidates and body.on_match == "stop" and not repeated:
+        stop = body.on_match == "stop"
+        try:
+            outcome = await usecases.register(house, details, request.cause, request.access, stop=stop)
+        except usecases.AlreadyKnown as known:
             return problem(
                 409,
                 "already-known",
                 "somebody alike is registered: open that record, or register with on_match create",
-                candidates=[one.model_dump(mode="json") for one in candidates],
+                candidates=[one.model_dump(mode="json") for one in known.candidates],
             )
-        noted = MatchesNoted(candidates=tuple(candidates)) if candidates else None
-        outcome = await usecases.register(house, details, request.cause, request.access, noted)
         response.headers["Location"] = f"/patients/{outcome.id}"
         return _patient(outcome) | _matches(outcome)
 

@@ -66,7 +66,7 @@ def router(desk: Desk, store: Store) -> APIRouter:
             asked, certain, count = _parameters(await request.body())
         except ValueError as error:
             return Fhir(outcome("invalid", str(error)), status_code=400)
-        found, _ = await desk.register.candidates("asked", asked)
+        found, _ = await desk.known.candidates("asked", asked)
         documents = await asyncio.gather(*(desk.journal.load(PATIENT, one.patient) for one in found))
         entries = []
         for one, document in zip(found, documents, strict=True):

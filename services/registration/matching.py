@@ -10,10 +10,9 @@ from typing import Any
 
 from libs.common.access import SYSTEM, Access
 from libs.common.cause import Cause
-from libs.common.clock import machine_now
 from libs.common.journal import Journal, Outcome
 from libs.common.logs import logger
-from libs.common.mongo import Database, Document
+from libs.common.mongo import Collection, Database, Document
 from libs.common.paging import page
 from libs.common.refusal import Refused
 from services.registration.aggregates import PATIENT
@@ -26,7 +25,6 @@ from services.registration.domain.review import Candidate
 from services.registration.domain.who import KINDS, Matcher, lookup_keys, to_person
 
 log = logger("matching")
-now = machine_now
 
 COUNTED = 20_000
 """Records from which name frequencies are counted: enough to know a common name from a rare one."""
@@ -38,10 +36,10 @@ _SEEN = {"state.card": 1, "state.status": 1}
 
 
 @dataclass
-class Register:
+class KnownPeople:
     """The people known, as the matcher asks for them."""
 
-    database: Database
+    people: Collection
     matcher: Matcher = field(default_factory=lambda: Matcher(Frequencies(own=1), 0))
     _counted_at: float = float("-inf")
     _counting: asyncio.Task[None] | None = None
@@ -67,7 +65,7 @@ class Register:
         if not keys:
             return []
         query = {"state.search.keys": {"$in": list(keys)}}
-        return await self.database["patients"].find(query, _SEEN).limit(MOST_COMPARED).to_list(MOST_COMPARED)
+        return await self.people.find(query, _SEEN).limit(MOST_COMPARED).to_list(MOST_COMPARED)
 
     def _count_again(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -80,8 +78,8 @@ class Register:
         """Counts name frequencies anew, in steps that let requests through."""
         people: list[Person] = []
         try:
-            total = await self.database["patients"].estimated_document_count()
-            async for document in self.database["patients"].find({}, _SEEN).limit(COUNTED):
+            total = await self.people.estimated_document_count()
+            async for document in self.people.find({}, _SEEN).limit(COUNTED):
                 if document["state"]["status"] == "active":
                     people.append(to_person(document["_id"], document["state"]["card"]))
                 if len(people) % 200 == 0:
@@ -159,7 +157,7 @@ async def resolve(
     """Decides a review; `same` merges the record into the candidate at once, which a retry completes after a crash."""
     outcome = await journal.append(PATIENT, id, lambda state: patients.decide(state, command, places), cause, access)
     if command.decision == "same" and into:
-        await merge(journal, places, id, into, cause.derive("merge"), dataclasses.replace(SYSTEM))
+        await merge(journal, places, id, into, cause.derive("merge"), SYSTEM)
         document = await journal.load(PATIENT, id)
         assert document is not None
         state = Patient.model_validate(document["state"])

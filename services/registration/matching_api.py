@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field, model_validator
 
 from libs.common.access import Access
+from libs.common.clock import machine_now
 from libs.common.journal import Journal
 from libs.common.mongo import Database
 from libs.common.paging import MOST
@@ -21,7 +22,7 @@ from services.registration import matching
 from services.registration.aggregates import PATIENT
 from services.registration.api import shown
 from services.registration.domain.identifiers import plain_text
-from services.registration.domain.patient import Details, Patient, Register, Resolve, new_card
+from services.registration.domain.patient import Details, Patient, Resolve, new_card
 from services.registration.domain.places import Places
 from services.registration.domain.queue import desk_day
 from services.registration.domain.review import Candidate
@@ -71,7 +72,7 @@ class UnmergePatient(Body):
 class Desk:
     """What these routes work with."""
 
-    register: matching.Register
+    known: matching.KnownPeople
     journal: Journal
     database: Database
     places: Places
@@ -89,10 +90,10 @@ def _asking(routes: APIRouter, desk: Desk) -> None:
     @routes.post("/patients/matches", summary="Who may this be? Asked before registering; nothing is saved")
     async def matches(body: MatchPatient, access: Reading) -> dict[str, Any]:
         details = Details.model_validate(body.model_dump(include=set(Details.model_fields)))
-        day = desk_day(matching.now())
-        card = new_card(Register("asked", details, access.caller.facility or "NONE", day, ageless=True), desk.places)
+        facility, day = access.caller.facility or "NONE", desk_day(machine_now())
+        card = new_card("asked", details, facility, day, desk.places, ageless=True)
         asked = card.model_dump(mode="json")
-        found, _ = await desk.register.candidates("asked", asked, unlike=body.unlike)
+        found, _ = await desk.known.candidates("asked", asked, unlike=body.unlike)
         return {"band": found[0].band if found else "new", "candidates": await _shown(desk, access, asked, found)}
 
     @routes.get("/reviews", summary="Records of one's facility that may be somebody already known")
@@ -131,7 +132,7 @@ def _deciding(routes: APIRouter, desk: Desk) -> None:
         )
         await asyncio.gather(*(desk.read_log.record(access, patient=who) for who in (id, body.into)))
         mine, theirs = one.card.model_dump(mode="json"), other.card.model_dump(mode="json")
-        [weighed] = desk.register.matcher.candidates(to_person(id, mine), [to_person(body.into, theirs)], unlike=True)
+        [weighed] = desk.known.matcher.candidates(to_person(id, mine), [to_person(body.into, theirs)], unlike=True)
         return {
             "record": {"id": id, **{name: mine[name] for name in PEEKED}},
             "into": {"id": body.into, **{name: theirs[name] for name in PEEKED}},

@@ -12,10 +12,9 @@ from libs.contracts.registration import TokenCalled
 from services.registration import usecases
 from services.registration.aggregates import OPD, PATIENT, VISIT
 from services.registration.domain import opd as opds
-from services.registration.domain import patient as patients
 from services.registration.domain import visit as visits
 from services.registration.domain.opd import Opd, PaperLanguage, opd_id
-from services.registration.domain.patient import Details, Patient
+from services.registration.domain.patient import Details, Patient, new_card
 from services.registration.domain.queue import TokenTaken, desk_day
 from services.registration.domain.visit import Visit
 from services.registration.usecases import House, own_facility
@@ -150,13 +149,10 @@ async def pull(house: House, details: Details, counter: str | None, cause: Cause
                 "card-disagrees", "the record with this number says another sex or birth: look at both", field="qr"
             )
     else:
-        command = patients.Register(
-            cause.new_id("patient"), details, own_facility(access), desk_day(cause.occurred_at), ageless=True
-        )
+        day = desk_day(cause.occurred_at)
+        card = new_card(cause.new_id("patient"), details, own_facility(access), day, house.places, ageless=True)
         try:
-            outcome = await house.journal.create(
-                PATIENT, command.id, lambda state: patients.decide(state, command, house.places), cause, access
-            )
+            outcome = await usecases.enter(house, card, cause, access)
         except ClaimTaken as taken:
             raise Refused("card-just-taken", "somebody registers this card at this moment: read it again") from taken
         holder = outcome.id

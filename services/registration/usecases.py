@@ -14,7 +14,7 @@ from libs.common.journal import ClaimTaken, Journal, Outcome
 from libs.common.mongo import Document
 from libs.common.refusal import Refused
 from libs.contracts.event import Event
-from libs.contracts.registration import PatientErased
+from libs.contracts.registration import PatientCard, PatientErased
 from services.registration.aggregates import HOME_CARD, PATIENT, QUEUE, SHARE, VISIT
 from services.registration.domain import patient as patients
 from services.registration.domain import queue as queues
@@ -24,10 +24,10 @@ from services.registration.domain.home_card import CardErased
 from services.registration.domain.patient import Changes, Details, Patient, VoidReason
 from services.registration.domain.places import Places
 from services.registration.domain.queue import Door, Queue, TokenRepeated, TokenTaken, desk_day, queue_id
-from services.registration.domain.review import MatchesNoted
+from services.registration.domain.review import Candidate, MatchesNoted
 from services.registration.domain.share import Shape, Share
 from services.registration.domain.visit import Visit
-from services.registration.matching import survivor
+from services.registration.matching import KnownPeople, survivor
 from services.registration.opd_store import OpdStore
 from services.registration.store import Store
 
@@ -43,6 +43,7 @@ class House:
     places: Places
     token_validity: dt.timedelta
     opds: OpdStore
+    known: KnownPeople
     forgetting: list[Callable[[str, Cause], Awaitable[None]]] = field(default_factory=list)
     """What else is to be forgotten of an erased patient."""
 
@@ -62,20 +63,43 @@ def own_facility(access: Access) -> str:
 # patients
 
 
+class AlreadyKnown(Exception):
+    """Somebody alike is registered, and the caller asked to be stopped then."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        super().__init__("already known")
+        self.candidates = candidates
+
+
 async def register(
-    house: House, details: Details, cause: Cause, access: Access, noted: MatchesNoted | None = None
+    house: House, details: Details, cause: Cause, access: Access, *, stop: bool = False
 ) -> Outcome[Patient]:
-    """Raises ClaimTaken naming the holder of an identifier, Refused naming the field."""
-    id = cause.new_id("patient")
-    command = patients.Register(id, details, own_facility(access), desk_day(cause.occurred_at), noted=noted)
+    """Raises as `enter` does, and Forbidden."""
+    day = desk_day(cause.occurred_at)
+    card = patients.new_card(cause.new_id("patient"), details, own_facility(access), day, house.places)
+    return await enter(house, card, cause, access, stop=stop)
+
+
+async def enter(
+    house: House, card: PatientCard, cause: Cause, access: Access, *, stop: bool = False
+) -> Outcome[Patient]:
+    """A new record, from whichever door. Who may be the same is noted on it, for a person to decide.
+
+    Raises ClaimTaken naming the holder of an identifier, Refused naming the field, and AlreadyKnown where `stop` asks
+    for it and this card was not entered before.
+    """
+    candidates, repeated = await house.known.candidates(card.id, card.model_dump(mode="json"), but=card.id)
+    if stop and candidates and not repeated:
+        raise AlreadyKnown(candidates)
+    command = patients.Register(card, MatchesNoted(candidates=tuple(candidates)) if candidates else None)
     return await house.journal.create(
-        PATIENT, id, lambda state: patients.decide(state, command, house.places), cause, access
+        PATIENT, card.id, lambda state: patients.decide(state, command, house.places), cause, access
     )
 
 
 def judge(house: House, details: Details, on: dt.date) -> None:
     """Whether a desk would take this on that day, with nothing written. Raises Refused naming the field."""
-    patients.decide(None, patients.Register("judged", details, "XX", on), house.places)
+    patients.new_card("judged", details, "XX", on, house.places)
 
 
 async def correct(house: House, id: str, changes: Changes, cause: Cause, access: Access) -> Outcome[Patient]:
@@ -240,15 +264,13 @@ async def _person(house: House, profile: Profile, cause: Cause, access: Access) 
     if holder is None and said.abha_number:
         holder = await house.store.holder("abha-number", said.abha_number)
     if holder is None:
-        id = cause.new_id("patient")
-        command = patients.Register(id, said, profile.facility, desk_day(cause.occurred_at), ageless=True)
+        day = desk_day(cause.occurred_at)
+        card = patients.new_card(cause.new_id("patient"), said, profile.facility, day, house.places, ageless=True)
         try:
-            outcome = await house.journal.create(
-                PATIENT, id, lambda state: patients.decide(state, command, house.places), cause, access
-            )
+            outcome = await enter(house, card, cause, access)
             if not outcome.repeated:
-                return id
-            holder = id
+                return card.id
+            holder = card.id
         except ClaimTaken as taken:
             # Somebody registered the same person at this very moment.
             holder = taken.holder

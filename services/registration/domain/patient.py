@@ -161,14 +161,9 @@ class AbhaAddressAdded(Event):
 
 @dataclass(frozen=True)
 class Register:
-    """`on` is the day at the desk, Asia/Kolkata: ages and birth dates are counted from it. A desk must ask the age;
-    a profile shared by phone may lack it (`ageless`)."""
+    """`noted` is who among those known may be the same person."""
 
-    id: str
-    details: Details
-    facility: str
-    on: dt.date
-    ageless: bool = False
+    card: PatientCard
     noted: MatchesNoted | None = None
 
 
@@ -249,7 +244,7 @@ def decide(state: Patient | None, command: Command, places: Places) -> Sequence[
     if isinstance(command, Register):
         if state is not None:
             raise Refused("already-registered", "this record exists", allowed=_moves(state))
-        registered = PatientRegistered(card=new_card(command, places))
+        registered = PatientRegistered(card=command.card)
         return [registered, command.noted] if command.noted else [registered]
     if state is None:
         return []
@@ -320,21 +315,24 @@ def _moves(state: Patient) -> tuple[str, ...]:
     }[state.status]
 
 
-def new_card(command: Register, places: Places) -> PatientCard:
-    said = command.details
-    if said.birth_date is None and said.age_years is None and not command.ageless:
+def new_card(
+    id: str, said: Details, facility: str, on: dt.date, places: Places, *, ageless: bool = False
+) -> PatientCard:
+    """`on` is the day at the desk, Asia/Kolkata: ages and birth dates are counted from it. A desk must ask the age; a
+    profile shared by phone may lack it (`ageless`). Raises Refused naming the field."""
+    if said.birth_date is None and said.age_years is None and not ageless:
         raise Refused("age-needed", "give a birth date or an age; an estimate will do", field="age_years")
-    lived = where(places, said, said.place, command.on)
-    birth_date, birth_year = born(said.birth_date, said.age_years, command.on)
+    lived = where(places, said, said.place, on)
+    birth_date, birth_year = born(said.birth_date, said.age_years, on)
     return PatientCard(
-        id=command.id,
+        id=id,
         **said.model_dump(exclude={"age_years", "birth_date", "place", "second_place", *FIELDS.values()}),
         birth_date=birth_date,
         birth_year=birth_year,
         **codes_of(lived),
         place_on=lived.on,
-        second_place=second(places, said.second_place, command.on),
-        registered_at=command.facility,
+        second_place=second(places, said.second_place, on),
+        registered_at=facility,
     )
 
 

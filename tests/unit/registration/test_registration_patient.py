@@ -24,6 +24,7 @@ from services.registration.domain.patient import (
     claims,
     decide,
     evolve,
+    new_card,
     warnings,
 )
 from services.registration.places import read_places
@@ -53,7 +54,7 @@ change_values = {
 }
 changes = st.fixed_dictionaries({}, optional=change_values).map(Changes.model_validate)
 commands = st.one_of(
-    st.builds(Register, id=st.just("p"), details=details, facility=st.just("LA-X"), on=st.just(TODAY)),
+    details.map(lambda said: Register(new_card("p", said, "LA-X", TODAY, PLACES))),
     st.builds(Correct, changes=changes, on=st.just(TODAY)),
     st.builds(Void, reason=st.sampled_from(["duplicate", "test-entry"])),
     st.builds(SeeAt, facility=st.sampled_from(["LA-X", "LA-Y", "HP-Z"])),
@@ -66,7 +67,7 @@ commands = st.one_of(
 
 def registered(**said: object) -> Patient:
     said = {"name": "Tsering Dolma", "sex": "female", "age_years": 40} | said
-    [event] = decide(None, Register("p", Details.model_validate(said), "LA-X", TODAY), PLACES)
+    [event] = decide(None, Register(new_card("p", Details.model_validate(said), "LA-X", TODAY, PLACES)), PLACES)
     return evolve(None, event)
 
 
@@ -216,7 +217,15 @@ def test_what_the_gateway_proves_is_learnt_once() -> None:
 def test_a_registration_event_carries_the_whole_card() -> None:
     [event] = decide(
         None,
-        Register("p", Details(name="A", sex="male", age_years=1, village="Diskit", district_lgd=9), "LA-X", TODAY),
+        Register(
+            new_card(
+                "p",
+                Details(name="A", sex="male", age_years=1, village="Diskit", district_lgd=9),
+                "LA-X",
+                TODAY,
+                PLACES,
+            )
+        ),
         PLACES,
     )
     assert isinstance(event, PatientRegistered)

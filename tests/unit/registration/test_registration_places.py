@@ -102,7 +102,9 @@ def test_whatever_is_settled_stays_as_it_is_settled(key: str, on: dt.date) -> No
 
 def card(**said: object) -> PatientCard:
     details = Details.model_validate({"name": "Tsering", "sex": "male", "age_years": 30} | said)
-    [event] = patients.decide(None, patients.Register("p1", details, "LA-LEH-CHC-NYOMA", AFTER), PLACES)
+    [event] = patients.decide(
+        None, patients.Register(patients.new_card("p1", details, "LA-LEH-CHC-NYOMA", AFTER, PLACES)), PLACES
+    )
     return patients.evolve(None, event).card
 
 

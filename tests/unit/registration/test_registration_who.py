@@ -165,7 +165,7 @@ def test_a_card_number_of_ones_own_finds_a_person_and_a_ration_card_only_a_famil
 
 def registered(noted: MatchesNoted | None = None) -> Patient:
     details = patients.Details(name="Tsering Dolma", sex="female", age_years=40, phone="5550123456")
-    command = patients.Register("p", details, "LA-LEH-CHC-DISKIT", DAY, noted=noted)
+    command = patients.Register(patients.new_card("p", details, "LA-LEH-CHC-DISKIT", DAY, PLACES), noted)
     state: Patient | None = None
     for event in patients.decide(None, command, PLACES):
         state = patients.evolve(state, event)
@@ -216,7 +216,9 @@ def test_a_review_is_decided_once_and_an_override_is_recorded() -> None:
 def test_a_merged_record_keeps_its_abha_for_the_one_it_lives_on_in() -> None:
     details = patients.Details(name="A B", sex="female", age_years=4, abha_address="ab@sbx")
     state: Patient | None = None
-    for event in patients.decide(None, patients.Register("p", details, "LA-LEH-CHC-DISKIT", DAY), PLACES):
+    for event in patients.decide(
+        None, patients.Register(patients.new_card("p", details, "LA-LEH-CHC-DISKIT", DAY, PLACES)), PLACES
+    ):
         state = patients.evolve(state, event)
     assert state is not None
     assert patients.claims(after(state, patients.Merge("q"))) == ["abha-address:ab@sbx"]
