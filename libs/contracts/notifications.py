@@ -35,6 +35,12 @@ class MessageFailed(MessageEvent, topic=MESSAGE):
     """A provider refused it for good, or every attempt failed, or it was taken and never reached the person."""
 
     reason: Code
+    last: bool = True
+    """False while another channel may tell the person the same; RecipientNotReached follows if none does."""
+
+
+class RecipientNotReached(MessageEvent, topic=MESSAGE):
+    """Every channel that was to tell it has failed; this message's was the last to be tried."""
 
 
 class MessageLapsed(MessageEvent, topic=MESSAGE):

@@ -218,6 +218,28 @@ class HouseholdMemberLeft(Event, topic=HOUSEHOLD):
     reason: Code = "other"
 
 
+class EnrolmentRefused(Event, topic=HOUSEHOLD):
+    """A household was refused a card of a scheme. `entitled`: by the rules of that day and by what was known of it,
+    the card should have been made."""
+
+    facility: FacilityCode
+    """Which refused it."""
+    scheme: Code
+    reason: Code
+    refused_on: dt.date
+    entitled: bool = False
+
+
+class EnrolmentRefusalReversed(Event, topic=HOUSEHOLD):
+    """An officer decided otherwise than the desk that had refused; `because` is a code of the decision."""
+
+    facility: FacilityCode
+    """Which had refused it."""
+    scheme: Code
+    refused_on: dt.date
+    because: Code
+
+
 class BenefitUnitFormed(Event, topic=BENEFIT_UNIT):
     kind: UnitKind
     facility: FacilityCode

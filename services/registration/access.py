@@ -29,6 +29,8 @@ ACCESS: Table = {
     "POST /households/{id}/describe": allow("desk", at="facility"),
     # Which office may do so on which day, the scheme's own rules say.
     "POST /households/{id}/overrides": allow("principal", "medical-superintendent", "officer"),
+    "POST /households/{id}/refusals": allow("desk", at="facility"),
+    "POST /households/{id}/refusals/reverse": allow("principal", "medical-superintendent", "officer"),
     "POST /households/{id}/eligibility": allow("desk", "doctor", at="facility", reads_person=True),
     "POST /benefit-units": allow("desk"),
     "GET /benefit-units/{id}": allow("desk", "doctor", at="facility"),

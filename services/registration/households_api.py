@@ -19,13 +19,14 @@ from services.registration import households
 from services.registration.aggregates import PATIENT
 from services.registration.domain import membership
 from services.registration.domain.benefit_unit import BenefitUnit
-from services.registration.domain.household import Describe, Described, Description, Household
+from services.registration.domain.household import Describe, Described, Description, Household, Refuse, Reverse
 from services.registration.domain.identifiers import IsoDate, WithinReach, contains_aadhaar
 from services.registration.domain.membership import Join, Leave, Memberships
 from services.registration.domain.queue import desk_day
 from services.registration.eligibility_api import Answers, AskedCard, answers
 from services.registration.households import Registry
 from services.registration.outreach import BENEFIT_UNIT, HOUSEHOLD
+from services.registration.usecases import own_facility
 
 Today = Callable[[], dt.date]
 RecordId = Annotated[str, Path(min_length=1, max_length=64)]
@@ -110,6 +111,20 @@ class LeaveToEnrol(Body):
     reason: Code
 
 
+class RefuseEnrolment(Body):
+    """A desk makes no card of the scheme for the family, and why."""
+
+    scheme: Code
+    reason: Code
+
+
+class ReverseRefusal(Body):
+    """An officer decides otherwise than the desk did."""
+
+    scheme: Code
+    because: Code = "decided-otherwise"
+
+
 class AskHousehold(_Said):
     on: Annotated[dt.date | None, IsoDate, WithinReach] = None
     schemes: tuple[Code, ...] = Field((), max_length=50)
@@ -133,6 +148,7 @@ class HouseholdAnswer(BaseModel):
     members: tuple[Who, ...]
     description: Description
     leaves: tuple[dict[str, Any], ...]
+    refusals: tuple[dict[str, Any], ...] = ()
 
 
 class UnitAnswer(BaseModel):
@@ -170,6 +186,7 @@ def household_shown(id: str, state: Household, on: dt.date) -> HouseholdAnswer:
         members=_who(state.members, on),
         description=state.description,
         leaves=tuple(leave.model_dump(mode="json") for leave in state.leaves),
+        refusals=tuple(refusal.model_dump(mode="json") for refusal in state.refusals),
     )
 
 
@@ -261,6 +278,23 @@ def _households(routes: APIRouter, registry: Registry, journal: Journal, read_lo
     async def override(id: RecordId, body: LeaveToEnrol, request: Requested) -> HouseholdAnswer:
         outcome = await households.give_leave(registry, id, body.scheme, body.reason, request.cause, request.access)
         return shown(outcome, request)
+
+    @routes.post(
+        "/households/{id}/refusals", summary="No card is made for the family; kept, and held against the rules"
+    )
+    async def refuse(id: RecordId, body: RefuseEnrolment, request: Requested) -> HouseholdAnswer:
+        on = _day(request)
+        state = await journal.read(HOUSEHOLD, id, request.access)
+        family, leaves = await households.family_of(registry, state, on), households.officers(state, on)
+        said = answers(registry.rulebook, registry.places, (body.scheme,), family, on, (), leaves).schemes[0]
+        entitled = said.eligible is True and said.enrolment is not None and said.enrolment.open
+        command = Refuse(body.scheme, own_facility(request.access), body.reason, on, entitled)
+        return shown(await households.change_household(registry, id, command, request.cause, request.access), request)
+
+    @routes.post("/households/{id}/refusals/reverse", summary="An officer finds that a refusal was wrong")
+    async def reverse(id: RecordId, body: ReverseRefusal, request: Requested) -> HouseholdAnswer:
+        command = Reverse(body.scheme, body.because)
+        return shown(await households.change_household(registry, id, command, request.cause, request.access), request)
 
     @routes.post("/households/{id}/eligibility", summary="What every scheme says to this household; logged for each")
     async def ask(id: RecordId, asked: AskHousehold, access: Reading) -> Answers:

@@ -17,6 +17,8 @@ HOUSEHOLD = AggregateType(
         contract.HouseholdMemberLeft,
         household.FamilyDescribed,
         household.LeaveGiven,
+        contract.EnrolmentRefused,
+        contract.EnrolmentRefusalReversed,
         household.HouseholdForgotten,
     ),
     evolve=household.evolve,

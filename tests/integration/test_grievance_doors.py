@@ -19,7 +19,7 @@ from libs.common.records import Envelope, Received
 from libs.contracts.event import Event
 from libs.contracts.notifications import MessageFailed
 from libs.contracts.referral import ReferralAccepted, ReferralCancelled, ReferralClosed
-from libs.contracts.registration import TokenCalled, TokenIssued
+from libs.contracts.registration import EnrolmentRefusalReversed, EnrolmentRefused, TokenCalled, TokenIssued
 from tests.waiting import eventually
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(300_000)
@@ -217,6 +217,23 @@ async def test_an_event_opens_one_case_however_often_it_comes(desk: Desk, served
     await desk.move(id, "resolve", desk.nodal(ABOVE), outcome="action-taken", action_taken="audited with the driver")
     verified = await desk.move(id, "verify", desk.officer(ABOVE), fixed=True, note="read the audit")
     assert (verified.json()["status"], verified.json()["verified"]) == ("closed", True)
+
+
+async def test_an_enrolment_refused_wrongly_opens_one_case_whichever_event_says_so(desk: Desk, served: Served) -> None:
+    refusal = {"facility": ABOUT, "scheme": "himcare", "refused_on": SENT.date()}
+    right = EnrolmentRefused(**refusal | {"scheme": "sehat"}, reason="not-eligible", entitled=False)
+    wrong = EnrolmentRefused(**refusal, reason="papers-missing", entitled=True)
+    reversal = EnrolmentRefusalReversed(**refusal, because="officers-leave")
+    for sequence, event in enumerate((right, wrong, reversal, reversal), start=2):
+        await hear(served, received(event, "household-1", sequence))
+    (case,) = await desk.database["grievances"].find({}).to_list(None)
+    state = case["state"]
+    assert (state["because"], state["category"], state["about_facility"], state["handled_by"]) == (
+        "enrolment-refused-wrongly",
+        "scheme-enrolment",
+        ABOUT,
+        OFFICE,
+    )
 
 
 async def test_a_message_that_did_not_arrive_is_about_where_the_person_was(desk: Desk, served: Served) -> None:

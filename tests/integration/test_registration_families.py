@@ -105,7 +105,22 @@ async def test_a_household_is_told_what_every_scheme_says_and_an_officer_opens_t
     by_officer = await desk.post(f"{path}/overrides", leave, role="officer", headers=at)
     assert by_officer.json()["errors"][0]["field"] == "scheme", "an office of which the rules say nothing"
     assert not (await told("2026-07-16"))["himcare"]["enrolment"]["open"]
+    kept = await made(desk, f"{path}/refusals", {"scheme": "himcare", "reason": "outside-window"}, 200, headers=at)
+    assert [(each["scheme"], each["reversed"]) for each in kept["refusals"]] == [("himcare", False)]
+    again = await desk.post(f"{path}/refusals", {"scheme": "himcare", "reason": "other"}, headers=at)
+    assert again.status_code in (409, 422)
     await made(desk, f"{path}/overrides", leave, 200, role="medical-superintendent", facility="HP-SML-MC", headers=at)
+    journal = (await desk.database["households"].find_one({"_id": household["id"]}))["journal"]
+    said_outside = {entry["type"].split(".")[1]: entry["data"] for entry in journal if "sequence" in entry}
+    assert said_outside["EnrolmentRefused"]["entitled"] is False, "the window was closed that day"
+    assert said_outside["EnrolmentRefusalReversed"] == {
+        "facility": HERE,
+        "scheme": "himcare",
+        "refused_on": "2026-07-15",
+        "because": "officers-leave",
+    }
+    by_desk = await desk.post(f"{path}/refusals/reverse", {"scheme": "himcare"})
+    assert by_desk.status_code == 403
     enrolment = (await told("2026-07-16"))["himcare"]["enrolment"]
     assert (enrolment["open"], enrolment["by_override"]) == (True, True)
     assert not (await told("2026-08-20"))["himcare"]["enrolment"]["open"]

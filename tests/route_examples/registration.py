@@ -325,6 +325,13 @@ EXAMPLES: list[dict[str, Any]] = [
             _writes("/households/{id}/describe", {"ration_card": True}),
             {},
         ),
+        (
+            "POST /households/{id}/refusals",
+            "desk",
+            _household,
+            _writes("/households/{id}/refusals", {"scheme": "himcare", "reason": "papers-missing"}),
+            {},
+        ),
         ("POST /households/{id}/eligibility", "doctor", _household, _writes("/households/{id}/eligibility", {}), {}),
         ("GET /benefit-units/{id}", "doctor", _unit, _shows("/benefit-units"), {}),
         ("POST /benefit-units/{id}/members", "desk", _unit, _joins("/benefit-units"), {}),

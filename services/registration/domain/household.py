@@ -10,7 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.refusal import Refused
 from libs.contracts.event import Code, Event, FacilityCode, Id, personal
-from libs.contracts.registration import HouseholdFormed, HouseholdMemberJoined, HouseholdMemberLeft, Member
+from libs.contracts.registration import (
+    EnrolmentRefusalReversed,
+    EnrolmentRefused,
+    HouseholdFormed,
+    HouseholdMemberJoined,
+    HouseholdMemberLeft,
+    Member,
+)
 from services.registration.domain import membership
 from services.registration.domain.membership import Join, Leave, Membership, Memberships
 
@@ -53,6 +60,18 @@ class GivenLeave(BaseModel):
         return self.on <= day <= self.on + GOOD_FOR
 
 
+class RefusedEnrolment(BaseModel):
+    """What a desk refused on a day; `reversed` once somebody decided otherwise."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scheme: Code
+    facility: FacilityCode
+    reason: Code
+    on: dt.date
+    reversed: bool = False
+
+
 class Household(BaseModel):
     """`current` are the patients who live in it until further notice."""
 
@@ -64,6 +83,7 @@ class Household(BaseModel):
     current: tuple[Id, ...]
     description: Description = Description()
     leaves: tuple[GivenLeave, ...] = ()
+    refusals: tuple[RefusedEnrolment, ...] = ()
 
 
 class Formed(HouseholdFormed):
@@ -115,7 +135,26 @@ class GiveLeave:
     known: tuple[str, ...]
 
 
-Command = Form | Join | Leave | Describe | GiveLeave
+@dataclass(frozen=True)
+class Refuse:
+    """`entitled`: what the rules of that day said of the family as it is known."""
+
+    scheme: str
+    facility: str
+    reason: str
+    on: dt.date
+    entitled: bool
+
+
+@dataclass(frozen=True)
+class Reverse:
+    scheme: str
+    because: str
+
+
+Command = Form | Join | Leave | Describe | GiveLeave | Refuse | Reverse
+
+OFFICERS_LEAVE = "officers-leave"
 
 
 def decide(state: Household | None, command: Command) -> Sequence[Event]:
@@ -138,7 +177,37 @@ def decide(state: Household | None, command: Command) -> Sequence[Event]:
                 raise Refused("not-a-member", "does not belong to it", field="members")
             return [FamilyDescribed(description=command.description)]
         case GiveLeave():
-            return [_leave(command)]
+            return [_leave(command), *_reversed(state, command.scheme, OFFICERS_LEAVE)]
+        case Refuse():
+            return [_refused(state, command)]
+        case Reverse():
+            found = _reversed(state, command.scheme, command.because)
+            if not found:
+                raise Refused("nothing-refused", "was not refused, or that was reversed already", field="scheme")
+            return found
+
+
+def _refused(state: Household, command: Refuse) -> EnrolmentRefused:
+    if any((each.scheme, each.on) == (command.scheme, command.on) for each in state.refusals):
+        raise Refused("refused-already", "was refused on that day already", field="scheme")
+    return EnrolmentRefused(
+        facility=command.facility,
+        scheme=command.scheme,
+        reason=command.reason,
+        refused_on=command.on,
+        entitled=command.entitled,
+    )
+
+
+def _reversed(state: Household, scheme: str, because: str) -> list[Event]:
+    """One decision for all that was refused of a scheme and still stands; it names the last."""
+    standing = [each for each in state.refusals if each.scheme == scheme and not each.reversed]
+    if not standing:
+        return []
+    last = max(standing, key=lambda each: each.on)
+    return [
+        EnrolmentRefusalReversed(facility=last.facility, scheme=scheme, refused_on=last.on, because=because),
+    ]
 
 
 def _leave(command: GiveLeave) -> LeaveGiven:
@@ -172,6 +241,17 @@ def evolve(state: Household | None, event: Event) -> Household:
         case LeaveGiven():
             leave = GivenLeave.model_validate(event.model_dump())
             return state.model_copy(update={"leaves": (*state.leaves, leave)})
+        case EnrolmentRefused():
+            refusal = RefusedEnrolment(
+                scheme=event.scheme, facility=event.facility, reason=event.reason, on=event.refused_on
+            )
+            return state.model_copy(update={"refusals": (*state.refusals, refusal)})
+        case EnrolmentRefusalReversed():
+            refusals = tuple(
+                each.model_copy(update={"reversed": True}) if each.scheme == event.scheme else each
+                for each in state.refusals
+            )
+            return state.model_copy(update={"refusals": refusals})
     raise ValueError(f"no household can have {event.TYPE}")
 
 

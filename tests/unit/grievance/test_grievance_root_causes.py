@@ -83,6 +83,8 @@ def test_a_month_is_an_indian_one() -> None:
 # Events that open a case
 
 RULES = read_proactive(known=read_categories())
+REFUSAL = {"facility": "A-B", "scheme": "himcare", "refused_on": "2026-07-15"}
+REFUSED_WRONGLY = ("enrolment-refused-wrongly", "k", "himcare", "2026-07-15")
 LEG = {"patient": "p1", "origin": "A-B", "destination": "C-D", "service": "surgery", "urgency": "urgent"}
 
 
@@ -108,10 +110,13 @@ def test_each_kind_of_event_of_the_list_has_its_rule() -> None:
         ("notifications.MessageFailed.v1", {"recipient": "patient:p1", "reason": "barred"}, ("patient:p1", "2026-11")),
         ("notifications.MessageFailed.v1", {"recipient": "patient:p1", "reason": "no-address"}, None),
         ("notifications.MessageFailed.v1", {"recipient": "officer@C-D", "reason": "barred"}, None),
+        ("notifications.MessageFailed.v1", {"recipient": "patient:p1", "reason": "barred", "last": False}, None),
+        ("notifications.RecipientNotReached.v1", {"recipient": "patient:p1"}, ("patient:p1", "2026-11")),
         ("watch.TokenNeverCalled", {"facility": "A-B"}, ("token-never-called", "k")),
         ("referral.PatientDeceased.v1", LEG | {"place": "on-the-way"}, ("death-in-transfer", "k")),
-        ("registration.EnrolmentRefused.v1", {"facility": "A-B", "entitled": True}, ("enrolment-refused-wrongly", "k")),
-        ("registration.EnrolmentRefused.v1", {"facility": "A-B", "entitled": False}, None),
+        ("registration.EnrolmentRefused.v1", REFUSAL | {"entitled": True}, REFUSED_WRONGLY),
+        ("registration.EnrolmentRefused.v1", REFUSAL | {"entitled": False}, None),
+        ("registration.EnrolmentRefusalReversed.v1", REFUSAL | {"because": "officers-leave"}, REFUSED_WRONGLY),
     ],
 )
 def test_what_opens_a_case_and_what_makes_two_events_one(

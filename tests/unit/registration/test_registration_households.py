@@ -151,3 +151,41 @@ def test_an_officers_leave_is_good_for_thirty_days() -> None:
     [given_leave] = told(formed("p1"), leave).leaves
     days = [given_leave.holds(TODAY + dt.timedelta(days=days)) for days in (-1, 0, 30, 31)]
     assert days == [False, True, True, False]
+
+
+HERE_ON = dt.date(2026, 7, 15)
+
+
+def refused(on: dt.date = HERE_ON, scheme: str = "himcare", entitled: bool = False) -> household.Refuse:
+    return household.Refuse(scheme, "HP-LSP-CHC-KAZA", "outside-window", on, entitled)
+
+
+def test_a_refusal_is_published_without_a_name_and_reversed_once() -> None:
+    state = told(formed("p1"), refused(entitled=True))
+    [event] = household.decide(formed("p1"), refused(entitled=True))
+    assert set(type(event).model_fields) == {"facility", "scheme", "reason", "refused_on", "entitled"}
+    with pytest.raises(Refused) as again:
+        household.decide(state, refused())
+    assert again.value.code == "refused-already"
+    [reversal] = household.decide(state, household.Reverse("himcare", "papers-were-there"))
+    assert (reversal.model_dump(mode="json")["refused_on"], type(reversal).__name__) == (
+        "2026-07-15",
+        "EnrolmentRefusalReversed",
+    )
+    state = household.evolve(state, reversal)
+    for scheme in ("himcare", "sehat"):
+        with pytest.raises(Refused) as nothing:
+            household.decide(state, household.Reverse(scheme, "papers-were-there"))
+        assert (nothing.value.code, nothing.value.field) == ("nothing-refused", "scheme")
+
+
+def test_an_officers_leave_reverses_what_a_desk_refused_of_that_scheme() -> None:
+    leave = household.GiveLeave("himcare", "principal", "severe-disease", TODAY, ("severe-disease",))
+    assert [type(each).__name__ for each in household.decide(formed("p1"), leave)] == ["LeaveGiven"]
+    other = told(formed("p1"), refused(scheme="sehat"))
+    assert [type(each).__name__ for each in household.decide(other, leave)] == ["LeaveGiven"]
+    state = told(told(formed("p1"), refused()), refused(on=HERE_ON + dt.timedelta(days=1)))
+    events = household.decide(state, leave)
+    assert [type(each).__name__ for each in events] == ["LeaveGiven", "EnrolmentRefusalReversed"]
+    assert events[1].model_dump(mode="json")["refused_on"] == "2026-07-16", "one decision, about the last refusal"
+    assert all(each.reversed for each in told(state, leave).refusals)
