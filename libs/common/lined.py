@@ -29,14 +29,14 @@ def read(path: Path, model: type[M]) -> M:
         raise _bad_yaml(path, error) from error
     if root is None:
         raise BadFile(f"{path}:1: the file is empty")
-    _refuse_doubles(path, root)
     try:
+        _refuse_doubles(path, root)
+        _refuse_impossible(path, root)
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise _bad_yaml(path, error) from error
-    except ValueError as error:
-        # A date such as 2024-02-30.
-        raise BadFile(f"{path}:1: {error}") from error
+    except RecursionError as error:
+        raise BadFile(f"{path}:1: an alias stands within itself") from error
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -73,6 +73,24 @@ def _refuse_doubles(path: Path, node: yaml.Node) -> None:
                 raise BadFile(f"{path}:{name.start_mark.line + 1}: {name.value} stands twice")
             seen.add(str(name.value))
             _refuse_doubles(path, value)
+
+
+def _refuse_impossible(path: Path, node: yaml.Node) -> None:
+    """A value that looks like one of YAML's own and is none, such as the date 2024-02-30."""
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag.rpartition(":")[2] not in ("timestamp", "int", "float"):
+            return
+        try:
+            yaml.SafeLoader("").construct_object(node)
+        except ValueError as error:
+            raise BadFile(f"{path}:{node.start_mark.line + 1}: {node.value}: {error}") from error
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_impossible(path, item)
+    elif isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            _refuse_impossible(path, name)
+            _refuse_impossible(path, value)
 
 
 def _line(node: yaml.Node, location: Sequence[str | int]) -> tuple[str, int]:

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from libs.common.journal import NotFound
+from libs.common.refusal import Refused
 from libs.common.service import Service
 from libs.common.web import Reading, Requested
 from services.grievance import bodies, store, usecases
@@ -42,7 +43,7 @@ from services.grievance.domain.commands import (
     Resume,
     Transfer,
 )
-from services.grievance.domain.declared import Declare
+from services.grievance.domain.declared import FURTHEST, Declare
 from services.grievance.domain.policy import Jurisdiction
 from services.grievance.domain.screening import ScreeningReason
 from services.grievance.domain.state import Grievance, Status
@@ -242,7 +243,10 @@ def _rules(routes: APIRouter, office: Office) -> None:
             raise NotFound
         state_lgd, _, district_lgd = code.partition("-")
         working = await office.working_time.at(int(state_lgd), int(district_lgd or 0))
-        return CalendarAnswer.of(code, working, first or office.clock.now().astimezone(IST).date(), days)
+        today = office.clock.now().astimezone(IST).date()
+        if first is not None and abs(first - today) > FURTHEST:
+            raise Refused("date-out-of-range", f"must be within {FURTHEST.days} days of today", field="first")
+        return CalendarAnswer.of(code, working, first or today, days)
 
     @routes.post("/calendars/{code}/days", tags=["rules"])
     async def declare(code: str, body: bodies.DayBody, request: Requested) -> DeclaredAnswer:

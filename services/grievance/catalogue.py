@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from libs.common.lined import BadFile, read
+from libs.common.lined import BadFile, line_of, read
+from libs.common.misfit import Misfit
 from services.grievance.domain.calendar import MonthDay, Season, Shift, Shifts, Week, WorkingCalendar
 from services.grievance.domain.category import Catalogue, Category
 from services.grievance.domain.policy import Jurisdiction
@@ -23,6 +24,7 @@ SCREENING = HERE / "screening.yaml"
 JURISDICTIONS = HERE / "jurisdictions"
 CALENDARS = HERE / "calendars"
 HOLIDAYS = "holidays.yaml"
+_SHIFTS: TypeAdapter[Shifts] = TypeAdapter(Shifts)
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -36,13 +38,33 @@ def _shift(written: Any) -> Any:
 def _week(written: Any) -> Any:
     if not isinstance(written, dict):
         return written
-    if unknown := set(written) - set(WEEKDAYS):
-        raise ValueError(f"{', '.join(sorted(map(str, unknown)))}: must be of {', '.join(WEEKDAYS)}")
-    return [[_shift(each) for each in written.get(day) or ()] for day in WEEKDAYS]
+    for name in written:
+        if name not in WEEKDAYS:
+            raise Misfit(f"must be of {', '.join(WEEKDAYS)}", str(name))
+    return [_day(day, written.get(day) or []) for day in WEEKDAYS]
+
+
+def _day(day: str, written: Any) -> Shifts:
+    if not isinstance(written, list):
+        raise Misfit("must be a list of shifts such as 10:00-13:30", day)
+    try:
+        return _SHIFTS.validate_python([_shift(each) for each in written])
+    except ValidationError as error:
+        [first, *_] = error.errors(include_url=False, include_input=False)
+        raise Misfit(first["msg"].removeprefix("Value error, "), day, *first["loc"][:1]) from None
 
 
 WrittenShift = Annotated[Shift, BeforeValidator(_shift)]
 WrittenWeek = Annotated[Week, BeforeValidator(_week)]
+
+
+def _opens_at_all(week: Week) -> Week:
+    if not any(week):
+        raise ValueError("on one day at least there must be a shift, or nothing would ever become due")
+    return week
+
+
+OpenWeek = Annotated[WrittenWeek, AfterValidator(_opens_at_all)]
 
 
 class _File(BaseModel):
@@ -58,7 +80,7 @@ class SeasonEntry(_File):
 class District(_File):
     """What is otherwise in a district than in its state; what is not said is the state's."""
 
-    week: WrittenWeek | None = None
+    week: OpenWeek | None = None
     seasons: tuple[SeasonEntry, ...] | None = None
     holidays: dict[dt.date, str] = Field(default_factory=dict)
 
@@ -70,7 +92,7 @@ class CalendarFile(District):
     name: str
     source: str
     confidence: Literal["high", "medium", "low"]
-    week: WrittenWeek
+    week: OpenWeek
     seasons: tuple[SeasonEntry, ...] = ()
     days: dict[dt.date, tuple[WrittenShift, ...]] = Field(default_factory=dict)
     districts: dict[int, District] = Field(default_factory=dict)
@@ -88,9 +110,19 @@ def read_categories(path: Path = CATEGORIES) -> Mapping[str, Category]:
 def read_proactive(path: Path = PROACTIVE, known: Iterable[str] = ()) -> Mapping[str, Rule]:
     """Raises BadFile: a bad file, or a category nobody knows."""
     rules = read(path, Rules).events
-    if unknown := {rule.category for rule in rules.values()} - set(known):
-        raise BadFile(f"{path}:1: no such category: {', '.join(sorted(unknown))}")
+    categories = set(known)
+    for type_, rule in rules.items():
+        if rule.category not in categories:
+            raise _no_such_category(path, rule.category, "events", type_, "category")
     return rules
+
+
+def _no_such_category(path: Path, category: str, *place: str | int) -> BadFile:
+    return BadFile(f"{path}:{line_of(path, *place)}: no such category: {category}")
+
+
+def _twice(path: Path, what: str) -> BadFile:
+    return BadFile(f"{path}:{line_of(path, 'code')}: {what} stands in another file too")
 
 
 def read_screening(path: Path = SCREENING) -> Mapping[str, ScreeningReason]:
@@ -101,13 +133,22 @@ def read_screening(path: Path = SCREENING) -> Mapping[str, ScreeningReason]:
 def read_jurisdictions(folder: Path = JURISDICTIONS, known: Iterable[str] = ()) -> tuple[Jurisdiction, ...]:
     """Raises BadFile: a bad file, one code in two files, a category nobody knows, or none that takes everything."""
     found: dict[str, Jurisdiction] = {}
+    categories = set(known)
     for path in sorted(folder.glob("*.yaml")):
         jurisdiction = read(path, Jurisdiction)
         if jurisdiction.code in found:
-            raise BadFile(f"{path}:1: {jurisdiction.code} stands in another file too")
-        named = {*jurisdiction.takes.categories, *(c for version in jurisdiction.versions for c in version.categories)}
-        if unknown := named - set(known):
-            raise BadFile(f"{path}:1: no such category: {', '.join(sorted(unknown))}")
+            raise _twice(path, jurisdiction.code)
+        named: list[tuple[str, tuple[str | int, ...]]] = [
+            (category, ("takes", "categories", index)) for index, category in enumerate(jurisdiction.takes.categories)
+        ]
+        named += [
+            (category, ("versions", index, "categories", category))
+            for index, version in enumerate(jurisdiction.versions)
+            for category in version.categories
+        ]
+        for category, place in named:
+            if category not in categories:
+                raise _no_such_category(path, category, *place)
         found[jurisdiction.code] = jurisdiction
     if not any(jurisdiction.takes.closeness == 0 for jurisdiction in found.values()):
         raise BadFile(f"{folder}:1: none takes complaints of every state and category")
@@ -160,6 +201,6 @@ def read_calendars(folder: Path = CALENDARS) -> Calendars:
             continue
         file = read(path, CalendarFile)
         if int(file.code) in states:
-            raise BadFile(f"{path}:1: state {file.code} stands in another file too")
+            raise _twice(path, f"state {file.code}")
         states[int(file.code)] = file
     return Calendars(states, read(folder / HOLIDAYS, HolidayFile).states)

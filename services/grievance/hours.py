@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from libs.common.journal import Journal
 from services.grievance.catalogue import Calendars
 from services.grievance.domain.calendar import WorkingCalendar
 from services.grievance.domain.declared import DeclaredDays
 from services.grievance.store import DECLARED
+
+_CODE = re.compile(r"[1-9]\d{0,2}(-[1-9]\d{0,5})?", re.ASCII)
 
 
 class WorkingTime:
@@ -20,7 +23,7 @@ class WorkingTime:
 
     def knows(self, code: str) -> bool:
         """Whether there may be a calendar of this code: a state's LGD code, or `state-district`."""
-        return code.partition("-")[0] in self._calendars.codes()
+        return _CODE.fullmatch(code) is not None and code.partition("-")[0] in self._calendars.codes()
 
     async def at(self, state_lgd: int, district_lgd: int) -> WorkingCalendar:
         base = self._calendars.base(state_lgd, district_lgd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -146,15 +147,17 @@ async def test_one_scheduler_killed_half_way_changes_nothing(two: tuple[Process,
         assert [step["data"]["step"] for step in await first.steps(id)] == [1]
 
 
-LONG = pytest.mark.skipif("SLOW" not in os.environ, reason="takes four minutes on the development store: set SLOW=1")
+LONG = pytest.mark.skipif("SLOW" not in os.environ, reason="takes minutes on the development store: set SLOW=1")
+MINUTE_FOR_ALL = "MONGODB_URI" in os.environ or any(shutil.which(kind) for kind in ("mongod", "secantusd-rs"))
+"""The development store in Python takes longer for ten thousand, whoever asks it."""
 
 
 @pytest.mark.parametrize("count", [600, pytest.param(10_000, marks=[pytest.mark.slow, LONG])])
 async def test_a_backlog_gets_one_step_each_within_a_minute_though_one_of_two_schedulers_is_killed(
     two: tuple[Process, Process], count: int
 ) -> None:
-    """The development store is slow: the minute is asked of 600 on it; of 10,000 it is measured by the bench."""
-    first, _ = two
+    """The minute is asked of 600 on any store, and of 10,000 on one that is meant for work."""
+    first, second = two
     await fill(first.database, count, "backlog", breached=count, office=OFFICE, about=ABOUT, now=START)
     doomed, survivor = (asyncio.create_task(process.sweep_until_nothing_is_due()) for process in two)
     await eventually(lambda: len(first.looked_at) >= count // 5, seconds=120)
@@ -170,7 +173,9 @@ async def test_a_backlog_gets_one_step_each_within_a_minute_though_one_of_two_sc
     ]
     assert steps == [[1]] * count
     assert {found["state"]["handled_by"] for found in documents} == {ABOVE}
-    assert took < 60 or count > 600
+    print(f"{count} breaches: one scheduler killed after {len(first.looked_at)}, the other took {took:.1f} s for all")
+    assert len(second.looked_at) >= count - len(first.looked_at), "the survivor took what was left"
+    assert took < 60 or (count > 600 and not MINUTE_FOR_ALL)
 
 
 async def test_the_oldest_breach_comes_first_however_many_newer_ones_there_are(two: tuple[Process, Process]) -> None:

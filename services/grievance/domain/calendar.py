@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 IST = dt.timezone(dt.timedelta(hours=5, minutes=30), "IST")
 HORIZON_DAYS = 3 * 366
@@ -29,12 +30,22 @@ class Shift(BaseModel):
 
     @model_validator(mode="after")
     def _opens_before_it_closes(self) -> Self:
+        if self.opens.tzinfo or self.closes.tzinfo:
+            raise ValueError("times are Indian, and are written without a zone")
         if self.opens >= self.closes:
             raise ValueError("opens must be before closes")
         return self
 
 
-Shifts = tuple[Shift, ...]
+def _apart(shifts: tuple[Shift, ...]) -> tuple[Shift, ...]:
+    """In order. Time that stood in two shifts would count twice."""
+    in_order = tuple(sorted(shifts, key=lambda shift: shift.opens))
+    if any(early.closes > late.opens for early, late in itertools.pairwise(in_order)):
+        raise ValueError("shifts must not overlap")
+    return in_order
+
+
+Shifts = Annotated[tuple[Shift, ...], AfterValidator(_apart)]
 Week = Annotated[tuple[Shifts, ...], Field(min_length=7, max_length=7)]
 """Monday first."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from libs.common.misfit import Misfit
 from libs.contracts.event import Code
 from services.grievance.domain.clocks import Span
 
@@ -102,9 +104,16 @@ class Version(_Written):
         if set(self.lanes) != {"usual", "emergency"}:
             raise ValueError("lanes needs usual and emergency")
         most = len(self.levels) - 2
-        for promises in (*self.lanes.values(), *self.categories.values()):
-            if len(promises.ladder) > most:
-                raise ValueError(f"with {len(self.levels)} levels a ladder has {most} entries at most")
+        for name, of in (("lanes", self.lanes), ("categories", self.categories)):
+            for code, promises in of.items():
+                if len(promises.ladder) > most:
+                    why = f"with {len(self.levels)} levels a ladder has {most} entries at most"
+                    raise Misfit(why, name, code, "ladder")
+        seen: set[str] = set()
+        for index, level in enumerate(self.levels):
+            if level.code in seen:
+                raise Misfit("is another level's code too", "levels", index, "code")
+            seen.add(level.code)
         return self
 
 
@@ -131,9 +140,10 @@ class Jurisdiction(_Written):
 
     @model_validator(mode="after")
     def _each_version_from_another_day(self) -> Self:
-        days = [version.valid_from for version in self.versions]
-        if days != sorted(set(days)):
-            raise ValueError("versions must follow each other in time, each from another day")
+        for index, (earlier, later) in enumerate(itertools.pairwise(self.versions), start=1):
+            if earlier.valid_from >= later.valid_from:
+                why = "versions must follow each other in time, each from another day"
+                raise Misfit(why, "versions", index, "valid_from")
         return self
 
     def on(self, day: dt.date) -> Version | None:
@@ -148,12 +158,15 @@ class NoJurisdiction(Exception):
 def chosen(
     jurisdictions: Sequence[Jurisdiction], day: dt.date, state_lgd: int, category: str
 ) -> tuple[Jurisdiction, Version]:
-    """The closest jurisdiction with a version on that day. Raises NoJurisdiction."""
-    for jurisdiction in sorted(jurisdictions, key=lambda each: -each.takes.closeness):
-        version = jurisdiction.on(day)
-        if version is not None and jurisdiction.takes.covers(state_lgd, category):
-            return jurisdiction, version
-    raise NoJurisdiction(f"{category} in state {state_lgd} on {day}")
+    """The closest jurisdiction with a version on that day, of two as close the newer. Raises NoJurisdiction."""
+    found = [
+        (jurisdiction, version)
+        for jurisdiction in jurisdictions
+        if jurisdiction.takes.covers(state_lgd, category) and (version := jurisdiction.on(day)) is not None
+    ]
+    if not found:
+        raise NoJurisdiction(f"{category} in state {state_lgd} on {day}")
+    return max(found, key=lambda each: (each[0].takes.closeness, each[1].valid_from))
 
 
 def policy(jurisdiction: Jurisdiction, version: Version, category: str, emergency: bool) -> CasePolicy:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from libs.common.journal import Journal
 from libs.common.lined import BadFile
 from services.grievance import catalogue
 from services.grievance.catalogue import read_calendars, read_categories, read_jurisdictions
 from services.grievance.domain.policy import NoJurisdiction, chosen, policy
+from services.grievance.hours import WorkingTime
 
 CATEGORIES = read_categories()
 JURISDICTIONS = read_jurisdictions(known=CATEGORIES)
@@ -120,6 +123,10 @@ def test_a_bad_file_is_refused_with_its_line(tmp_path: Path, text: str, line: in
         ("ladakh.yaml", "redress: 21 days", "redress: 21 dais", "lanes.usual.redress"),
         ("ladakh.yaml", "redress: 21 days", "redress: soon", "lanes.usual.redress"),
         ("pm-jay.yaml", "asked-for-money", "asked-for-sweets", "no such category"),
+        ("ladakh.yaml", "role: Adviser", "roll: Adviser", "roll"),
+        ("ladakh.yaml", "{code: department", "{code: district", "another level"),
+        ("ladakh.yaml", "valid_from: 2025-10-31", "valid_from: 2025-02-30", "day is out of range"),
+        ("ladakh.yaml", "attempts: 3", "attempts: many", "attempts"),
         ("himachal-1100.yaml", "[7 days, 7 days]", "[7 days, 7 days, 7 days]", "ladder"),
         ("jammu-kashmir.yaml", "valid_from: 2018-09-10", "valid_from: once", "valid_from"),
         ("cpgrams.yaml", "valid_from: 2021-01-01", "valid_from: 2001-01-01", "follow each other"),
@@ -136,15 +143,19 @@ def test_a_bad_jurisdiction_is_refused_with_its_line(tmp_path: Path, name: str, 
     with pytest.raises(BadFile, match=r":\d+: ") as refusal:
         read_jurisdictions(folder, known=CATEGORIES)
     assert says in str(refusal.value)
-    line = int(str(refusal.value).split(":")[1])
-    if "." in says:
-        assert new in (folder / name).read_text(encoding="utf-8").splitlines()[line - 1]
+    if says == "none takes":
+        return
+    file, line = str(refusal.value).split(":")[:2]
+    at_fault = new.splitlines()[0]
+    assert at_fault in Path(file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [("09:30-13:30", "13:30-09:30", "opens"), ("mon:", "moon:", "moon"), ("first: 11-01", "first: 13-01", "first"),
-     ("confidence: low", "confidence: maybe", "confidence"), ("09:30-13:30", "early", "week")],
+     ("confidence: low", "confidence: maybe", "confidence"), ("09:30-13:30", "early", "week"),
+     ("14:00-17:00", "13:00-17:00", "overlap"), ("[09:30-13:30]", "9", "list"), ("09:30-13:30", "09:30-13:30Z", "zone"),
+     ("2026-12-10: Losar", "2026-02-30: Losar", "day is out of range"), ('code: "37"', 'code: "2"', "another file")],
 )  # fmt: skip
 def test_a_bad_calendar_is_refused_with_its_line(tmp_path: Path, old: str, new: str, says: str) -> None:
     folder = tmp_path / "calendars"
@@ -154,6 +165,38 @@ def test_a_bad_calendar_is_refused_with_its_line(tmp_path: Path, old: str, new: 
     with pytest.raises(BadFile, match=r"ladakh.yaml:\d+: ") as refusal:
         read_calendars(folder)
     assert says in str(refusal.value)
+    line = int(str(refusal.value).split(":")[1])
+    wrong = (folder / "ladakh.yaml").read_text(encoding="utf-8").splitlines()[line - 1]
+    assert new in wrong or says == "another file"
+
+
+def test_a_calendar_that_never_opens_is_refused(tmp_path: Path) -> None:
+    """Nothing would ever become due by it."""
+    folder = tmp_path / "calendars"
+    shutil.copytree(catalogue.CALENDARS, folder)
+    text = 'code: "5"\nname: N\nsource: s\nconfidence: low\nweek:\n  mon: []\n'
+    (folder / "uttarakhand.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(BadFile, match=r"uttarakhand.yaml:5: week: "):
+        read_calendars(folder)
+
+
+def test_of_two_that_take_the_same_state_the_newer_holds_from_its_day(tmp_path: Path) -> None:
+    folder = tmp_path / "jurisdictions"
+    shutil.copytree(catalogue.JURISDICTIONS, folder)
+    text = (folder / "himachal-1100.yaml").read_text(encoding="utf-8")
+    newer = text.replace("code: himachal-1100", "code: a-newer-order").replace("2019-09-16", "2026-11-01")
+    (folder / "a-newer-order.yaml").write_text(newer, encoding="utf-8")
+    found = read_jurisdictions(folder, known=CATEGORIES)
+    days = {day: chosen(found, day, HIMACHAL, "long-wait")[0].code for day in (DAY, dt.date(2026, 10, 31))}
+    assert list(days.values()) == ["a-newer-order", "himachal-1100"]
+
+
+@pytest.mark.parametrize("code", ["37-x", "37-", "37-09", "x", "", "37-9-9", "٣٧", "37-9 "])
+def test_what_is_no_code_of_a_place_is_not_known(code: str) -> None:
+    working_time = WorkingTime(read_calendars(), cast(Journal, None))
+    assert not working_time.knows(code)
+    assert working_time.knows("37")
+    assert working_time.knows("37-9")
 
 
 def test_a_new_state_is_a_file(tmp_path: Path) -> None:
