@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from libs.common.web import Body
 from libs.contracts.event import Code, Instant
@@ -96,6 +96,13 @@ class DigestStatement(Body):
 
     channel: Literal["email"] = "email"
     at: dt.time | None
+
+    @field_validator("at")
+    @classmethod
+    def _indian(cls, at: dt.time | None) -> dt.time | None:
+        if at is not None and at.tzinfo is not None:
+            raise ValueError("is Indian time, and is written without a zone")
+        return at
 
 
 class Resumed(BaseModel):

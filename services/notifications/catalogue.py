@@ -50,6 +50,9 @@ def read(routing_file: Path, templates_dir: Path) -> tuple[Routing, Wording]:
     languages: dict[str, Language] = {}
     for path in sorted(templates_dir.glob("*.yaml")):
         language = lined.read(path, Language)
+        if language.language in languages:
+            line = lined.line_of(path, "language")
+            raise lined.BadFile(f"{path}:{line}: {language.language} stands in another file too")
         languages[language.language] = language
     wording = _wording(languages, routing, templates_dir)
     if faults := routing.faults(heard_events(), wording):

@@ -25,6 +25,7 @@ from services.notifications.domain.codes import Meaning, written
 from services.notifications.domain.message import Message, back_off, decide
 from services.notifications.post import Post
 from services.notifications.settings import Settings
+from services.notifications.standing import name_for
 from services.notifications.store import MESSAGE
 
 
@@ -118,7 +119,7 @@ async def note(post: Post, channel: str, receipt: Receipt, cause: str) -> Outcom
     meaning = _meaning(post, channel, receipt)
     post.metrics.receipts.labels(channel, meaning or receipt.status).inc()
     if meaning == "stop":
-        await post.stops.stop(state.template, state.language, written(receipt.code))
+        await post.stops.stop(name_for(state.channel, state.template), state.language, written(receipt.code))
     elif meaning == "never" or receipt.status == "delivered":
         await _note_number(post, channel, state, receipt)
     settings, now = post.settings, machine_now()
@@ -132,7 +133,7 @@ async def note(post: Post, channel: str, receipt: Receipt, cause: str) -> Outcom
         receipt.status == "delivered",
         written(receipt.code) if receipt.code else "undelivered",
         retry_at=now + rest if meaning == "later" else None,
-        stops=meaning == "stop",
+        stops=meaning == "stop" and state.channel == "sms",
         at=now,
     )
     made = Cause(derive("receipt", id, cause, receipt.status, receipt.code), f"{channel}-provider", post.clock.now())

@@ -25,6 +25,7 @@ from services.notifications.domain.segments import count
 from services.notifications.domain.template import Rendered
 from services.notifications.domain.timing import next_at
 from services.notifications.post import Post
+from services.notifications.standing import name_for
 from services.notifications.store import Known
 
 
@@ -39,6 +40,8 @@ def said_through(post: Post, plan: Plan, channel: Channel, known: Known) -> Rend
     if channel in known.marked:
         return Settle(plan, channel, "failed", NUMBER_MARKED)
     rendered, because = _worded(post, plan, channel, known)
+    if channel != "sms" and post.stops.reason_of(name_for(channel, plan.template), rendered.language) is not None:
+        return Settle(plan, channel, "failed", TEMPLATE_STOPPED)
     if channel == "sms" and not dlt.keeps_to(
         _approved(post, plan, rendered), rendered.text, post.registration.variable_limit
     ):

@@ -32,7 +32,7 @@ from services.notifications.domain.message import (
 from services.notifications.domain.routing import Routing
 from services.notifications.metrics import MessageMetrics
 from services.notifications.settings import Settings
-from services.notifications.standing import Numbers, Stops
+from services.notifications.standing import Numbers, Stops, name_for
 from services.notifications.store import MESSAGE
 
 log = logger("sending")
@@ -160,8 +160,12 @@ class Sending:
                     await self._numbers.mark(state.channel, to, answer.reason)
                 await self._write(id, state, Rejected(state.attempt, answer.reason, machine_now()), "rejected")
             case Stopped():
-                await self._stops.stop(state.template, state.language, answer.reason)
-                await self._write(id, state, message.Stopped(state.attempt, answer.reason), "stopped")
+                await self._stops.stop(name_for(state.channel, state.template), state.language, answer.reason)
+                if state.channel == "sms":
+                    await self._write(id, state, message.Stopped(state.attempt, answer.reason), "stopped")
+                else:
+                    # The next channel needs not wait for the approval of this one's.
+                    await self._write(id, state, Rejected(state.attempt, answer.reason, machine_now()), "rejected")
             case NotTaken():
                 await self._again(id, state, answer.reason)
             case Unsure(over=True) if provider.can_be_asked:

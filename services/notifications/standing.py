@@ -15,6 +15,7 @@ from libs.common.ids import derive
 from libs.common.journal import Journal, Outcome
 from libs.common.logs import logger
 from libs.common.mongo import STORE_AWAY, Database
+from libs.contracts.notifications import Channel
 from services.notifications.domain import number
 from services.notifications.domain import stop as stopping
 from services.notifications.metrics import MessageMetrics
@@ -46,6 +47,11 @@ LOOK_AGAIN_SECONDS = 5.0
 
 def stop_id(template: str, language: str) -> str:
     return f"{template}:{language}"
+
+
+def name_for(channel: Channel, template: str) -> str:
+    """Under which a template is stopped: the operators' registration and Meta's approval are two things."""
+    return template if channel == "sms" else f"{channel}-{template}"
 
 
 class Stops:

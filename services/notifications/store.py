@@ -8,7 +8,7 @@ import datetime as dt
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from libs.common.access import Access
 from libs.common.aggregate import AggregateType
@@ -143,7 +143,7 @@ class Known:
         return channel in self.addresses and channel not in self.refused and channel not in self.marked
 
 
-OUTSIDE: frozenset[Channel] = frozenset({"sms", "email", "whatsapp", "relay", "apprise"})
+OUTSIDE: frozenset[Channel] = frozenset(get_args(Channel)) - {"in-app", "webhook"}
 """Channels that reach into a person's day; the feed waits to be looked at."""
 
 
@@ -211,7 +211,9 @@ class Recipients:
 
     async def _as_they_want(self, known: Known, stated: preference.Preferences | None, plan: Plan) -> Known:
         """Their languages, what they refused and agreed to, and what their number takes."""
-        addresses, refused = dict(known.addresses), frozenset[Channel]()
+        # What nobody is set up to bring has no address.
+        addresses = {channel: address for channel, address in known.addresses.items() if channel in self._channels}
+        refused = frozenset[Channel]()
         languages = known.languages
         agreed = stated.agreed(plan.purpose) if stated else frozenset[Channel]()
         if stated is not None:
@@ -327,6 +329,17 @@ async def free_place(database: Database, recipient: str, day: str, most: int) ->
     )
     taken = {found["state"].get(name) async for found in told for name in ("slot", "extra_slot")}
     return next((place for place in range(1, most + 1) if f"{day}:{place}" not in taken), None)
+
+
+async def told_otherwise(database: Database, plan: Plan, channel: Channel) -> bool:
+    """Whether another channel told the recipient the same, or still may."""
+    for other in plan.besides(channel):
+        found = await database[MESSAGE.collection].find_one(
+            {"_id": message_id(plan.event, plan.recipient, other)}, {"state.status": 1, "state.passing_on": 1}
+        )
+        if found is not None and found["state"]["status"] not in ("failed", "lapsed"):
+            return True
+    return False
 
 
 async def newer_of_case(database: Database, state: message.Message) -> bool:

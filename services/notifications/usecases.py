@@ -349,7 +349,8 @@ async def _pass_on(post: Post, id: str, state: Message) -> None:
         if to:
             channel: Channel = next(one for one in plan.channels if one == to)
             await create(post, plan, channel, said_through(post, plan, channel, known), _cause_of(state), known)
-    await _step(post, id, message.PassOn(to), "pass-on", 1)
+    reached = bool(to) or await store.told_otherwise(post.database, plan, state.channel)
+    await _step(post, id, message.PassOn(to, reached), "pass-on", 1)
 
 
 async def _digest(post: Post, id: str, state: Message) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import httpx
+
 from libs.contracts.notifications import Channel
 from services.notifications.domain.codes import Codes, written
 
@@ -64,6 +66,15 @@ class Unsure:
     reason: str
     over: bool = False
 
+
+NOT_REACHED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+"""What shows that nothing of a call reached the provider: nobody was there, or no address of one is set."""
 
 Answer = Taken | NotTaken | Never | Stopped | Unsure
 

@@ -15,7 +15,17 @@ import re
 import httpx
 
 from libs.contracts.notifications import Channel
-from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Standing, Taken, Unsure, by_code
+from services.notifications.channels import (
+    NOT_REACHED,
+    Answer,
+    Never,
+    NotTaken,
+    Outgoing,
+    Standing,
+    Taken,
+    Unsure,
+    by_code,
+)
 from services.notifications.domain.codes import Codes
 from services.notifications.domain.segments import count
 
@@ -93,7 +103,7 @@ class MobileSeva:
         try:
             async with asyncio.timeout(self.seconds):
                 answer = await self._client.post(self._url, data=form)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+        except NOT_REACHED:
             return NotTaken("gateway-away")
         except (httpx.HTTPError, TimeoutError):
             return Unsure("answer-lost")

@@ -12,7 +12,17 @@ from typing import Any
 import httpx
 
 from libs.contracts.notifications import Channel
-from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Standing, Taken, Unsure, by_code
+from services.notifications.channels import (
+    NOT_REACHED,
+    Answer,
+    Never,
+    NotTaken,
+    Outgoing,
+    Standing,
+    Taken,
+    Unsure,
+    by_code,
+)
 from services.notifications.domain.codes import Codes
 
 OUR_FAULT = frozenset({401, 403, 404, 405, 407})
@@ -59,7 +69,7 @@ class SmsGateway:
         try:
             async with asyncio.timeout(self.seconds):
                 answer = await self._client.post("/sms", json=body)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+        except NOT_REACHED:
             return NotTaken("gateway-away")
         except (httpx.HTTPError, TimeoutError):
             return Unsure("answer-lost")

@@ -13,7 +13,17 @@ from typing import Any
 import httpx
 
 from libs.contracts.notifications import Channel
-from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Standing, Stopped, Taken, Unsure
+from services.notifications.channels import (
+    NOT_REACHED,
+    Answer,
+    Never,
+    NotTaken,
+    Outgoing,
+    Standing,
+    Stopped,
+    Taken,
+    Unsure,
+)
 
 LANGUAGES: Mapping[str, str] = {"en": "en", "hi": "hi", "ur": "ur"}
 """Ours, and what Meta calls them. In others it takes no templates: the next channel is used."""
@@ -80,7 +90,7 @@ class WhatsApp:
         try:
             async with asyncio.timeout(self.seconds):
                 answer = await self._client.post(self._path, json=body)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+        except NOT_REACHED:
             return NotTaken("whatsapp-away")
         except (httpx.HTTPError, TimeoutError):
             return Unsure("answer-lost")
@@ -100,8 +110,9 @@ def _read(answer: httpx.Response) -> Answer:
         body = {}
     body = body if isinstance(body, dict) else {}
     if answer.is_success:
-        given = body.get("messages") or [{}]
-        return Taken(reference=str(given[0].get("id", "")))
+        given = body.get("messages")
+        first = given[0] if isinstance(given, list) and given else None
+        return Taken(reference=str(first.get("id") or "") if isinstance(first, dict) else "")
     error = body.get("error")
     if isinstance(error, dict) and isinstance(error.get("code"), int) and answer.status_code < 500:
         return meaning(error["code"])

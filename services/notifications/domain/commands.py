@@ -122,9 +122,10 @@ class Digest:
 
 @dataclass(frozen=True)
 class PassOn:
-    """It was tried through another channel; empty: there was none."""
+    """It was tried through another channel; empty: there was none. `reached` unless all others have failed too."""
 
     to: str
+    reached: bool = True
 
 
 @dataclass(frozen=True)

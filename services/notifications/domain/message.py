@@ -30,6 +30,7 @@ from libs.contracts.notifications import (
     MessageLapsed,
     MessageOutcomeUnknown,
     MessageUndelivered,
+    RecipientNotReached,
 )
 from services.notifications.domain.commands import (
     QUIET_HOURS,
@@ -160,6 +161,7 @@ EVENTS: tuple[type[Event], ...] = (
     AnswerAwaited,
     PassingOn,
     PassedOn,
+    RecipientNotReached,
     MessageSent,
     MessageFailed,
     MessageLapsed,
@@ -270,7 +272,8 @@ def decide(state: Message | None, command: Command, now: dt.datetime) -> Sequenc
         case Digest() if state.status == "queued":
             return (MessageDigested(**state.facts, into=command.into),)
         case PassOn() if state.passing_on:
-            return (PassedOn(to=command.to),)
+            passed = PassedOn(to=command.to)
+            return (passed,) if command.to or command.reached else (passed, RecipientNotReached(**state.facts))
         case Receipt():
             return _received(state, command, now)
         case Troubled() if _answers(state, command.attempt):
@@ -278,7 +281,7 @@ def decide(state: Message | None, command: Command, now: dt.datetime) -> Sequenc
         case Unanswered() if state.status == "sending" and state.attempt == command.attempt:
             return _ask(state, command)
         case Resolve():
-            return _resolve(state, command)
+            return _resolve(state, command, now)
     return ()
 
 
@@ -289,8 +292,10 @@ def _begin(state: Message | None, command: Await | Render | Settle, now: dt.date
     planned: tuple[Event, ...] = () if state else (plain,)
     as_planned = state or evolve(None, plain)
     if isinstance(command, Settle):
-        settled = MessageLapsed if command.as_ == "lapsed" else MessageFailed
-        return (*planned, settled(**as_planned.facts, reason=command.reason))
+        if command.as_ == "lapsed":
+            return (*planned, MessageLapsed(**as_planned.facts, reason=command.reason))
+        at = None if command.reason == NO_ADDRESS else now
+        return (*planned, *_failed(as_planned, command.reason, at))
     if now >= plan.useful_until:
         return (*planned, MessageLapsed(**as_planned.facts, reason=TOO_LATE))
     if isinstance(command, Await):
@@ -353,8 +358,10 @@ def _again(state: Message, command: Troubled, now: dt.datetime) -> Sequence[Even
 
 
 def _failed(state: Message, reason: str, at: dt.datetime | None) -> Sequence[Event]:
-    failed = MessageFailed(**state.facts, reason=reason)
-    return (failed, PassingOn(at=at)) if at is not None and state.after(state.channel) else (failed,)
+    """`at`: when it is tried, or asked of, the other channels."""
+    if at is None or not state.besides(state.channel):
+        return (MessageFailed(**state.facts, reason=reason),)
+    return (MessageFailed(**state.facts, reason=reason, last=False), PassingOn(at=at))
 
 
 def _stopped(state: Message, now: dt.datetime) -> Sequence[Event]:
@@ -396,12 +403,12 @@ def _ask(state: Message, command: Unanswered) -> Sequence[Event]:
     return (AnswerAwaited(attempt=command.attempt, asks=command.asks, ask_at=command.ask_at),)
 
 
-def _resolve(state: Message, command: Resolve) -> Sequence[Event]:
+def _resolve(state: Message, command: Resolve, now: dt.datetime) -> Sequence[Event]:
     if state.status != "outcome-unknown":
         raise Refused("not-unknown", "only a message whose outcome is unknown is settled by a person")
     if command.outcome == "sent":
         return (MessageSent(**state.facts),)
-    return (MessageFailed(**state.facts, reason="resolved-by-a-person"),)
+    return _failed(state, "resolved-by-a-person", now)
 
 
 def next_due(state: Message) -> dt.datetime | None:

@@ -60,7 +60,7 @@ class MessageSent(contract.MessageSent):
 
 
 class PassingOn(Event):
-    """It failed for good, and another channel is to be tried."""
+    """It failed for good, and another channel is to be tried, or to be asked whether it told the same."""
 
     at: Instant
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from libs.contracts.event import Code, Id, Instant
 from libs.contracts.notifications import Channel
 from services.notifications.domain.preference import Purpose
-from services.notifications.domain.routing import Urgency, Variable
+from services.notifications.domain.routing import LEAD, Urgency, Variable
 from services.notifications.domain.timing import When
 
 
@@ -40,6 +40,10 @@ class Plan(BaseModel):
     """The caller's own send that it belongs to."""
     languages: tuple[str, ...] = ()
     """Asked for by a caller, before what the recipient reads."""
+
+    def besides(self, channel: Channel) -> tuple[Channel, ...]:
+        """The other channels that reach into a person's day: the feed waits to be looked at."""
+        return tuple(other for other in self.channels if other not in (channel, LEAD))
 
     def after(self, channel: Channel) -> tuple[Channel, ...]:
         """What may be tried instead when `channel` has failed for good."""

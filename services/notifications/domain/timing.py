@@ -23,6 +23,8 @@ class QuietHours(BaseModel):
 
     @model_validator(mode="after")
     def _some_day_is_left(self) -> QuietHours:
+        if self.begin.tzinfo or self.end.tzinfo:
+            raise ValueError("times are Indian, and are written without a zone")
         if self.begin == self.end:
             raise ValueError("quiet hours must begin and end at different times")
         return self

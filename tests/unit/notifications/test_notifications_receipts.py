@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.contracts.event import Event
+from libs.contracts.notifications import Channel, MessageFailed
 from services.notifications.domain.message import (
     ASKS_BEFORE_REPEATING,
     MAY_REPEAT,
@@ -27,12 +28,15 @@ from services.notifications.domain.message import (
     Rejected,
     Release,
     Render,
+    Resolve,
+    Settle,
     Stopped,
     Unanswered,
     decide,
     evolve,
 )
 from services.notifications.sending import reference_of
+from services.notifications.standing import name_for
 from services.notifications.store import MESSAGE
 
 NOW = dt.datetime(2026, 11, 20, 5, 0, tzinfo=dt.UTC)
@@ -153,10 +157,30 @@ def test_a_failure_is_passed_on_to_the_next_channel_of_its_ladder_once() -> None
     assert (state.status, state.retry_at) == ("failed", None)
 
 
-def test_the_last_of_a_ladder_is_passed_on_to_nobody() -> None:
+@pytest.mark.parametrize(("reached", "told"), [(True, ["PassedOn"]), (False, ["PassedOn", "RecipientNotReached"])])
+def test_after_the_last_of_a_ladder_the_others_say_whether_anybody_was_reached(reached: bool, told: list[str]) -> None:
     last = Render(PLAN, "relay", "hi", "आप", "", "ucs-2", 1, at=NOW, lease_until=NOW, via="person:a1")
-    assert run(last, Rejected(1, "x", NOW))[1][-1] == "MessageFailed"
-    assert PLAN.after("in-app") == ()
+    failed, before = run(last, Rejected(1, "x", NOW))
+    assert before[-2:] == ["MessageFailed", "PassingOn"]
+    asked = PassOn("", reached)
+    assert run(asked, asked, state=failed)[1] == told
+    assert PLAN.after("in-app") == PLAN.after("relay") == ()
+
+
+@pytest.mark.parametrize(
+    ("channels", "last"), [(("in-app", "sms"), True), (("in-app", "sms", "relay"), False), (("sms", "email"), False)]
+)
+def test_a_failure_says_whether_another_channel_may_still_tell_it(channels: tuple[Channel, ...], last: bool) -> None:
+    plan = PLAN.model_copy(update={"channels": channels, "ladders": ()})
+    state, _ = run(Render(plan, "sms", "hi", "आप", "", "ucs-2", 1, at=NOW, lease_until=NOW))
+    for ended, command in (
+        (state, Rejected(1, "barred", NOW)),
+        (run(Accepted(1), state=state)[0], undelivered()),
+        (run(LOST, state=state)[0], Resolve("failed")),
+        (None, Settle(plan, "sms", "failed", "number-marked")),
+    ):
+        [failed] = [event for event in decide(ended, command, NOW) if isinstance(event, MessageFailed)]
+        assert failed.last is last
 
 
 def test_what_is_relayed_waits_for_the_receipt_of_who_tells_it() -> None:
@@ -225,3 +249,11 @@ def test_whatever_comes_in_whatever_order_a_routine_message_is_sent_once_unless_
     assert state is not None
     if was_delivered:
         assert (state.status, state.delivery) == ("sent", "delivered")
+
+
+def test_a_template_that_one_channel_refuses_is_not_stopped_for_another() -> None:
+    assert name_for("sms", "report-ready") == "report-ready"
+    assert name_for("whatsapp", "report-ready") == "whatsapp-report-ready"
+    state, _ = run(Render(PLAN, "whatsapp", "hi", "आप", "", "ucs-2", 1, at=NOW, lease_until=NOW))
+    state, told = run(Rejected(1, "whatsapp-132001", NOW), state=state)
+    assert (told, state.after("whatsapp")) == (["MessageFailed", "PassingOn"], ("sms", "relay"))
