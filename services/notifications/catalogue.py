@@ -12,7 +12,7 @@ from libs.contracts.event import PUBLIC, Event
 from services.notifications.domain import dlt
 from services.notifications.domain.codes import Codes
 from services.notifications.domain.routing import Routing
-from services.notifications.domain.template import Language, Wording
+from services.notifications.domain.template import FALLBACK, Language, Wording
 
 HEARD = (registration.PATIENT, registration.VISIT, registration.CALLER, referral.REFERRAL, grievance.GRIEVANCE)
 """The topics whose events are told of."""
@@ -50,10 +50,11 @@ def read(routing_file: Path, templates_dir: Path) -> tuple[Routing, Wording]:
     languages: dict[str, Language] = {}
     for path in sorted(templates_dir.glob("*.yaml")):
         language = lined.read(path, Language)
-        if language.language in languages:
-            line = lined.line_of(path, "language")
-            raise lined.BadFile(f"{path}:{line}: {language.language} stands in another file too")
+        if language.language != path.stem:
+            raise lined.BadFile(f"{path}:{lined.line_of(path, 'language')}: must be {path.stem}, as the file is called")
         languages[language.language] = language
+    if FALLBACK not in languages:
+        raise lined.BadFile(f"{templates_dir}:1: there is no {FALLBACK}.yaml")
     wording = _wording(languages, routing, templates_dir)
     if faults := routing.faults(heard_events(), wording):
         raise CatalogueInvalid(
@@ -63,9 +64,10 @@ def read(routing_file: Path, templates_dir: Path) -> tuple[Routing, Wording]:
 
 
 def _place(fault: str) -> tuple[str, str]:
-    """A fault begins with the event, or with the name of the caller's own template, that it is about."""
+    """A fault begins with the event that it is about, or with another part of the file and the name in it."""
     about = fault.partition(": ")[0]
-    return ("own", about.removeprefix("own ")) if about.startswith("own ") else ("events", about)
+    part, _, name = about.partition(" ")
+    return (part, name) if part in Routing.model_fields else ("events", about)
 
 
 def _wording(languages: dict[str, Language], routing: Routing, folder: Path) -> Wording:

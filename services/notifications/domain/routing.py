@@ -105,7 +105,7 @@ class Tell(Told):
     at: str | None = None
     """... at the facility that this field of the event names."""
     template: Code
-    useful_hours: float = Field(gt=0)
+    useful_hours: float = Field(gt=0, le=8784)
     """Hours after the event happened during which it is worth telling."""
     variables: dict[str, Source] = {}
     purpose: Purpose = "care"
@@ -298,6 +298,14 @@ class Routing(BaseModel):
             for tell in self.events[type_]:
                 wrong += [f"{type_}: {fault}" for fault in _faults(tell, public[type_], wording)]
         wrong += [f"own {name}: no template {name}" for name in self.own if not wording.has(name)]
+        wrong += [
+            f"stand_in {language}: there are no texts in {other}"
+            for language, others in self.stand_in.items()
+            for other in others
+            if other not in wording.languages
+        ]
+        if self.mailbox_language not in wording.languages:
+            wrong.append(f"mailbox_language: there are no texts in {self.mailbox_language}")
         return sorted(wrong)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,34 @@ def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
     twice.write_text("events:\n  a: []\n  a: []\n", encoding="utf-8")
     with pytest.raises(lined.BadFile, match=r"routing\.yaml:3: a stands twice"):
         catalogue.read(twice, TEMPLATES)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("routing.yaml", "    - audience: patient", "    - audience: martian", "audience"),
+        ("routing.yaml", "channels: [in-app, sms]", "channels: [in-app, pigeon]", "channels.1"),
+        ("routing.yaml", "useful_hours: 72\n      variables", "useful_hours: .inf\n      variables", "useful_hours"),
+        ("routing.yaml", "  doi: [hi, ur]", "  doi: [klingon]", "klingon"),
+        ("routing.yaml", "mailbox_language: en", "mailbox_language: xx", "xx"),
+        ("routing.yaml", "  appointment-reminder:", "  appointment-remindr:", "remindr"),
+        ("routing.yaml", 'from: "21:00"', 'from: "25:00"', "quiet_hours.from"),
+        ("routing.yaml", 'from: "21:00"', 'from: "21:00Z"', "zone"),
+        ("templates/en.yaml", "language: en", "language: english", "must be en"),
+        ("templates/hi.yaml", "  registered:", "  registerd:", "not there in en"),
+        ("templates/hi.yaml", "  registered:\n    text:", "  registered:\n    txt:", "txt"),
+    ],
+)
+def test_a_bad_data_file_is_refused_with_its_line(tmp_path: Path, file: str, old: str, new: str, says: str) -> None:
+    shutil.copy(FILE, tmp_path / "routing.yaml")
+    shutil.copytree(TEMPLATES, tmp_path / "templates")
+    text = (tmp_path / file).read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises((lined.BadFile, catalogue.CatalogueInvalid)) as refusal:
+        catalogue.read(tmp_path / "routing.yaml", tmp_path / "templates")
+    found = re.fullmatch(r"(.*):(\d+): (.*)", str(refusal.value).splitlines()[0])
+    assert found is not None
+    assert says in found[3]
+    wrong = Path(found[1]).read_text(encoding="utf-8").splitlines()[int(found[2]) - 1]
+    assert wrong.strip() in new or new.splitlines()[-1] in wrong
