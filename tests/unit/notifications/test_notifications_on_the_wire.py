@@ -6,8 +6,11 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
@@ -18,7 +21,9 @@ from services.notifications.channels.mobile_seva import MobileSeva
 from services.notifications.channels.sms_gateway import SmsGateway
 from services.notifications.channels.webhook import Webhook
 from services.notifications.channels.whatsapp import WhatsApp
+from services.notifications.domain import dlt
 from services.notifications.domain.circuit import Limits
+from services.notifications.domain.template import Template
 from services.notifications.settings import Settings
 from tests.wire import DROPPED, Got, Reply, on_the_wire
 
@@ -255,3 +260,27 @@ async def test_a_circuit_opens_half_opens_by_one_probe_and_closes(bad: Reply) ->
         for _ in range(4):
             assert await fallback.send(message()) == Taken()
         assert (first.count("POST"), second.count("POST")) == (LIMITS.errors + 5, before)
+
+
+async def test_the_channel_in_the_docs_is_one() -> None:
+    """Who adds one from the docs alone copies this."""
+    page = Path(catalogue.__file__).parents[2] / "docs" / "notifications.md"
+    written = page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    found: dict[str, Any] = {}
+    exec(compile(written, "voice.py", "exec"), found)
+    answers = iter([Reply(202), Reply(429), Reply(400), Reply(500), DROPPED])
+    async with on_the_wire(lambda got: next(answers)) as there:
+        voice = found["Voice"](there.url, seconds=2)
+        said = [await voice.send(message()) for _ in range(5)]
+        assert there.got[0].json["say"] == ENGLISH
+        await voice.close()
+    assert said == [Taken(), NotTaken("voice-429"), Never("voice-400"), Unsure("voice-500"), Unsure("answer-lost")]
+    assert await found["Voice"]("", seconds=1).send(message()) == NotTaken("voice-away")
+
+
+def test_the_template_in_the_docs_passes_the_linter() -> None:
+    page = Path(catalogue.__file__).parents[2] / "docs" / "notifications.md"
+    written = yaml.safe_load(page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0])
+    registration = catalogue.read_registration(Settings.model_fields["dlt_file"].default)
+    for name, template in written.items():
+        assert list(dlt.lint(name, "en", Template(**template).text, registration)) == []
