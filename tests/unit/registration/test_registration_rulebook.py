@@ -97,7 +97,7 @@ ELSE = "not_for: [everybody-else]  # "
         ("says: The second.", "sais: The second.", ("sais", 1), "Extra inputs"),
         ("    source: Nobody, it is another test\n", "", ("code: apple-2", 1), "Field required"),
         ("  apple-picker: {", "  daily-wage: {", ("  daily-wage", 1), "stands elsewhere too"),
-        ("valid_from: 2024-01-01", "valid_from: 2024-02-30", ("scheme:", 1), "day is out of range"),
+        ("valid_from: 2024-01-01", "valid_from: 2024-02-30", ("valid_from: 2024-02-30", 1), "day is out of range"),
     ],
 )
 def test_a_bad_rule_file_is_refused_with_its_line(
