@@ -36,10 +36,10 @@ class Later(Exception):
 
 
 class Player:
-    """Sends a day. `services` are base URLs by name; `state` keeps the answers under `play/`."""
+    """Sends a day. `services` are base URLs by name; `state` keeps the answers in `played`."""
 
-    def __init__(self, day: Day, state: Path, services: Mapping[str, str], tokens: Tokens) -> None:
-        self.result = Result(state / "play" / day.digest[:16], day)
+    def __init__(self, day: Day, played: Path, services: Mapping[str, str], tokens: Tokens) -> None:
+        self.result = Result(played / day.digest[:16], day)
         self._day = day
         self._services = services
         self._tokens = tokens
@@ -111,7 +111,7 @@ def play(day: Day, layout: Layout, side_by_side: int = SIDE_BY_SIDE) -> tuple[Pa
         raise FileNotFoundError(f"{layout.addresses} is missing: nothing runs here; `make run` starts it")
     stamina.instrumentation.set_on_retry_hooks([])  # a line sent again is in the figures; its log would break the bar
     tokens = Tokens(Issuer(layout, addresses["gateways"]), Abdm(layout))
-    player = Player(day, layout.state, addresses["services"], tokens)
+    player = Player(day, layout.played, addresses["services"], tokens)
     with progress_bar() as progress:
         result = asyncio.run(player.play(progress, side_by_side))
     return player.result.path, result

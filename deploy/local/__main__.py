@@ -110,7 +110,7 @@ def clean(layout: Layout) -> int:
     with only_runner(layout):
         Processes(layout).stop_all()
         for what in outside.drop(layout):
-            console.print(f"dropped {what}")
+            console.print(what)
         shutil.rmtree(layout.state)
     return 0
 

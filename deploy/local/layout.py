@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -39,6 +40,13 @@ class Layout:
     @property
     def secrets(self) -> Path:
         return self.state / "secrets"
+
+    @property
+    def played(self) -> Path:
+        """The answers of earlier plays; each store and broker that was lent has its own, as it has its own people."""
+        lent = [os.environ.get(name, "") for name in ("MONGODB_URI", "KAFKA_BOOTSTRAP")]
+        place = hashlib.sha256(" ".join(lent).encode()).hexdigest()[:8] if any(lent) else "own"
+        return self.state / "play" / place
 
     @property
     def addresses(self) -> Path:

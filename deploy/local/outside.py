@@ -7,6 +7,8 @@ import os
 from typing import TYPE_CHECKING
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from pymongo.errors import PyMongoError
 
 from deploy.local import store
 from deploy.local.layout import Layout, read_json, write_json
@@ -31,14 +33,21 @@ def remember(layout: Layout, stack: Stack) -> None:
 
 
 def drop(layout: Layout) -> list[str]:
-    """The databases of our prefix, and the topics that we brought, with their offsets; returns what was dropped."""
+    """The databases of our prefix, and the topics that we brought, with their offsets; says what was dropped, and
+    what could not be: whoever lent it may have taken it away."""
     record = read_json(layout.state / "outside.json") or {"databases": [], "topics": []}
-    dropped = []
+    said = []
     for entry in record["databases"]:
-        dropped += [f"database {name}" for name in store.drop(entry["uri"], entry["prefix"])]
+        try:
+            said += [f"dropped database {name}" for name in store.drop(entry["uri"], entry["prefix"])]
+        except PyMongoError:
+            said.append(f"the store that was lent is away: databases {entry['prefix']}* may be left in it")
     for entry in record["topics"]:
-        dropped += asyncio.run(_drop_topics(entry["bootstrap"], set(entry["before"])))
-    return dropped
+        try:
+            said += asyncio.run(_drop_topics(entry["bootstrap"], set(entry["before"])))
+        except KafkaError:
+            said.append("the broker that was lent is away: our topics may be left in it")
+    return said
 
 
 async def _topics(bootstrap: str) -> list[str]:
@@ -58,6 +67,6 @@ async def _drop_topics(bootstrap: str, before: set[str]) -> list[str]:
         ours = sorted(name for name in present if name.split(".")[0] in store.SERVICES)
         if ours:
             await admin.delete_topics(ours)
-        return [f"topic {name}" for name in ours]
+        return [f"dropped topic {name}" for name in ours]
     finally:
         await admin.close()
