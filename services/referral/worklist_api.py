@@ -93,7 +93,7 @@ def router(service: Service, patients: Patients) -> APIRouter:
         seen = await asyncio.gather(*(store.on_list(service.database, each, COUNTED + 1) for each in keys))
         return Counts(items=[_count(name, versions) for name, versions in zip(names, seen, strict=True)])
 
-    @routes.get("/worklists/stream", tags=["worklists"], response_class=EventSourceResponse)
+    @routes.get("/worklists/stream", include_in_schema=False)
     async def stream(access: Reading) -> EventSourceResponse:
         """The same, live: at once each list with its count, then each that changes, as server-sent events `worklist`.
 
