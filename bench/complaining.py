@@ -229,6 +229,6 @@ def _timers(here: Setting) -> float:
         with _serve(here, LARGE, SWEEP_SECONDS="0.05"):
             time.sleep(max(0.0, (due - machine_now()).total_seconds()))
             began = time.perf_counter()
-            while cases.find_one({"due": {"$lte": due}}, {"_id": 1}, hint=[("due", 1)]):
+            while cases.find_one({"due": {"$lte": due}}, {"_id": 1}):
                 time.sleep(0.05)
             return float(moved / (time.perf_counter() - began))

@@ -106,11 +106,13 @@ async def _p99(url: str, asks: Any) -> float:
 
 
 def _worklists(here: Setting) -> Iterator[Ask]:
-    """What a busy hospital's doctor looks at: what is to be answered, and the newest page of all that it received."""
+    """What a busy hospital's doctor looks at: how much there is on each list, what is to be answered, what is late."""
     headers = {"Authorization": f"Bearer {here.token('doctor', THERE)}"}
     while True:
+        yield "GET", "/worklists", headers, None
+        yield "GET", "/worklists/to-answer", headers, None
+        yield "GET", "/worklists/overdue", headers, None
         yield "GET", "/referrals?box=received&status=requested", headers, None
-        yield "GET", "/referrals?box=received", headers, None
 
 
 def _destinations(here: Setting) -> Iterator[Ask]:

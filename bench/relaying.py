@@ -30,9 +30,7 @@ async def _measure(here: Setting) -> dict[str, Any]:
     settings = here.stack.settings("registration", CLOCK="system", LEASE_SECONDS="600")
     client = connect(settings.mongodb_uri)
     database = open_database(client, "bench_relay_registration")
-    await database[PATIENT.collection].create_index(
-        "pending_since", partialFilterExpression={"pending_since": {"$exists": True}}
-    )
+    await database[PATIENT.collection].create_index("pending_since", sparse=True)
     await fill(database, EVENTS, "relay")
     collection = database[PATIENT.collection]
     relayed, bare, grouped = [], [], []

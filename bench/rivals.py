@@ -48,8 +48,7 @@ class Rival:
 
     async def start(self) -> None:
         indexes = [IndexModel([(path, ASCENDING) for path in paths]) for paths in PATIENT.indexes]
-        claims = {"claims": {"$exists": True}}
-        indexes.append(IndexModel([("claims", ASCENDING)], unique=True, partialFilterExpression=claims))
+        indexes.append(IndexModel([("claims", ASCENDING)], unique=True, sparse=True))
         await self.people.create_indexes(indexes)
         await self.outbox.create_indexes([IndexModel([("at", ASCENDING)])])
         self.producer = AIOKafkaProducer(

@@ -9,7 +9,7 @@ One aggregate is one document:
                    fingerprint?, key?, traceparent?}
     sequence       of the newest public entry, gapless from 1; private entries have none
     published      how far the journal has reached Kafka
-    pending_since  there is something to publish (absent otherwise; a partial index finds it)
+    pending_since  there is something to publish (absent otherwise; a sparse index finds it)
     due, retry_at  when a timer is to look at it, by the domain's clock and by the machine's (absent otherwise)
     claims         identifiers unique over the collection (absent when empty)
     archived       how many of its oldest entries stand in `<collection>_archive`

@@ -1,6 +1,6 @@
 """Journal to Kafka: leased, ordered per aggregate, batched, woken in process, swept every second.
 
-What is pending is found by a partial index on `pending_since`, never by an id or a time. A mark is set only after
+What is pending is found by a sparse index on `pending_since`, never by an id or a time. A mark is set only after
 Kafka's acknowledgement (acks=all, idempotent).
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -33,8 +34,9 @@ log = logger("relay")
 BATCH = 500
 """Aggregates in one round of one collection at most."""
 
-PENDING = [("pending_since", ASCENDING)]
-"""The index to use, said by name: some servers do not take a partial index by themselves, and would read everything."""
+PENDING: Document = {"pending_since": {"$gt": dt.datetime.fromtimestamp(0, dt.UTC)}}
+"""Whatever is pending: a comparison that the sparse index answers. An `$exists` or a hint makes some servers read
+everything, every second."""
 
 LONGEST_LAST_ROUND_SECONDS = 5.0
 
@@ -136,8 +138,7 @@ class Relay:
     async def _round_of(self, kind: AggregateType[Any]) -> bool:
         found = (
             await self._database[kind.collection]
-            .find({"pending_since": {"$exists": True}}, {"journal": 1, "published": 1})
-            .hint(PENDING)
+            .find(PENDING, {"journal": 1, "published": 1})
             .sort("pending_since", ASCENDING)
             .limit(BATCH)
             .to_list(BATCH)
@@ -292,10 +293,9 @@ class Relay:
         pending, oldest = 0, 0.0
         for kind in self._kinds:
             collection = self._database[kind.collection]
-            pending += await collection.count_documents({"pending_since": {"$exists": True}}, hint=PENDING)
+            pending += await collection.count_documents(PENDING)
             first = (
-                await collection.find({"pending_since": {"$exists": True}}, {"pending_since": 1})
-                .hint(PENDING)
+                await collection.find(PENDING, {"pending_since": 1})
                 .sort("pending_since", ASCENDING)
                 .limit(1)
                 .to_list(1)
