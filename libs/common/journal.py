@@ -130,7 +130,7 @@ class Journal:
         database: Database,
         clock: Clock,
         metrics: Metrics,
-        wake: Callable[[], None] = lambda: None,
+        wake: Callable[[str], None] = lambda collection: None,
         wake_timers: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
@@ -219,7 +219,7 @@ class Journal:
                     command.settle(answer)
                 self._metrics.appends.labels(kind.name).inc(len(draft.entries))
                 if any("sequence" in entry for entry in draft.entries):
-                    self._wake()
+                    self._wake(kind.collection)
                 if self._asks_for_a_timer_now(kind, draft.state):
                     self._wake_timers()
                 return
@@ -447,7 +447,7 @@ class Journal:
                 {"_id": id, "version": document["version"]}, update
             )
             if written.matched_count:
-                self._wake()
+                self._wake(kind.collection)
                 return Outcome(id, state, (event,), document["version"] + 1, False)
         raise Contended(f"{kind.name} is written by too many at once")
 

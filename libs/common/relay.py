@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ PENDING: Document = {"pending_since": {"$gt": dt.datetime.fromtimestamp(0, dt.UT
 everything, every second."""
 
 LONGEST_LAST_ROUND_SECONDS = 5.0
+LONGEST_REST_SECONDS = 0.02
 
 Told = Callable[[str], None]
 
@@ -72,6 +74,8 @@ class Relay:
         self._told = told
         self._lease = Lease(database, "relay", settings.lease_seconds)
         self._wake = asyncio.Event()
+        self._wanted: set[str] = set()
+        self._sweep_at = 0.0
         self._producer: AIOKafkaProducer | None = None
         self._partitions: dict[str, list[int]] = {}
         self._partitioner = DefaultPartitioner()
@@ -80,7 +84,9 @@ class Relay:
         self._building = asyncio.Lock()
         self.moving = False
 
-    def wake(self) -> None:
+    def wake(self, collection: str) -> None:
+        """Something was appended there. What nobody tells of, another process's, say, is found by the sweep."""
+        self._wanted.add(collection)
         self._wake.set()
 
     def start(self) -> None:
@@ -90,7 +96,7 @@ class Relay:
     async def stop(self) -> None:
         """Lets a round under way end, within bounds, so that nothing acknowledged is left to be sent again."""
         self._stopping = True
-        self.wake()
+        self._wake.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=LONGEST_LAST_ROUND_SECONDS)
             self._task.cancel()
@@ -109,15 +115,17 @@ class Relay:
                     self.moving = True
                 elif self._lease.held:
                     self._metrics.relay_leader.set(1)
-                    busy = await self.round()
+                    busy = await self._look()
                     self.moving = True
             except (*STORE_AWAY, KafkaError, OSError) as error:
                 self.moving = False
+                self._sweep_at = 0.0
                 self._metrics.relay_failures.inc()
                 log.warning("relay round failed", extra={"error": type(error).__name__})
                 await asyncio.sleep(0.2)
             except Exception:
                 self.moving = False
+                self._sweep_at = 0.0
                 self._metrics.relay_failures.inc()
                 log.error("relay round failed", exc_info=True)
                 await asyncio.sleep(0.5)
@@ -130,12 +138,33 @@ class Relay:
         """Whether it is this relay's turn; False if another one holds the lease."""
         return await self._lease.keep()
 
+    async def _look(self) -> bool:
+        """A round of the collections that were written, or of all when it is time to sweep; True if there may be more.
+
+        Where many write, a round is followed by a rest as long as itself: their requests go first, and what they
+        append meanwhile goes out together.
+        """
+        wanted, self._wanted = self._wanted, set()
+        began = time.monotonic()
+        sweeps = began >= self._sweep_at
+        carried = await self._round([kind for kind in self._kinds if sweeps or kind.collection in wanted])
+        if sweeps:
+            self._sweep_at = began + self._settings.sweep_seconds
+        if carried >= BATCH:
+            self._sweep_at = 0.0
+        elif carried > 1:
+            await asyncio.sleep(min(time.monotonic() - began, LONGEST_REST_SECONDS))
+        return carried >= BATCH
+
     async def round(self) -> bool:
         """Publishes up to one batch of each collection; True if there may be more."""
-        more = await asyncio.gather(*(self._round_of(kind) for kind in self._kinds))
-        return any(more)
+        return await self._round(self._kinds) >= BATCH
 
-    async def _round_of(self, kind: AggregateType[Any]) -> bool:
+    async def _round(self, kinds: Sequence[AggregateType[Any]]) -> int:
+        """How many aggregates the fullest batch had."""
+        return max(await asyncio.gather(*(self._round_of(kind) for kind in kinds)), default=0)
+
+    async def _round_of(self, kind: AggregateType[Any]) -> int:
         found = (
             await self._database[kind.collection]
             .find(PENDING, {"journal": 1, "published": 1})
@@ -145,7 +174,7 @@ class Relay:
         )
         if found:
             await self._publish(kind, found)
-        return len(found) == BATCH
+        return len(found)
 
     async def _publish(self, kind: AggregateType[Any], found: Sequence[Document]) -> None:
         assert kind.topic is not None
@@ -250,7 +279,7 @@ class Relay:
                 [UpdateMany({"_id": {"$in": ids}}, {"$max": {"published": last}}) for last, ids in _grouped(reached)],
                 ordered=False,
             )
-            self.wake()
+            self.wake(kind.collection)
 
     async def broker_answers(self) -> None:
         """Asks Kafka for its metadata. Raises KafkaError where nobody answers."""

@@ -89,7 +89,7 @@ async def authorise(request: Request) -> None:
             if token is not None:
                 caller = await service.caller(token)
         except Unauthenticated:
-            service.rates.refused(address)
+            await service.rates.refused(address)
             raise
         if token is None and "anonymous" not in rule.roles:
             raise Unauthenticated("a bearer token is needed")
@@ -97,7 +97,7 @@ async def authorise(request: Request) -> None:
             raise Forbidden(f"needs the role {' or '.join(sorted(rule.roles - {'anonymous'}))}")
         if rule.at and caller.role != "citizen" and not caller.facility:
             raise Forbidden("your token names no facility")
-    service.rates.check(caller, address)
+    await service.rates.check(caller, address)
     request.state.access = Access(caller, rule, route, purpose)
 
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.responses import JSONResponse
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
 from pydantic import Field
 
 from libs.common.clock import machine_now
@@ -77,9 +77,9 @@ class Doorkeeper:
     per_minute: int
     _limiter: FixedWindowRateLimiter = field(default_factory=lambda: FixedWindowRateLimiter(MemoryStorage()))
 
-    def full(self, request: Request) -> bool:
+    async def full(self, request: Request) -> bool:
         address = request.client.host if request.client else ""
-        return not self._limiter.hit(RateLimitItemPerMinute(self.per_minute), "home", address)
+        return not await self._limiter.hit(RateLimitItemPerMinute(self.per_minute), "home", address)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def router(door: HomeDoor) -> APIRouter:
 def _sessions(routes: APIRouter, door: HomeDoor) -> None:
     @routes.post("/self/codes", status_code=202, summary="Send a one-time code to a phone", responses={429: {}})
     async def ask(body: AskForCode, request: Requested, http: Request) -> Any:
-        if door.keeper.full(http):
+        if await door.keeper.full(http):
             return _wait(60)
         try:
             until = await home.request_code(door.home, body.phone, body.language, request.cause)
@@ -143,7 +143,7 @@ def _sessions(routes: APIRouter, door: HomeDoor) -> None:
         "/self/sessions", status_code=201, summary="A session for the phone that got the code", responses={429: {}}
     )
     async def give(body: GiveCode, request: Requested, http: Request) -> Any:
-        if door.keeper.full(http):
+        if await door.keeper.full(http):
             return _wait(60)
         token, until = await home.open_session(door.home, body.phone, body.code, request.cause)
         return {"session": token, "expires_at": until}

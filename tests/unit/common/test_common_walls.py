@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -193,24 +193,29 @@ def test_a_secret_is_a_file_that_is_there_and_not_empty(tmp_path: Path) -> None:
 # Rates
 
 
-def test_each_caller_has_a_measure_of_its_own() -> None:
+async def test_each_caller_has_a_measure_of_its_own() -> None:
     rates = Rates(ServiceSettings(requests_per_second=3, public_requests_per_second=1), Metrics())
     one, two = Caller("one", "doctor"), Caller("two", "doctor")
-    _until_refused(lambda: rates.check(one, "10.0.0.1"), 3)
-    rates.check(two, "10.0.0.1")
-    rates.check(Caller("one", "desk"), "10.0.0.1")
-    _until_refused(lambda: rates.check(ANONYMOUS, "10.0.0.1"), 1)
-    rates.check(ANONYMOUS, "10.0.0.2")
-    _until_refused(lambda: rates.refused("10.0.0.3"), 3)
-    rates.refused("10.0.0.4")
+    await _until_refused(lambda: rates.check(one, "10.0.0.1"), 3)
+    await rates.check(two, "10.0.0.1")
+    await rates.check(Caller("one", "desk"), "10.0.0.1")
+    await _until_refused(lambda: rates.check(ANONYMOUS, "10.0.0.1"), 1)
+    await rates.check(ANONYMOUS, "10.0.0.2")
+    await _until_refused(lambda: rates.refused("10.0.0.3"), 3)
+    await rates.refused("10.0.0.4")
 
 
-def _until_refused(check: Callable[[], None], at_least: int) -> None:
+async def _until_refused(check: Callable[[], Awaitable[None]], at_least: int) -> None:
     """A second may end in between, which lets one more second's worth pass."""
+
+    async def again() -> None:
+        for _ in range(at_least + 1):
+            await check()
+
     for _ in range(at_least):
-        check()
+        await check()
     with pytest.raises(TooMany):
-        [check() for _ in range(at_least + 1)]
+        await again()
 
 
 # Aadhaar (made here; none is anybody's)
