@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.callers import Ask
+from bench.hill_people import DISTRICTS, WEIGHTS, Country
 
 FACILITY = "LA-LEH-CHC-KHALTSI"
+COUNTRY = Country("bench")
 GIVEN = [
     "Tsering",
     "Stanzin",
@@ -78,15 +80,17 @@ FAMILY = [
 
 
 def person(chance: random.Random) -> dict[str, Any]:
-    """A body for POST /patients."""
+    """A body for POST /patients. They live all over the three territories, as those who register do."""
+    state = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    district = chance.choice(DISTRICTS[state])
     return {
         "name": f"{chance.choice(GIVEN)} {chance.choice(FAMILY)}",
         "sex": chance.choice(["male", "female"]),
         "age_years": chance.randint(0, 90),
         "phone": f"+915550{chance.randrange(10**6):06d}",
-        "village": chance.choice(["Diskit", "Hunder", "Turtuk", "Sumur"]),
-        "district_lgd": 9,
-        "state_lgd": 37,
+        "village": chance.choice(COUNTRY.villages[district]),
+        "district_lgd": district,
+        "state_lgd": state,
         "language": "bo",
     }
 

@@ -28,6 +28,7 @@ log = logger("matching")
 
 COUNTED = 20_000
 """Records from which name frequencies are counted: enough to know a common name from a rare one."""
+COUNTED_AT_ONCE = 100
 COUNTED_AGAIN_SECONDS = 600.0
 MOST_COMPARED = 300
 FOLLOWED = 10
@@ -76,18 +77,19 @@ class KnownPeople:
 
     async def count(self) -> None:
         """Counts name frequencies anew, in steps that let requests through."""
-        people: list[Person] = []
+        frequencies, seen = Frequencies(own=1), 0
         try:
             total = await self.people.estimated_document_count()
-            async for document in self.people.find({}, _SEEN).limit(COUNTED):
+            async for document in self.people.find({}, _SEEN).limit(COUNTED).batch_size(COUNTED_AT_ONCE):
                 if document["state"]["status"] == "active":
-                    people.append(to_person(document["_id"], document["state"]["card"]))
-                if len(people) % 200 == 0:
-                    await asyncio.sleep(0)
+                    frequencies.add(to_person(document["_id"], document["state"]["card"]), KINDS)
+                seen += 1
+                if seen % COUNTED_AT_ONCE == 0:
+                    await asyncio.sleep(0.01)
         except Exception:
             log.warning("frequencies were not counted", exc_info=True)
             return
-        self.matcher = Matcher(Frequencies(own=1).count(people, KINDS), total)
+        self.matcher = Matcher(frequencies.settle(), total)
 
 
 # one record for one person

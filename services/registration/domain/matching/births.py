@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from rapidfuzz.distance import OSA
 
+from services.registration.domain.matching.remembered import PAIRS, WORDS
 from services.registration.domain.matching.scripts import latin, listed
 
 OLDEST_YEAR, NEWEST_YEAR = 1850, 2100
@@ -50,7 +51,7 @@ class Birth:
         return self.whole and (self.month, self.day) not in ((1, 1), (7, 1))
 
 
-@lru_cache(maxsize=131072)
+@lru_cache(maxsize=WORDS)
 def read_birth(text: str, day_first: bool = True) -> Birth | None:
     """None where nothing can be read. `day_first` decides what 04/05/1987 is; year first is never in doubt."""
     plain = latin(text).strip().removesuffix(".0")
@@ -127,14 +128,14 @@ def _made(year: int, month: int, day: int, digits: str = "") -> Birth | None:
     return Birth(year, month, day, digits=digits)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=WORDS)
 def read_age(text: str) -> int | None:
     """Whole years."""
     found = re.match(r"\s*(\d{1,3})(?:\.\d+)?\s*(?:y|yr|yrs|years?)?\.?\s*$", latin(text))
     return int(found.group(1)) if found and int(found.group(1)) <= 130 else None
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=PAIRS)
 def births_agree(one: Birth, other: Birth) -> Dates | None:
     """None where one of them tells nothing."""
     if one.whole and other.whole:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from rapidfuzz.distance import OSA, JaroWinkler
 from services.registration.domain.matching.births import Birth, Dates, births_agree
 from services.registration.domain.matching.names import Alike, Name, Word, is_ending, lists_alike
 from services.registration.domain.matching.person import Person
+from services.registration.domain.matching.remembered import PAIRS, WORDS
 from services.registration.domain.matching.sounds import sound
 
 MISSING = -1
@@ -109,17 +110,23 @@ def compare(one: Person, other: Person, kinds: Sequence[str] = ()) -> tuple[Side
         _words(one.guardian, other.guardian),
         _locality(one, other),
         _dwelling(one, other),
-        *(_identifier(one.identifiers.get(kind, ""), other.identifiers.get(kind, "")) for kind in kinds),
+        *_identifiers(one.identifiers, other.identifiers, kinds),
     )
 
 
-@lru_cache(maxsize=1 << 18)
+def _identifiers(ones: Mapping[str, str], others: Mapping[str, str], kinds: Sequence[str]) -> Iterable[Side]:
+    if not ones or not others:
+        return (_NONE,) * len(kinds)
+    return (_identifier(ones.get(kind, ""), others.get(kind, "")) for kind in kinds)
+
+
+@lru_cache(maxsize=PAIRS)
 def _words(ones: tuple[Word, ...], others: tuple[Word, ...]) -> Side:
     likeness = lists_alike(ones, others)
     return _NONE if likeness is None else Side(int(likeness.alike), " ".join(likeness.shared))
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=PAIRS)
 def _names(one: Name, other: Name) -> tuple[Side, Side]:
     given, family = _words(one.given, other.given), _family(one, other)
     if max(given.level, family.level) <= Alike.NEAR and given.level != MISSING:
@@ -178,7 +185,7 @@ def _phones(ones: frozenset[str], others: frozenset[str]) -> Side:
     return Side(1 if any(_one_step(a, b, 7) for a in ones for b in others) else 2)
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=PAIRS)
 def _one_step(a: str, b: str, at_least: int) -> bool:
     return min(len(a), len(b)) >= at_least and OSA.distance(a, b, score_cutoff=1) <= 1
 
@@ -191,7 +198,7 @@ def _identifier(a: str, b: str) -> Side:
     return Side(1 if _one_step(a, b, 6) else 2)
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=PAIRS)
 def place_alike(a: str, b: str) -> int:
     """0 the same, 1 nearly the same or the same by ear, 2 different, MISSING."""
     if not a or not b:
@@ -236,7 +243,7 @@ def _locality(one: Person, other: Person) -> Side:
     return _NONE if village == post == district == state == MISSING else Side(5)
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=WORDS)
 def _post(a: str, b: str) -> int:
     if not a or not b:
         return MISSING

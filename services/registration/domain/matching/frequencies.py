@@ -71,17 +71,24 @@ class Frequencies:
 
     def count(self, people: Iterable[Person], kinds: Sequence[str] = ()) -> Frequencies:
         for person in people:
-            self._add(GIVEN, [word.text for word in person.name.given])
-            self._add(FAMILY, [word.text for word in person.name.family])
-            self._add(GUARDIAN, [word.text for word in person.guardian])
-            self._add(PHONE, list(person.phones))
-            self._add(LOCALITY, [value for value in (person.village, person.postcode) if value])
-            self._add(DWELLING, [person.street] if person.street else [])
-            if person.birth and person.birth.year:
-                self._years[person.birth.year] += 1
-            for place, kind in enumerate(kinds, DWELLING + 1):
-                if value := person.identifiers.get(kind):
-                    self._add(place, [value])
+            self.add(person, kinds)
+        return self.settle()
+
+    def add(self, person: Person, kinds: Sequence[str] = ()) -> None:
+        """Counts one more; what is asked for is right again after `settle`."""
+        self._add(GIVEN, [word.text for word in person.name.given])
+        self._add(FAMILY, [word.text for word in person.name.family])
+        self._add(GUARDIAN, [word.text for word in person.guardian])
+        self._add(PHONE, list(person.phones))
+        self._add(LOCALITY, [value for value in (person.village, person.postcode) if value])
+        self._add(DWELLING, [person.street] if person.street else [])
+        if person.birth and person.birth.year:
+            self._years[person.birth.year] += 1
+        for place, kind in enumerate(kinds, DWELLING + 1):
+            if value := person.identifiers.get(kind):
+                self._add(place, [value])
+
+    def settle(self) -> Frequencies:
         for counts in self._counts.values():
             counts.settle(self._own)
         self._bonuses.clear()

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
+from services.registration.domain.matching.remembered import PAIRS, WORDS
 from services.registration.domain.matching.scripts import is_latin, latin, listed
 from services.registration.domain.matching.sounds import bones, skeleton, sound
 
@@ -77,6 +78,7 @@ def _is_last(word: Word) -> bool:
     return sound(word.text) in ALWAYS_LAST
 
 
+@lru_cache(maxsize=WORDS)
 def read_name(name: str = "", given: str = "", family: str = "") -> Name:
     """From the parts where they are known apart, else from the whole."""
     first, last = words_of(given), words_of(family)
@@ -92,7 +94,7 @@ def _parted(words: tuple[Word, ...]) -> Name:
     return Name(words[:-1], words[-1:]) if len(words) > 1 else Name(words)
 
 
-@lru_cache(maxsize=131072)
+@lru_cache(maxsize=WORDS)
 def words_of(text: str) -> tuple[Word, ...]:
     if not text:
         return ()
@@ -116,7 +118,7 @@ def words_alike(one: Word, other: Word) -> Alike:
     return _within(one.text, other.text) if one.latin == other.latin else _across(one.text, other.text)
 
 
-@lru_cache(maxsize=1 << 19)
+@lru_cache(maxsize=PAIRS)
 def _within(a: str, b: str) -> Alike:
     if len(a) > 1 and len(b) > 1 and sound(a) == sound(b):
         return Alike.SOUND
@@ -137,7 +139,7 @@ def _within(a: str, b: str) -> Alike:
     return Alike.DIFFERENT
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=PAIRS)
 def _across(a: str, b: str) -> Alike:
     left, right = bones(a), bones(b)
     if not left or not right:
@@ -207,6 +209,6 @@ def _joined(words: Sequence[Word]) -> Word:
     return Word("".join(word.text for word in words), words[0].latin)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=WORDS)
 def is_ending(word: Word) -> bool:
     return sound(word.text) in ENDINGS

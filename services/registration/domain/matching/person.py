@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from services.registration.domain.matching.births import Birth, read_age, read_birth
 from services.registration.domain.matching.names import Name, Word, read_name, untitled, words_of
+from services.registration.domain.matching.remembered import WORDS
 from services.registration.domain.matching.scripts import latin, listed
 
 _EMPTY = frozenset({"", "na", "n/a", "nan", "none", "null", "nil", "unknown", "not known", "-", "--", ".", "?", "#n/a"})
@@ -64,6 +66,7 @@ def read_phones(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=WORDS)
 def read_place(text: str) -> str:
     words = [word for word in re.split(r"[^a-z0-9]+", latin(text).replace("'", "")) if word]
     kept = [word for word in words if word not in _KINDS_OF_STREET] or words
@@ -75,6 +78,7 @@ def read_identifier(text: str) -> str:
     return "" if plain.strip("0.") == "" or plain in _EMPTY else plain
 
 
+@lru_cache(maxsize=WORDS)
 def read_guardian(text: str) -> tuple[Word, ...]:
     plain = re.sub(r"^\s*[sdwch]\s*/\s*o\b\.?\s*", "", text, flags=re.IGNORECASE)
     return untitled(words_of(plain))

@@ -11,6 +11,8 @@ from functools import lru_cache
 
 from anyascii import anyascii
 
+from services.registration.domain.matching.remembered import WORDS
+
 
 def listed(words: str) -> list[str]:
     return words.split()
@@ -50,7 +52,7 @@ def is_latin(text: str) -> bool:
     return all(ord(char) < 0x250 or not char.isalpha() for char in text)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=WORDS)
 def latin(text: str) -> str:
     """Lower case Latin letters, digits and what stood between them."""
     if text.isascii():

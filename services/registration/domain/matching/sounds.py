@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from services.registration.domain.matching.remembered import WORDS
+
 # Order matters: what is longer goes first.
 _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), put)
@@ -57,7 +59,7 @@ _NOT_LETTERS = re.compile(r"[^a-z]")
 _CLASSES = str.maketrans({"g": "k", "d": "t", "b": "p", "f": "p", "j": "C", "v": "p"})
 
 
-@lru_cache(maxsize=262144)
+@lru_cache(maxsize=WORDS)
 def sound(token: str) -> str:
     """A Latin token, lower case, as it sounds. `Tshering`, `Chhering` and `Tsering` are one; `Sunita`, `Sumita` two."""
     text = _NOT_LETTERS.sub("", token)
@@ -66,7 +68,7 @@ def sound(token: str) -> str:
     return text or token
 
 
-@lru_cache(maxsize=262144)
+@lru_cache(maxsize=WORDS)
 def skeleton(token: str) -> str:
     """The consonants of a sound by class; a vowel only at its beginning."""
     spoken = sound(token)
@@ -77,7 +79,7 @@ def skeleton(token: str) -> str:
     return re.sub(r"(.)\1+", r"\1", kept)
 
 
-@lru_cache(maxsize=262144)
+@lru_cache(maxsize=WORDS)
 def bones(token: str) -> str:
     """For names of two scripts: no vowels, and none of the letters that stand for them."""
     spoken = sound(token)
