@@ -28,8 +28,6 @@ from services.registration.aggregates import PATIENT
 from services.registration.api import RegisterPatient
 from services.registration.domain import patient
 from services.registration.domain.queue import desk_day
-from services.registration.domain.review import MatchesNoted
-from services.registration.matching import KnownPeople
 from services.registration.places import read_places
 from services.registration.settings import Settings
 
@@ -119,7 +117,6 @@ def create_app(kind: str) -> Any:
     service = Service("registration", settings, kinds=(), access=table, about=f"the {kind} rival")
     rival = KINDS[kind](service.database, settings.kafka_bootstrap)
     places = read_places()
-    known = KnownPeople(rival.people)
     routes = APIRouter()
 
     @routes.post("/patients", status_code=201)
@@ -127,10 +124,7 @@ def create_app(kind: str) -> Any:
         details = patient.Details.model_validate(body.model_dump(include=set(patient.Details.model_fields)))
         id, day = str(uuid.uuid4()), desk_day(request.cause.occurred_at)
         entered = patient.new_card(id, details, request.caller.facility, day, places)
-        # The same endpoint: it asks as ours does who this may be.
-        found, _ = await known.candidates(id, entered.model_dump(mode="json"))
-        noted = MatchesNoted(candidates=tuple(found)) if found else None
-        events = patient.decide(None, patient.Register(entered, noted), places)
+        events = patient.decide(None, patient.Register(entered), places)
         state = None
         for event in events:
             state = patient.evolve(state, event)
