@@ -160,7 +160,10 @@ def _feed(routes: APIRouter, post: Post, read_log: ReadLog) -> None:
         recipient = await _own_recipient(post, access)
         if recipient.startswith("patient:"):
             await read_log.record(access, patient=_own(access))
-        documents, following = await store.feed(post.database, access, recipient, cursor, limit)
+        kind, _, id = recipient.partition(":")
+        records = await post.recipients.same_person(id) if kind == "patient" else (id,)
+        everyone = [f"{kind}:{record}" for record in records]
+        documents, following = await store.feed(post.database, access, everyone, cursor, limit)
         items = []
         for document in documents:
             state = Message.model_validate(document["state"])

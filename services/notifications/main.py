@@ -13,6 +13,7 @@ from services.notifications import api, campaigns, catalogue, providers, sends, 
 from services.notifications.access import ACCESS
 from services.notifications.campaigns import CAMPAIGN
 from services.notifications.domain import dlt
+from services.notifications.merges import Merges
 from services.notifications.metrics import MessageMetrics
 from services.notifications.people import AUDIENCE, PERSON, ROSTER, People
 from services.notifications.post import Post
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         referral.FACILITY, "facilities", changed=stream.cards_changed("facility", lambda: post)
     )
 
+    merges = Merges(patients.collection)
     metrics = MessageMetrics(service.metrics)
     metrics.begin((name, of.language) for of in wording.languages.values() for name in of.templates)
     key = settings.secret("seal_key")
@@ -87,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             routing.mailbox_language,
             routing.consent_needed,
             callers=store.Cards(callers),
+            merges=merges,
         ),
         people=people,
         stops=stops,
@@ -96,7 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         chance=chance,
     )
 
-    told = stream.reaction(post)
+    told = stream.reaction(post, merges.saw)
     erasures = stream.Erasures(post)
     service.react(registration.PATIENT, erasures.reaction("patient", patients, told))
     service.react(grievance.CONTACT, erasures.reaction("contact", contacts, told))

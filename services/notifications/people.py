@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Sequence
 
 from libs.common.aggregate import AggregateType
 from libs.common.mongo import Database
@@ -56,25 +57,29 @@ class People:
         ids = [one["_id"] async for one in found if one["state"]["active"] and one["state"]["kind"] in kinds]
         return sorted(ids)
 
-    async def family_of(self, patient: str) -> list[str]:
-        return await self._with("patients", patient, frozenset({"family"}))
+    async def _for(self, patients: Sequence[str], kinds: frozenset[person.Kind]) -> list[str]:
+        return sorted({id for patient in patients for id in await self._with("patients", patient, kinds)})
 
-    async def ashas_of(self, patient: str, village: str | None) -> list[str]:
+    async def family_of(self, patients: Sequence[str]) -> list[str]:
+        """`patients` are the ids of one person's records."""
+        return await self._for(patients, frozenset({"family"}))
+
+    async def ashas_of(self, patients: Sequence[str], village: str | None) -> list[str]:
         """Who cares for this patient by name; else who serves the village."""
-        by_name = await self._with("patients", patient, frozenset({"asha"}))
+        by_name = await self._for(patients, frozenset({"asha"}))
         return by_name or (await self._with("villages", village, frozenset({"asha"})) if village else [])
 
-    async def relay_for(self, patient: str, village: str | None) -> str | None:
+    async def relay_for(self, patients: Sequence[str], village: str | None) -> str | None:
         """The ASHA, else the panchayat, who passes messages on to this patient."""
         if time.monotonic() < self._nobody_until:
             return None
         if await self._people.find_one({}, {"_id": 1}) is None:
             self._nobody_until = time.monotonic() + NOBODY_KEPT_SECONDS
             return None
-        found = await self.ashas_of(patient, village)
+        found = await self.ashas_of(patients, village)
         if not found:
             panchayats = frozenset[person.Kind]({"panchayat"})
-            found = await self._with("patients", patient, panchayats)
+            found = await self._for(patients, panchayats)
             if not found and village:
                 found = await self._with("villages", village, panchayats)
         return f"person:{found[0]}" if found else None

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, get_args
 
@@ -18,10 +18,11 @@ from libs.common.paging import page
 from libs.common.replica import Replica
 from libs.contracts import notifications as contract
 from libs.contracts.notifications import Channel
-from services.notifications.domain import message, preference
+from services.notifications.domain import message, preference, whereabouts
 from services.notifications.domain.message import ENTERED_IN_ERROR, RECIPIENT_ERASED, Plan
 from services.notifications.domain.template import FALLBACK
 from services.notifications.domain.timing import IST
+from services.notifications.merges import Merges
 from services.notifications.people import People
 from services.notifications.together import Together
 
@@ -67,6 +68,9 @@ PREFERENCES = AggregateType(
 NAME_KEPT_SECONDS = 60.0
 """How long a facility's name is believed before its card is read again."""
 
+FOLLOWED = 10
+"""Merges in a row that are followed."""
+
 AT_A_TIME = 500
 """Messages taken in one go by what goes through many."""
 
@@ -103,15 +107,29 @@ class Slots:
 class Cards:
     """What we need of the cards in a replica, read together where many are wanted at once."""
 
-    FIELDS = ("grave", "card.status", "card.phone", "card.email", "card.language", "card.village")
+    FIELDS = (
+        "grave", "card.status", "card.phone", "card.email", "card.language", "card.village", "card.second_place",
+        "card.merged_into",
+    )  # fmt: skip
 
     def __init__(self, replica: Replica) -> None:
         self._found = Together(lambda: replica.collection, dict.fromkeys(self.FIELDS, 1))
 
     async def get(self, key: str) -> tuple[Mapping[str, Any] | None, bool]:
-        """The card, None while it is not yet known; and whether it was erased."""
-        found = await self._found.get(key)
-        return (found.get("card"), bool(found.get("grave"))) if found else (None, False)
+        """The card, None while it is not yet known; and whether it was erased. What was merged into another record
+        is told as that one, as long as it is part of it."""
+        card: Mapping[str, Any] | None = None
+        for _ in range(FOLLOWED):
+            found = await self._found.get(key)
+            if found is None:
+                break
+            if found.get("grave"):
+                return None, True
+            card = found.get("card")
+            key = (card or {}).get("merged_into")
+            if not key:
+                break
+        return card, False
 
 
 class FacilityCards(Protocol):
@@ -164,7 +182,9 @@ class Recipients:
         mailbox_language: str = FALLBACK,
         consent_needed: frozenset[preference.Purpose] = frozenset(),
         callers: Cards | None = None,
+        merges: Merges | None = None,
     ) -> None:
+        self._merges = merges
         self._preferences = preferences
         self._cards = {"patient": patients, "contact": contacts} | ({"caller": callers} if callers else {})
         self._facilities = facilities
@@ -184,7 +204,7 @@ class Recipients:
             url = await self._callback_of(key)
             return Known((FALLBACK,), {"webhook": url} if url else {})
         if kind in self._cards or kind == "person":
-            known, stated = await asyncio.gather(self._person(kind, key, card, plan), self._preferences(plan.recipient))
+            known, stated = await asyncio.gather(self._person(kind, key, card, plan), self._stated(plan.recipient))
             if isinstance(known, Known):
                 known = await self._as_they_want(known, stated, plan)
         else:
@@ -205,9 +225,22 @@ class Recipients:
         return dataclasses.replace(known, values=values)
 
     async def village_of(self, patient: str) -> str | None:
-        """Where a patient lives, as far as their card is known."""
+        """Where a patient lives at this time of the year, as far as their card is known."""
         card, _ = await self._cards["patient"].get(patient)
-        return card.get("village") if card else None
+        return _village(card, self._now()) if card else None
+
+    async def same_person(self, patient: str) -> tuple[str, ...]:
+        """Ids of all records of one person, as far as we know; the one that lives on first."""
+        return await self._merges.same_person(patient) if self._merges else (patient,)
+
+    async def _stated(self, recipient: str) -> preference.Preferences | None:
+        """What a person said under any of their records; of two choices the newest stands."""
+        kind, _, key = recipient.partition(":")
+        ids = await self.same_person(key) if kind == "patient" else (key,)
+        if len(ids) == 1:
+            return await self._preferences(recipient)
+        said = await asyncio.gather(*(self._preferences(f"patient:{id}") for id in ids))
+        return preference.joined([one for one in said if one is not None])
 
     async def _as_they_want(self, known: Known, stated: preference.Preferences | None, plan: Plan) -> Known:
         """Their languages, what they refused and agreed to, and what their number takes."""
@@ -253,7 +286,7 @@ class Recipients:
         if card.get("email"):
             addresses["email"] = card["email"]
         if kind == "patient" and "relay" in plan.channels:
-            relay = await self._people.relay_for(key, card.get("village"))
+            relay = await self._people.relay_for(await self.same_person(key), _village(card, self._now()))
             if relay is not None:
                 addresses["relay"] = relay
         return Known((card.get("language") or FALLBACK,), addresses)
@@ -286,6 +319,12 @@ class Recipients:
             if card is not None:
                 self._kept[code] = (card, time.monotonic() + NAME_KEPT_SECONDS)
         return card
+
+
+def _village(card: Mapping[str, Any], now: dt.datetime) -> str | None:
+    """Where somebody is in this month, by Indian Standard Time."""
+    village: str | None = whereabouts.where(card, now.astimezone(IST).date()).get("village")
+    return village
 
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -404,19 +443,11 @@ async def told(database: Database, recipient: str) -> AsyncIterator[Document]:
         yield document
 
 
-async def _merged_into(database: Database, patient: str) -> list[Document]:
-    return await database["patients"].find({"card.merged_into": patient}, {"_id": 1}).to_list(100)
-
-
 async def feed(
-    database: Database, access: Access, recipient: str, cursor: str | None, limit: int
+    database: Database, access: Access, recipients: Sequence[str], cursor: str | None, limit: int
 ) -> tuple[list[Document], str | None]:
-    """What stands in somebody's feed, newest first, with what the records that were merged into theirs were told."""
-    kind, _, id = recipient.partition(":")
-    own = [recipient]
-    if kind == "patient":
-        own += [f"patient:{document['_id']}" for document in await _merged_into(database, id)]
-    who: Any = recipient if len(own) == 1 else {"$in": own}
+    """What stands in somebody's feed, newest first, with what other records of theirs were told."""
+    who: Any = recipients[0] if len(recipients) == 1 else {"$in": list(recipients)}
     mine = {"state.recipient": who, "state.channel": "in-app", "state.status": "sent"}
     wanted = access.filter() | mine
     return await page(

@@ -9,7 +9,7 @@ from libs.common.logs import logger
 from libs.common.mongo import STORE_AWAY
 from libs.common.records import Received
 from libs.common.replica import Replica
-from libs.contracts.registration import CodeRequested, PatientRegistered
+from libs.contracts.registration import CodeRequested, PatientMerged, PatientRegistered, RecordOpened
 from services.notifications import sends, usecases
 from services.notifications.post import Post
 
@@ -19,14 +19,16 @@ SECOND_LOOK_SECONDS = 5.0
 """A message rendered from a card that was read just before it was erased is written well within this."""
 
 
-def reaction(post: Post) -> Callable[[Received], Awaitable[None]]:
+def reaction(post: Post, merged: Callable[[], None] = lambda: None) -> Callable[[Received], Awaitable[None]]:
     """Because this happened, tell whom it concerns."""
 
     async def told(received: Received) -> None:
         if received.type not in post.routing.events:
             return
         event = received.event
-        carries = isinstance(event, PatientRegistered | CodeRequested)
+        if isinstance(event, PatientMerged):
+            merged()
+        carries = isinstance(event, PatientRegistered | CodeRequested | RecordOpened)
         card = event.model_dump(mode="json")["card"] if carries else None
         plans = usecases.plans(post.routing, received.id, event, received.occurred_at, received.key)
         await asyncio.gather(*(usecases.tell(post, plan, received.cause(), card) for plan in plans))

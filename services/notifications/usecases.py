@@ -143,10 +143,11 @@ async def _members(post: Post, plan: Plan) -> list[str]:
             return [f"person:{id}" for id in on_duty]
         known = await post.recipients.look(plan.model_copy(update={"recipient": key, "variables": ()}))
         return [key] if isinstance(known, Known) and known.addresses else []
+    records = await post.recipients.same_person(key)
     if kind == "family":
-        found = await post.people.family_of(key)
+        found = await post.people.family_of(records)
     else:
-        found = await post.people.ashas_of(key, await post.recipients.village_of(key))
+        found = await post.people.ashas_of(records, await post.recipients.village_of(key))
     return [f"person:{id}" for id in found]
 
 

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from notifications_post import (
+    NAMES,
+    THERE,
     Inboxes,
     Messages,
     Others,
     eventually,
     new_id,
+    patient,
     registered,
     requested,
     token,
@@ -159,3 +162,70 @@ async def test_bad_input_is_named_and_nothing_changes(
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert await messages.database["preferences"].count_documents({"_id": "patient:p-bad"}) == 0
+
+
+async def test_whose_record_was_opened_elsewhere_finds_it_in_their_messages(
+    stack: TestStack, served: Served, world: Others, messages: Messages
+) -> None:
+    who = new_id()
+    card = patient(who, language="en").card
+    await messages.settled(await world.publish(registration.PatientRegistered(card=card), who), 2)
+    opened = registration.RecordOpened(card=card, facility=THERE, break_glass=True)
+    for event in (opened, registration.RecordOpened(card=card, facility=THERE)):
+        await world.publish(event, who)
+    citizen = {"Authorization": f"Bearer {stack.issuer.token(role='citizen', facility='', patient=who)}"}
+
+    async def both() -> list[dict[str, Any]] | None:
+        items = (await served.client.get("/feed", headers=citizen)).json()["items"]
+        told = [item for item in items if item["template"].startswith("record-opened")]
+        return told if len(told) == 2 else None
+
+    told = {item["template"]: item["text"] for item in await eventually(both)}
+    assert set(told) == {"record-opened", "record-opened-in-emergency"}
+    assert all(NAMES[THERE] in text and "Marked" not in text for text in told.values())
+    assert "without asking you" in told["record-opened-in-emergency"]
+    refused = {"channel": "sms", "allowed": False}
+    await served.client.post("/preferences", json=refused, headers=citizen | {"Idempotency-Key": new_id()})
+    event = await world.publish(opened, who)
+
+    async def lapsed() -> bool:
+        sms = (await messages.of(event)).get(("patient", "sms"))
+        return bool(sms and (sms["is"], sms["state"]["reason"]) == ("lapsed", "opted-out"))
+
+    await eventually(lapsed)
+
+
+async def test_a_merged_record_is_told_as_the_one_it_lives_on_in_and_back_again(
+    stack: TestStack, served: Served, world: Others, messages: Messages, inboxes: Inboxes
+) -> None:
+    cards = {name: patient(new_id(), language=language).card for name, language in (("old", "ur"), ("new", "en"))}
+    for card in cards.values():
+        await messages.settled(await world.publish(registration.PatientRegistered(card=card), card.id), 2)
+    old, new = cards["old"], cards["new"]
+
+    async def told_at() -> str:
+        event = await world.publish(token(old.id), new_id())
+        [sms] = inboxes.sms((await messages.settled(event, 2))["patient", "sms"]["_id"])
+        return str(sms["to"])
+
+    async def feed_of(who: str) -> int:
+        headers = {"Authorization": f"Bearer {stack.issuer.token(role='citizen', facility='', patient=who)}"}
+        return len((await served.client.get("/feed", headers=headers)).json()["items"])
+
+    async def known(merged_into: str | None) -> None:
+        async def there() -> bool:
+            found = await messages.database["patients"].find_one({"_id": old.id})
+            return bool(found["card"].get("merged_into") == merged_into)
+
+        await eventually(there)
+
+    assert await told_at() == old.phone
+    merged = old.model_copy(update={"merged_into": new.id})
+    await world.publish(registration.PatientMerged(card=merged, merged_into=new.id), old.id)
+    await known(new.id)
+    assert await told_at() == new.phone
+    assert (await feed_of(new.id), await feed_of(old.id)) == (4, 4), "both registrations and both tokens"
+    await world.publish(registration.PatientUnmerged(card=old, merged_into=new.id), old.id)
+    await known(None)
+    assert await told_at() == old.phone
+    assert (await feed_of(new.id), await feed_of(old.id)) == (1, 4)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.refusal import Refused
 from libs.contracts.event import Code, Event, FacilityCode, Instant
+from services.notifications.domain.whereabouts import where
 
 Status = Literal["draft", "previewed", "running", "paused", "stopped", "done"]
 
@@ -46,20 +47,17 @@ class Audience(BaseModel):
         return any(value is not None for value in (self.facility, self.district_lgd, self.state_lgd, self.village))
 
     def fits(self, card: Mapping[str, Any], today: dt.date) -> bool:
-        """`card` of a patient, or the state of a person of ours. Who has no known age fits no age."""
-        if card.get("status") == "entered-in-error" or card.get("active") is False:
+        """`card` of a patient, or the state of a person of ours. Who has no known age fits no age. People who move with
+        the seasons fit the place where they are today; of two records of one person only the one that lives on fits."""
+        if card.get("status") == "entered-in-error" or card.get("active") is False or card.get("merged_into"):
             return False
         if self.who == "ashas":
             return self.fits_asha(card)
-        wanted = {
-            "registered_at": self.facility,
-            "district_lgd": self.district_lgd,
-            "state_lgd": self.state_lgd,
-            "village": self.village,
-            "sex": self.sex,
-        }
-        if any(value is not None and card.get(name) != value for name, value in wanted.items()):
-            return False
+        wanted = {"registered_at": self.facility, "sex": self.sex}
+        place = {"district_lgd": self.district_lgd, "state_lgd": self.state_lgd, "village": self.village}
+        for of, asked in ((card, wanted), (where(card, today), place)):
+            if any(value is not None and of.get(name) != value for name, value in asked.items()):
+                return False
         if self.age_from is None and self.age_to is None:
             return True
         age = _age(card, today)

@@ -100,6 +100,16 @@ class Preferences(BaseModel):
         return frozenset(channel for channel, allowed in latest.items() if not allowed)
 
 
+def joined(said: Sequence[Preferences]) -> Preferences | None:
+    """What one person said under several records, those of the record that lives on first."""
+    if not said:
+        return None
+    choices = sorted((choice for one in said for choice in one.choices), key=lambda choice: choice.stated_at)
+    languages = next((one.languages for one in said if one.languages), ())
+    digests = next((one.digests for one in said if one.digests), ())
+    return Preferences(recipient=said[0].recipient, choices=tuple(choices), languages=languages, digests=digests)
+
+
 EVENTS: tuple[type[Event], ...] = (PreferenceStated, LanguagesStated, DigestStated)
 
 

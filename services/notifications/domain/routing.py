@@ -110,10 +110,19 @@ class Tell(Told):
     variables: dict[str, Source] = {}
     purpose: Purpose = "care"
     override: Override | None = None
+    only: dict[str, str] = {}
+    """Fields of the event and the values they must have, or nobody is told ..."""
+    unless: dict[str, str] = {}
+    """... and those they must not."""
     when: When = "at-once"
     """Whether an SMS may come at night. The feed and mailboxes disturb nobody."""
     urgency: Urgency = "routine"
     """An emergency by its nature; otherwise it is one where an override holds. See `unknown_outcome`."""
+
+    def applies(self, event: Any) -> bool:
+        if any(str(_value(event, field)) != value for field, value in self.only.items()):
+            return False
+        return all(str(_value(event, field)) != value for field, value in self.unless.items())
 
     @model_validator(mode="after")
     def _led(self) -> Tell:
@@ -264,7 +273,7 @@ class Routing(BaseModel):
         """Whom to tell. Raises KeyError for an event that the file does not name."""
         found = []
         for tell in self.events[event.TYPE]:
-            recipient = _recipient(tell, event)
+            recipient = _recipient(tell, event) if tell.applies(event) else None
             if recipient is None:
                 continue
             variables = tuple(
@@ -322,6 +331,7 @@ def _faults(tell: Tell, event: type[Event], wording: Wording) -> list[str]:
     if tell.at is not None and not _has_field(event, tell.at):
         wrong.append(f"no field {tell.at}")
     fields = [source.field for source in tell.variables.values()] + list(tell.override.when if tell.override else ())
+    fields += [*tell.only, *tell.unless]
     wrong += [f"no field {field}" for field in fields if not _has_field(event, field)]
     try:
         needed = wording.placeholders(tell.template)

@@ -226,6 +226,58 @@ def test_whom_a_campaign_is_for(audience: dict[str, Any], fits: bool) -> None:
     assert not campaign.Audience.model_validate(audience).fits(CARD | {"status": "entered-in-error"}, today)
 
 
+HERDER = CARD | {
+    "state_lgd": 37,
+    "second_place": {"months": [11, 12, 1], "village": "Kharnak", "district_lgd": 9, "state_lgd": 37},
+}
+
+
+@pytest.mark.parametrize(
+    ("audience", "in_winter", "in_summer"),
+    [
+        ({"district_lgd": 6}, False, True),
+        ({"district_lgd": 9}, True, False),
+        ({"village": "Kharnak", "district_lgd": 9}, True, False),
+        ({"village": "Barsoo"}, False, True),
+        ({"state_lgd": 37}, True, True),
+        ({"facility": HERE}, True, True),
+    ],
+)
+def test_who_moves_with_the_seasons_is_told_where_they_are(
+    audience: dict[str, Any], in_winter: bool, in_summer: bool
+) -> None:
+    wanted = campaign.Audience.model_validate(audience)
+    assert wanted.fits(HERDER, dt.date(2026, 11, 20)) is in_winter
+    assert wanted.fits(HERDER, dt.date(2026, 7, 20)) is in_summer
+
+
+def test_a_second_place_without_a_code_lies_in_the_home_s_district() -> None:
+    near = CARD | {"second_place": {"months": [7], "village": "The upper pasture", "district_lgd": None}}
+    assert campaign.Audience(district_lgd=6).fits(near, dt.date(2026, 7, 1))
+    assert campaign.Audience(village="The upper pasture").fits(near, dt.date(2026, 7, 1))
+    assert not campaign.Audience(village="Barsoo").fits(near, dt.date(2026, 7, 1))
+
+
+def test_of_two_records_of_one_person_a_campaign_reaches_the_one_that_lives_on() -> None:
+    assert not campaign.Audience(district_lgd=6).fits(CARD | {"merged_into": "another"}, dt.date(2026, 11, 20))
+
+
+def test_what_one_person_said_under_two_records_is_heeded_the_newest_first() -> None:
+    def said(recipient: str, allowed: bool, hour: int) -> preference.Preferences:
+        at = NOW + hour * HOUR
+        choice = preference.Choice(channel="sms", scope="all", allowed=allowed, stated_at=at)
+        return preference.Preferences(recipient=recipient, choices=(choice,))
+
+    lives_on, other = said("patient:b", True, 1), said("patient:a", False, 2)
+    joined = preference.joined([lives_on, other])
+    assert joined is not None
+    assert joined.refused("care") == {"sms"}
+    assert joined.recipient == "patient:b"
+    swapped = preference.joined([said("patient:b", True, 3), other])
+    assert swapped is not None
+    assert swapped.refused("care") == frozenset()
+
+
 def drafted() -> campaign.Campaign:
     draft = campaign.Draft("t", "health-camp", campaign.Audience(district_lgd=6), 60, 72.0, "one")
     return campaign.evolve(None, campaign.decide(None, draft)[0])

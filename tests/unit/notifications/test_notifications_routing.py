@@ -57,6 +57,7 @@ def test_the_table() -> None:
     by_patient = {
         "registration.PatientRegistered.v1",
         "registration.TokenIssued.v1",
+        "registration.RecordOpened.v1",
         *(
             f"referral.{name}.v1"
             for name in (
@@ -91,6 +92,22 @@ def test_a_request_tells_the_patient_and_the_desk_of_the_destination() -> None:
         ("desk@LA-KGL-DH", "email", "desk-referral-requested"),
     }
     assert told(referral.TransportDeparted(**REFERRAL, mode="ambulance-108")) == set()
+
+
+@pytest.mark.parametrize(("broken", "template"), [(False, "record-opened"), (True, "record-opened-in-emergency")])
+def test_whose_record_was_opened_elsewhere_is_told_where_and_whether_they_were_asked(
+    broken: bool, template: str
+) -> None:
+    card = registration.PatientCard(id="p1", registered_at="LA-KGL-CHC-SANKOO", name="Marked Name")
+    event = registration.RecordOpened(card=card, facility="LA-KGL-DH", break_glass=broken)
+    assert told(event) == {("patient:p1", "in-app", template), ("patient:p1", "sms", template)}
+    [plan] = plans(ROUTING, "e1", event, NOW)
+    assert [(one.form, one.value) for one in plan.variables] == [("facility", "LA-KGL-DH")]
+    assert (plan.purpose, plan.override, plan.when) == ("care", None, "daytime"), "may be refused, wakes nobody"
+    for language in ("en", "hi", "ur", "bo", "lbj", "doi", "ks"):
+        texts = [WORDING.languages[language].templates[name].text for name in ("record-opened", template)]
+        assert all("{facility:alphanumeric}" in text for text in texts)
+        assert (texts[0] != texts[1]) is broken
 
 
 def test_a_token_says_number_counter_and_place() -> None:
