@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 
 # Looked for at every place: a year or a house number may stand before it.
-_TWELVE = re.compile(r"(?<!\d)(?=((?:\d[ \-\u00a0]?){11}\d)(?!\d))")
+_BETWEEN = r"[\s.\-\u2010-\u2015\u200b-\u200d\u2060]{0,2}"
+_TWELVE = re.compile(rf"(?<!\d)(?=((?:\d{_BETWEEN}){{11}}\d)(?!\d))")
+
+COULD_BE = (
+    "holds twelve digits that could be an Aadhaar number, which is never kept here: leave them out; "
+    "a phone number belongs in the phone field, or is written without +91"
+)
+"""What to tell whoever wrote them; the digits are never said back. One in ten phone numbers with +91 looks like one."""
 _MULTIPLY = [
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
     [1, 2, 3, 4, 0, 6, 7, 8, 9, 5],

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
-from libs.common.aadhaar import contains_aadhaar
+from libs.common.aadhaar import COULD_BE, contains_aadhaar
 from libs.common.web import Body
 from libs.contracts.event import FacilityCode, Id, Instant
 from services.grievance.domain.calendar import Shift
@@ -15,7 +15,7 @@ from services.grievance.domain.calendar import Shift
 
 def _without_aadhaar(text: str) -> str:
     if contains_aadhaar(text):
-        raise ValueError("holds what looks like an Aadhaar number; leave it out, it is not needed")
+        raise ValueError(COULD_BE)
     return text
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from libs.common.refusal import Refused
-from services.registration.domain.identifiers import PLACE_AT_MOST, contains_aadhaar, phone
+from services.registration.domain.identifiers import NO_PHONE, PLACE_AT_MOST, contains_aadhaar, phone
 from services.registration.domain.patient import OLDEST, Details
 from services.registration.domain.places import Places
 from services.registration.profile import GENDERS
@@ -96,7 +96,7 @@ def _code(value: Any) -> int | None:
 
 def _phone(value: Any) -> str | None:
     if contains_aadhaar(str(value)):
-        raise _refused("looks like an Aadhaar number, which is never kept here", "mobile")
+        raise _refused(NO_PHONE, "mobile")
     try:
         return phone(str(value)) if value else None
     except ValueError:

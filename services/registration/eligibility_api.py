@@ -26,7 +26,7 @@ from libs.contracts.registration import Sex
 from services.registration.domain import eligibility
 from services.registration.domain.eligibility import Answer, Officer
 from services.registration.domain.family import Family, Member
-from services.registration.domain.identifiers import Age, IsoDate, WithinReach, contains_aadhaar
+from services.registration.domain.identifiers import COULD_BE, Age, IsoDate, WithinReach, contains_aadhaar
 from services.registration.domain.places import Places
 from services.registration.domain.queue import desk_day
 from services.registration.domain.schemes import Scheme
@@ -89,7 +89,7 @@ def _coded(said: str) -> str:
 
 def _no_aadhaar(text: str) -> str:
     if contains_aadhaar(text):
-        raise ValueError("looks like an Aadhaar number, which is never kept here")
+        raise ValueError(COULD_BE)
     return text
 
 

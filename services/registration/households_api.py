@@ -20,7 +20,7 @@ from services.registration.aggregates import PATIENT
 from services.registration.domain import membership
 from services.registration.domain.benefit_unit import BenefitUnit
 from services.registration.domain.household import Describe, Described, Description, Household, Refuse, Reverse
-from services.registration.domain.identifiers import IsoDate, WithinReach, contains_aadhaar
+from services.registration.domain.identifiers import COULD_BE, IsoDate, WithinReach, contains_aadhaar
 from services.registration.domain.membership import Join, Leave, Memberships
 from services.registration.domain.queue import desk_day
 from services.registration.eligibility_api import Answers, AskedCard, answers
@@ -37,7 +37,7 @@ On = Annotated[
 
 def _no_aadhaar(text: str) -> str:
     if contains_aadhaar(text):
-        raise ValueError("looks like an Aadhaar number, which is never kept here")
+        raise ValueError(COULD_BE)
     return text
 
 

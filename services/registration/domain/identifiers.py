@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from libs.common.aadhaar import COULD_BE as COULD_BE
 from libs.common.aadhaar import contains_aadhaar as contains_aadhaar
 
 NAME_AT_MOST = 120
@@ -22,9 +23,12 @@ _E164 = re.compile(r"^\+[1-9]\d{7,14}$")
 _SEPARATORS = re.compile(r"[\s\-().\u00a0]")
 
 
-def _refuse_aadhaar(text: str) -> None:
+NO_PHONE = "could be an Aadhaar number, which is never kept here: write a phone as ten digits, or as +91 and ten digits"
+
+
+def _refuse_aadhaar(text: str, says: str = COULD_BE) -> None:
     if contains_aadhaar(text):
-        raise ValueError("looks like an Aadhaar number, which is never kept here")
+        raise ValueError(says)
 
 
 def plain_text(text: str, at_most: int) -> str:
@@ -56,14 +60,14 @@ def phone(text: str) -> str:
     if re.fullmatch(r"\d{10}", digits):
         return f"+91{digits}"
     if not digits.startswith("+"):
-        _refuse_aadhaar(digits)
+        _refuse_aadhaar(digits, NO_PHONE)
         raise ValueError("must be ten digits, or + and the country's code")
     if digits.startswith("+91") and not re.fullmatch(r"\+91\d{10}", digits):
         raise ValueError("must have ten digits after +91")
     if not _E164.fullmatch(digits):
         raise ValueError("must be + and 8 to 15 digits (E.164)")
     if not digits.startswith("+91"):
-        _refuse_aadhaar(digits[1:])
+        _refuse_aadhaar(digits[1:], NO_PHONE)
     return digits
 
 

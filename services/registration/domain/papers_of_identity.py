@@ -10,7 +10,7 @@ import unicodedata
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from libs.common.aadhaar import contains_aadhaar
+from libs.common.aadhaar import COULD_BE, contains_aadhaar
 from libs.contracts.registration import IdentifierType
 
 FORMS: dict[str, tuple[re.Pattern[str], str]] = {
@@ -50,10 +50,10 @@ class PersonalIdentifier(BaseModel):
         if not isinstance(value, str) or len(value) > 100:
             raise ValueError("must be text of at most 100 characters")
         if contains_aadhaar(value):
-            raise ValueError("looks like an Aadhaar number, which is never kept here")
+            raise ValueError(COULD_BE)
         plain = folded(value)
         if contains_aadhaar(plain):
-            raise ValueError("looks like an Aadhaar number, which is never kept here")
+            raise ValueError(COULD_BE)
         return plain
 
     @field_validator("facility")

@@ -50,11 +50,24 @@ def test_the_group_is_what_the_tables_say() -> None:
 @given(DIGITS, st.sampled_from([identifiers.person_name, identifiers.place_name]))
 def test_an_aadhaar_number_is_refused_in_free_text_and_not_repeated(eleven: str, read: object) -> None:
     number = with_check_digit(eleven)
-    for written in (number, f"{number[:4]} {number[4:8]} {number[8:]}", f"{number[:4]}-{number[4:8]}-{number[8:]}"):
+    groups = (number[:4], number[4:8], number[8:])
+    for written in (number, *(sign.join(groups) for sign in (" ", "-", "\u2013", ".", " - ", "\u200b"))):
         with pytest.raises(ValueError, match="Aadhaar") as caught:
             read(f"Tashi {written}")  # type: ignore[operator]
         assert number not in str(caught.value)
         assert written not in str(caught.value)
+
+
+def test_who_wrote_a_phone_where_it_looks_like_an_aadhaar_number_is_told_where_it_belongs() -> None:
+    number = with_check_digit("91555012345")
+    with pytest.raises(ValueError, match=r"twelve digits .* phone field, or is written without \+91") as caught:
+        identifiers.place_name(f"Hunder, call +{number}")
+    assert number[2:] not in str(caught.value)
+    assert identifiers.place_name(f"Hunder, call {number[2:]}")
+    assert identifiers.phone(f"+{number}") == f"+{number}"
+    with pytest.raises(ValueError, match="write a phone as ten digits") as caught:
+        identifiers.phone(number)
+    assert number[2:] not in str(caught.value)
 
 
 @settings(deadline=None)
