@@ -59,8 +59,7 @@ async def ask(kit: Kit, rules: Sequence[Rule]) -> list[tuple[Rule, str, str]]:
     for number, rule in enumerate(rules, 1):
         with console.status(f"{number}/{len(rules)} {rule.says}"):
             try:
-                await rule.ask(kit)
-                found.append((rule, "holds", ""))
+                found.append((rule, "holds", await rule.ask(kit) or ""))
             except Broken as broken:
                 found.append((rule, "broken", str(broken)))
             except NotAsked as reason:
@@ -77,6 +76,7 @@ async def check(
     advertise: str | None = None,
     by_header: bool = True,
     wait: bool = False,
+    keys_away: float = 5.0,
     without: Sequence[str] = (),
 ) -> list[tuple[Rule, str, str]]:
     """Raises Unreachable, and OSError if the kit cannot listen."""
@@ -85,7 +85,7 @@ async def check(
         if stand_in is None:
             console.print(f"The gateway is at {advertise or here}: {SESSIONS} {CERTS} {ON_SHARE}")
         async with stepped_aside(stand_in, here), httpx.AsyncClient(timeout=15, trust_env=False) as client:
-            kit = Kit(url.rstrip("/"), gateway, hip, client, by_header=by_header, wait=wait)
+            kit = Kit(url.rstrip("/"), gateway, hip, client, by_header=by_header, wait=wait, keys_away=keys_away)
             return await ask(kit, [rule for rule in RULES if rule.name not in without])
 
 
@@ -133,6 +133,13 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="whether it takes the time of a scan from TIMESTAMP (the kit then travels) or from its own clock",
     )
     parser.add_argument("--wait", action="store_true", help="with --clock wall: wait for a token to expire")
+    parser.add_argument(
+        "--keys-away",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="how long the key set cannot be had: longer than the system keeps its keys, to see that it goes on",
+    )
     parser.add_argument("--without", default="", help=f"rules to leave out, comma-separated: {names}")
     return parser.parse_args(argv)
 
@@ -169,6 +176,7 @@ def main() -> int:
                 advertise=asked.advertise or None,
                 by_header=asked.clock == "header",
                 wait=asked.wait,
+                keys_away=asked.keys_away,
                 without=without,
             )
         )

@@ -72,7 +72,8 @@ class Sent:
 
 @dataclass
 class Kit:
-    """`by_header`: the system takes the time of a scan from TIMESTAMP, so that the kit can travel."""
+    """`by_header`: the system takes the time of a scan from TIMESTAMP, so that the kit can travel. `keys_away`: for how
+    many seconds the key set cannot be had; longer than the system keeps its keys, to be sure."""
 
     url: str
     gateway: Gateway
@@ -80,6 +81,7 @@ class Kit:
     client: httpx.AsyncClient
     by_header: bool = True
     wait: bool = False
+    keys_away: float = 5.0
     run: str = field(default_factory=lambda: secrets.token_hex(3))
     _count: int = 0
     _silent: int = 0

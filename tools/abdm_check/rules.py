@@ -31,7 +31,8 @@ from tools.abdm_check.kit import (
     token_of,
 )
 
-Question = Callable[[Kit], Awaitable[None]]
+Question = Callable[[Kit], Awaitable[str | None]]
+"""What is to be known beside that it holds, or nothing."""
 
 AT_ONCE = 5.0
 """Seconds within which a share must be answered, whatever is done with it afterwards."""
@@ -372,16 +373,23 @@ async def own_facility(kit: Kit) -> None:
 
 
 @rule("keys-stale", "While the key set cannot be had, a known key is still good", "[gateway]")
-async def keys_stale(kit: Kit) -> None:
+async def keys_stale(kit: Kit) -> str:
+    """Asked right after a refetch that failed, and once more when the key set has been away for `keys_away` seconds:
+    whoever forgets keys after a while is found out only by a longer one."""
     await kit.number(await kit.share(kit.counter(), kit.person()))
     with kit.certs_away():
+        began = time.monotonic()
         unknown = kit.gateway.token(key=Key.fresh())
         _refused(
             await kit.share(kit.counter(), kit.person(), headers={"Authorization": f"Bearer {unknown}"}),
             "an unknown key's token",
         )
         sent = await kit.share(kit.counter(), kit.person())
-        _expect(sent.accepted, f"answered {sent.status}")
+        _expect(sent.accepted, f"answered {sent.status} after a refetch that failed")
+        await asyncio.sleep(max(0.0, kit.keys_away - (time.monotonic() - began)))
+        sent = await kit.share(kit.counter(), kit.person())
+        _expect(sent.accepted, f"answered {sent.status} after {kit.keys_away:.0f} s without a key set")
+    return f"the key set was away for {kit.keys_away:.0f} s; whoever forgets keys later is found by --keys-away SECONDS"
 
 
 @rule("keys-rotated", "A key by a new kid is learnt when it first signs, wherever it stands in the set", "[gateway]")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from tools.abdm_check.gateway import CERTS, ON_SHARE, SESSIONS
 
 INDIA = dt.timezone(dt.timedelta(hours=5, minutes=30))
 HALF_AN_HOUR = dt.timedelta(minutes=30)
+FORGOTTEN_AFTER = 1.5
 HIP = "IN9900000001"
 
 
@@ -34,6 +36,7 @@ class Toy:
     gateway: str
     bugs: frozenset[str] = frozenset()
     keys: dict[str, jwt.PyJWK] = field(default_factory=dict)
+    learnt_at: float = 0.0
     session: str = ""
     last: dict[tuple[str, ...], int] = field(default_factory=dict)
     held: dict[tuple[str, ...], tuple[int, dt.datetime]] = field(default_factory=dict)
@@ -83,6 +86,8 @@ class Toy:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         try:
             kid = str(jwt.get_unverified_header(token)["kid"])
+            if "keys-forgotten" in self.bugs and time.monotonic() - self.learnt_at > FORGOTTEN_AFTER:
+                self.keys = {}
             if "first-key" in self.bugs:
                 await self._learn()
                 kid = next(iter(self.keys))
@@ -98,6 +103,7 @@ class Toy:
             answer = await client.get(f"{self.gateway}{CERTS}", headers=await self._headers(client))
         self.keys = {} if "keys-every-time" in self.bugs else self.keys
         if answer.is_success:
+            self.learnt_at = time.monotonic()
             self.keys = {key.key_id or "": key for key in jwt.PyJWKSet.from_dict(answer.json()).keys}
 
     async def _headers(self, client: httpx.AsyncClient) -> dict[str, str]:

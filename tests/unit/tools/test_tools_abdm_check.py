@@ -24,12 +24,12 @@ TIMED = {"valid-half-an-hour", "fresh-after-expiry", "retry-after-expiry", "next
 WITHOUT_TIME = [rule.name for rule in RULES if rule.name not in TIMED | CONTROL]
 
 
-async def judged(*bugs: str, only: set[str] | None = None) -> dict[str, str]:
+async def judged(*bugs: str, only: set[str] | None = None, keys_away: float = 0) -> dict[str, str]:
     """Verdict by rule, on the toy with these bugs."""
     port = free_port()
     without = [rule.name for rule in RULES if only and rule.name not in only]
     async with toy_at(f"http://127.0.0.1:{port}", *bugs) as url:
-        found = await check(url, hip=HIP, listen=("127.0.0.1", port), without=without)
+        found = await check(url, hip=HIP, listen=("127.0.0.1", port), without=without, keys_away=keys_away)
     return {rule.name: verdict for rule, verdict, _ in found}
 
 
@@ -60,6 +60,13 @@ async def test_each_planted_bug_breaks_the_rule_it_is_about(
     monkeypatch.setattr(kit, "SCREEN_WAITS", 3.0)
     verdicts = await judged(bug, only=broken | CONTROL)
     assert {name for name, verdict in verdicts.items() if verdict == "broken"} == broken
+
+
+async def test_keys_that_are_forgotten_after_a_while_are_found_out_by_waiting_that_long() -> None:
+    only = {"keys-stale"} | CONTROL
+    assert (await judged("keys-forgotten", only=only))["keys-stale"] == "holds", "at once it cannot be seen"
+    assert (await judged("keys-forgotten", only=only, keys_away=2.0))["keys-stale"] == "broken"
+    assert (await judged(only=only, keys_away=2.0))["keys-stale"] == "holds"
 
 
 async def test_a_system_that_goes_by_its_own_clock_is_not_accused(capsys: pytest.CaptureFixture[str]) -> None:
