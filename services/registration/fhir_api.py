@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.parse
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -14,7 +15,15 @@ from libs.common.web import Reading
 from services.registration import matching
 from services.registration.aggregates import PATIENT
 from services.registration.domain import identifiers
-from services.registration.domain.fhir_patient import bundle, capabilities, from_fhir, graded, outcome, to_fhir
+from services.registration.domain.fhir_patient import (
+    bundle,
+    capabilities,
+    fits_birth,
+    from_fhir,
+    graded,
+    outcome,
+    to_fhir,
+)
 from services.registration.domain.patient import Patient
 from services.registration.matching_api import Desk, glimpse
 from services.registration.store import Store
@@ -44,8 +53,8 @@ def router(desk: Desk, store: Store) -> APIRouter:
 
     @routes.post("/Patient/_search", summary="Search one's own facility's patients; logged for each found")
     async def search(request: Request, access: Reading) -> Fhir:
-        said = {name: values[-1] for name, values in urllib.parse.parse_qs((await request.body()).decode()).items()}
         try:
+            said = _posted(await request.body())
             wanted = _wanted(said)
         except ValueError as error:
             return Fhir(outcome("invalid", str(error)), status_code=400)
@@ -56,7 +65,7 @@ def router(desk: Desk, store: Store) -> APIRouter:
         else:
             found, _ = await store.search(access, **wanted, name_starts=None, limit=_count(said), cursor=None)
         states = [(one["_id"], Patient.model_validate(one["state"])) for one in found]
-        kept = [(id, state) for id, state in states if _also(state, said)]
+        kept = [(id, state) for id, state in states if _also(state, said, wanted)]
         await asyncio.gather(*(desk.read_log.record(access, patient=id) for id, _ in kept))
         return Fhir(bundle([{"resource": to_fhir(id, state.card), "search": {"mode": "match"}} for id, state in kept]))
 
@@ -109,6 +118,8 @@ def _wanted(said: dict[str, str]) -> dict[str, Any]:
             abha = f"abha-{'number' if number else 'address'}:{read}"
         except ValueError as error:
             raise ValueError(f"identifier {error}") from None
+    if birth := said.get("birthdate"):
+        fits_birth("1970", birth)
     name = said.get("name")
     if not (phone or abha or name or said.get("_id")):
         raise ValueError("give _id, identifier, phone or name")
@@ -126,11 +137,42 @@ def _count(said: dict[str, str]) -> int:
     return min(max(int(text), 1), MOST) if text.isascii() and text.isdigit() else 20
 
 
-def _also(state: Patient, said: dict[str, str]) -> bool:
-    born = state.card.birth_date.isoformat() if state.card.birth_date else str(state.card.birth_year or "")
-    if (birth := said.get("birthdate", "").removeprefix("eq")) and not born.startswith(birth):
+def _posted(raw: bytes) -> dict[str, str]:
+    """The last of each parameter. Raises ValueError."""
+    try:
+        found = urllib.parse.parse_qs(raw.decode(), max_num_fields=50, errors="strict")
+    except ValueError:
+        raise ValueError("must be a form in UTF-8") from None
+    return {name: values[-1] for name, values in found.items()}
+
+
+def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Every text in a resource, and numbers as texts, with where it stands."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, f"{place}.{name}" if name.isidentifier() and len(name) <= 30 else place)
+            yield place, name
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, place)
+    elif isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
+        yield place, str(value)
+
+
+def _also(state: Patient, said: dict[str, str], wanted: dict[str, Any]) -> bool:
+    """Whether everything that was asked applies, also what the query did not ask for."""
+    card = state.card
+    if wanted["phone"] not in (None, card.phone) or said.get("gender") not in (None, "", card.sex):
         return False
-    return said.get("gender") in (None, "", state.card.sex)
+    if wanted["name"] and not set(identifiers.words(wanted["name"])) <= set(identifiers.words(card.name)):
+        return False
+    addresses = {f"abha-address:{address}" for address in (card.abha_address, *state.addresses)}
+    if wanted["abha"] and wanted["abha"] not in {f"abha-number:{card.abha_number}", *addresses}:
+        return False
+    if not said.get("birthdate"):
+        return True
+    born = card.birth_date.isoformat() if card.birth_date else f"{card.birth_year:04d}" if card.birth_year else ""
+    return bool(born) and fits_birth(born, said["birthdate"])
 
 
 def _parameters(raw: bytes) -> tuple[dict[str, Any], bool, int]:
@@ -142,14 +184,16 @@ def _parameters(raw: bytes) -> tuple[dict[str, Any], bool, int]:
     if not isinstance(body, dict) or body.get("resourceType") != "Parameters":
         raise ValueError("must be Parameters")
     said: dict[str, Any] = {}
-    for one in body.get("parameter") or []:
+    parameters = body.get("parameter")
+    for one in parameters if isinstance(parameters, list) else []:
         if isinstance(one, dict) and isinstance(one.get("name"), str):
             said[one["name"]] = one
     resource = said.get("resource", {}).get("resource")
     if not isinstance(resource, dict) or resource.get("resourceType") != "Patient":
         raise ValueError("the parameter resource must be a Patient")
-    if identifiers.contains_aadhaar(json.dumps({**resource, "telecom": None}, ensure_ascii=False)):
-        raise ValueError("what looks like an Aadhaar number is never taken")
+    for place, text in _texts({**resource, "telecom": None}, "Patient"):
+        if identifiers.contains_aadhaar(text):
+            raise ValueError(f"{place} {identifiers.COULD_BE}")
     count = said.get("count", {}).get("valueInteger", 10)
     certain = said.get("onlyCertainMatches", {}).get("valueBoolean") is True
     return from_fhir(resource), certain, count if isinstance(count, int) and 1 <= count <= MOST else 10

@@ -6,6 +6,7 @@ identifier systems, so none is written (NRCeS FHIR IG 6.5.0).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,8 +28,8 @@ def to_fhir(id: str, card: PatientCard, replaces: Sequence[str] = ()) -> dict[st
         "id": id,
         "meta": {"profile": [PROFILE]},
         "identifier": _identifiers(id, card),
-        "active": card.merged_into is None and card.status == "active",
-        "name": [{"text": card.name}],
+        "active": card.merged_into is None and card.status == "active" and bool(card.name),
+        **({"name": [{"text": card.name}]} if card.name else {}),
         "gender": card.sex,
         "communication": [
             {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": LANGUAGES.get(card.language, "en")}]}}
@@ -85,24 +86,26 @@ def _address(card: PatientCard) -> dict[str, Any]:
 def from_fhir(resource: Mapping[str, Any]) -> dict[str, Any]:
     """What a Patient to be matched says, as the matcher reads a card. What it leaves out says nothing."""
     names = _first(resource.get("name"))
-    given = names.get("given") if isinstance(names.get("given"), list) else []
-    name = names.get("text") or " ".join([*map(str, given or []), str(names.get("family") or "")]).strip()
-    telecom = resource.get("telecom") if isinstance(resource.get("telecom"), list) else []
-    phones = [one.get("value") for one in telecom or [] if isinstance(one, Mapping) and one.get("system") == "phone"]
+    given = [part for part in _listed(names.get("given")) if isinstance(part, str)]
+    family = names.get("family")
+    parts = [*given, family if isinstance(family, str) else ""]
+    name = names.get("text") if isinstance(names.get("text"), str) else " ".join(parts).strip()
+    telecom = [one for one in _listed(resource.get("telecom")) if isinstance(one, Mapping)]
+    phones = [one.get("value") for one in telecom if one.get("system") == "phone"]
     birth = read_birth(str(resource.get("birthDate") or ""))
     card: dict[str, Any] = {
         "name": str(name)[:120],
         "sex": resource.get("gender") if resource.get("gender") in ("male", "female", "other") else "unknown",
         "phone": str(phones[0])[:20] if phones else None,
         "village": str(_first(resource.get("address")).get("city") or "")[:120] or None,
-        "guardian": str((_first(resource.get("contact")).get("name") or {}).get("text") or "")[:120] or None,
+        "guardian": str(_object(_first(resource.get("contact")).get("name")).get("text") or "")[:120] or None,
     }
     if birth and birth.year:
         card["birth_year"] = birth.year
         card["birth_date"] = f"{birth.year:04d}-{birth.month:02d}-{birth.day:02d}" if birth.whole else None
-    for one in resource.get("identifier") or []:
+    for one in _listed(resource.get("identifier")):
         if isinstance(one, Mapping) and isinstance(one.get("value"), str):
-            code = _first((one.get("type") or {}).get("coding")).get("code")
+            code = _first(_object(one.get("type")).get("coding")).get("code")
             if code == "HIN":
                 card["abha_number"] = one["value"][:40]
             elif code == "ABHA":
@@ -110,8 +113,43 @@ def from_fhir(resource: Mapping[str, Any]) -> dict[str, Any]:
     return card
 
 
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def _first(value: Any) -> Mapping[str, Any]:
     return value[0] if isinstance(value, list) and value and isinstance(value[0], Mapping) else {}
+
+
+_DATE = re.compile(r"(eq|ne|ge|le|gt|lt|sa|eb)?(\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?)", re.ASCII)
+
+
+def fits_birth(born: str, asked: str) -> bool:
+    """A search by `birthdate`: a date, a month or a year, with FHIR's prefixes. Raises ValueError naming the parameter.
+
+    Days are compared as the texts they are: of a month or a year the first and the last day count.
+    """
+    found = _DATE.fullmatch(asked.strip())
+    if not found:
+        raise ValueError("birthdate must be like 1987, 1987-04 or 1987-04-30, with eq, ne, ge, le, gt or lt before it")
+    how, date = found.group(1) or "eq", found.group(2)
+    first, last = (born + "-01-01"[len(born) - 4 :]), (born + "-12-31"[len(born) - 4 :])
+    low, high = (date + "-01-01"[len(date) - 4 :]), (date + "-12-31"[len(date) - 4 :])
+    within = low <= first and last <= high
+    return {
+        "eq": within,
+        "ne": not within,
+        "gt": last > high,
+        "sa": first > high,
+        "ge": last > high or within,
+        "lt": first < low,
+        "eb": last < low,
+        "le": first < low or within,
+    }[how]
 
 
 def bundle(entries: Sequence[Mapping[str, Any]], total: int | None = None) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""What comes in FHIR, in any shape: read as far as it says something, or refused with the place, never with a crash."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.contracts.registration import PatientCard
+from services.registration.domain.fhir_patient import fits_birth, from_fhir, to_fhir
+from services.registration.fhir_api import _parameters, _posted
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ("name", "telecom", "birthDate", "gender", "address", "contact", "identifier")
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(FIELDS, ANYTHING)))
+def test_a_patient_of_any_shape_is_read_as_far_as_it_says_something(said: dict[str, Any]) -> None:
+    assert set(from_fhir(said)) >= {"name", "sex", "phone"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"contact": [{"name": "Tashi"}]},
+        {"identifier": [{"type": ["HIN"], "value": "1"}]},
+        {"identifier": 7},
+        {"name": {"text": "not a list"}},
+        {"name": [{"given": "Padma", "family": 4}]},
+    ],
+)
+def test_a_field_of_another_kind_says_nothing(said: dict[str, Any]) -> None:
+    assert from_fhir(said)["name"] == ""
+
+
+@pytest.mark.parametrize("parameter", [7, {"name": "resource"}, [7], [{"name": "resource", "resource": []}], None])
+def test_parameters_of_another_kind_are_refused(parameter: Any) -> None:
+    with pytest.raises(ValueError, match="resource must be a Patient"):
+        _parameters(json.dumps({"resourceType": "Parameters", "parameter": parameter}).encode())
+
+
+def test_an_aadhaar_number_is_refused_with_the_place_where_it_stands() -> None:
+    patient = {"resourceType": "Patient", "address": [{"line": ["near 9999 4105 7058"]}]}
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": patient}]}
+    with pytest.raises(ValueError, match=r"^Patient\.address\.line holds twelve digits") as refused:
+        _parameters(json.dumps(asked).encode())
+    assert "4105" not in str(refused.value)
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xfe", b"name=%FF", b"&".join(b"a%d=1" % n for n in range(60))])
+def test_a_form_that_is_none_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="form in UTF-8"):
+        _posted(raw)
+
+
+@pytest.mark.parametrize(
+    ("born", "asked", "fits"),
+    [
+        ("1987-04-30", "1987-04-30", True),
+        ("1987-04-30", "eq1987-04", True),
+        ("1987-04-30", "1987-05", False),
+        ("1987", "1987", True),
+        ("1987", "1987-04-30", False),
+        ("1987-04-30", "ge1987", True),
+        ("1987-04-30", "gt1987", False),
+        ("1987-04-30", "gt1986-12-31", True),
+        ("1987-04-30", "lt1987-05", True),
+        ("1987-04-30", "le1987-04-29", False),
+        ("1987-04-30", "ne1987", False),
+    ],
+)
+def test_a_birth_date_is_searched_for_by_day_month_year_and_before_and_after(born: str, asked: str, fits: bool) -> None:
+    assert fits_birth(born, asked) is fits
+
+
+@pytest.mark.parametrize("asked", ["30/04/1987", "1987-13", "x1987", "1987-4", "about1987", "\u0661987"])
+def test_what_is_no_date_is_refused_by_name(asked: str) -> None:
+    with pytest.raises(ValueError, match="birthdate must be like"):
+        fits_birth("1987", asked)
+
+
+def test_of_who_was_erased_no_empty_name_is_shown() -> None:
+    shown = to_fhir("p", PatientCard(id="p", registered_at="LA-LEH-CHC-DISKIT"))
+    assert "name" not in shown
+    assert shown["active"] is False
