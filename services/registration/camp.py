@@ -110,7 +110,7 @@ def refusals(line: Line, place: str) -> list[dict[str, Any]]:
     return found
 
 
-def people(line: Line, device: str, district: int, file: Path) -> int:
+def people(line: Line, device: str, district: int, file: Path, on: str | None = None) -> int:
     """Writes a district's people to the file, from where an earlier run broke off; returns how many are in it."""
     kept = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     place = file.with_name(file.name + ".cursor")
@@ -118,7 +118,7 @@ def people(line: Line, device: str, district: int, file: Path) -> int:
     count = len(kept) if cursor else 0
     with file.open("a" if cursor else "w", encoding="utf-8") as out:
         while True:
-            where = {"district": district, "cursor": cursor}
+            where = {"district": district, "cursor": cursor} | ({"on": on} if on else {})
             answer = line.ask("GET", f"/camp-devices/{device}/people", ok=(200,), params=where)
             *lines, last = answer.text.splitlines()
             out.writelines(f"{one}\n" for one in lines)
@@ -145,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     along = commands.add_parser("people", help="a district's people to take along, as JSON Lines")
     along.add_argument("file", type=Path)
     along.add_argument("--district", type=int, required=True)
+    along.add_argument("--on", metavar="DATE", help="the day of the camp, like 2026-07-10: who is there in that month")
     asked = parser.parse_args(argv)
     line = Line(asked.url, os.environ.get("CAMP_TOKEN", ""))
     try:
@@ -156,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             return 0
         if asked.command == "people":
-            people(line, asked.device, asked.district, asked.file)
+            people(line, asked.device, asked.district, asked.file, asked.on)
             return 0
         state = upload(line, asked.file, asked.device, CHUNK_BYTES)
         if state["status"] == "refused":

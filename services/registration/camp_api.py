@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime as dt
 import gzip
 import json
 from typing import Annotated, Any
@@ -11,16 +12,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import Field
 
+from libs.common.clock import machine_now
 from libs.common.paging import MOST
 from libs.common.problem import problem
 from libs.common.read_log import ReadLog
 from libs.common.refusal import Refused
 from libs.common.web import Body, Reading, Requested
+from libs.contracts.registration import PatientCard
 from services.registration import camp_desk
 from services.registration.aggregates import CAMP_DEVICE, CAMP_UPLOAD
 from services.registration.camp_desk import LARGEST_UPLOAD, Camp
 from services.registration.domain.camp import LARGEST_BLOCK, Device, DeviceName, Upload, device_id
-from services.registration.domain.identifiers import LgdCode
+from services.registration.domain.identifiers import IsoDate, LgdCode, WithinReach
+from services.registration.domain.queue import desk_day
+from services.registration.domain.whereabouts import there
 from services.registration.usecases import own_facility
 
 TUS = "1.0.0"
@@ -32,6 +37,12 @@ _TAKEN_ALONG = (
     "id", "name", "sex", "birth_date", "birth_year", "guardian", "village", "district_lgd", "state_lgd", "language",
     "phone", "abha_number", "abha_address",
 )  # fmt: skip
+
+
+def _taken_along(card: PatientCard, on: dt.date) -> dict[str, Any]:
+    now = there(card, on)
+    away = None if now is card else now.model_dump(mode="json", include={"village", "district_lgd", "state_lgd"})
+    return card.model_dump(mode="json", include=set(_TAKEN_ALONG)) | {"there": away}
 
 
 class SetUpDevice(Body):
@@ -169,19 +180,23 @@ def _downsync(routes: APIRouter, desk: Camp, read_log: ReadLog) -> None:
         device: NameInPath,
         access: Reading,
         district: Annotated[int, Query(ge=1, le=999_999)],
+        on: Annotated[
+            dt.date | None, IsoDate, WithinReach, Query(description="The day of the camp; today if left out")
+        ] = None,
         cursor: Annotated[str, Query(max_length=64)] = "",
         limit: Annotated[int, Query(ge=1, le=MOST)] = MOST,
         accept: Annotated[str, Header(alias="Accept-Encoding")] = "",
     ) -> Response:
-        """The last line is `{"cursor": …}`: null at the end. A cursor is a place that stays, also after a week."""
+        """The last line is `{"cursor": …}`: null at the end. A cursor is a place that stays, also after a week. Who
+        moves with the seasons is where they are on that day, which `there` says."""
         known = await camp_desk.device_of(desk, device, access)
         if district not in known.districts:
             raise Refused("not-this-devices", "is no district that this device may take along", field="district")
-        found = await desk.store.people(access, district, cursor, limit)
-        for document in found:
-            await read_log.record(access, patient=document["_id"])
-        lines = [{name: document["state"]["card"].get(name) for name in _TAKEN_ALONG} for document in found]
-        following = found[-1]["_id"] if len(found) == limit else None
+        day = on or desk_day(machine_now())
+        found, following = await desk.store.people(access, district, day, cursor, limit)
+        for id, _ in found:
+            await read_log.record(access, patient=id)
+        lines = [_taken_along(card, day) for _, card in found]
         body = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in [*lines, {"cursor": following}]).encode()
         headers = {"Vary": "Accept-Encoding", "Cache-Control": "no-store"}
         if "gzip" in accept:

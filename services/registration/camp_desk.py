@@ -196,7 +196,8 @@ async def take_row(desk: Camp, device: Device, upload: Upload, read: Read) -> Do
     try:
         taken = await _taken(desk, device, upload, read.row)
     except Refused as refused:
-        return answer | {"status": "refused", "errors": _errors([(refused.field or "row", refused.detail)])}
+        [error] = _errors([(refused.field or "row", refused.detail)])
+        return answer | {"status": "refused", "errors": [error | {"code": refused.code}]}
     except Forbidden as forbidden:
         return answer | {"status": "refused", "errors": _errors([("row", forbidden.detail)])}
     except KeyReused:
@@ -233,17 +234,39 @@ async def _taken(desk: Camp, device: Device, upload: Upload, row: CampRow) -> Ou
     )
     id = cause.new_id("camp-row")
     own = dataclasses.replace(cause, id=cause.derive("row").id)
-    if serial is not None and row.card is not None:
-        holder = await desk.house.opds.row_with_card(row.card)
-        if holder not in (None, id):
-            raise Refused("card-taken", "stands on another row already", field="card")
+    who = {"facility": device.facility, "device": device.device, "row_key": row.row_key}
     details = Details.model_validate({name: getattr(row, name) for name in Details.model_fields})
-    registered = await usecases.register(desk.house, details, cause, Access(caller))
-    taken = camp.RowTaken(
-        facility=device.facility, device=device.device, row_key=row.row_key, patient=registered.id, card=row.card
-    )
-    outcome = await desk.journal.create(CAMP_ROW, id, lambda state: [] if state else [taken], own, SYSTEM)
+    if row.card is not None:
+        content = own.fingerprint or ""
+        reserved = camp.CardReserved(**who, patient=cause.new_id("patient"), card=row.card, content=content)
+        await _reserve(desk, id, reserved, own)
+    try:
+        registered = await usecases.register(desk.house, details, cause, Access(caller))
+    except (Refused, Forbidden, KeyReused, ClaimTaken):
+        if row.card is not None:
+            await _release(desk, id, content, own)
+        raise
+    taken = camp.RowTaken(**who, patient=registered.id, card=row.card)
+    outcome = await desk.journal.create(CAMP_ROW, id, lambda state: camp.take(state, taken), own, SYSTEM)
     if serial is not None:
         used = camp.UseNumber(serial)
         await _device(desk, device.facility, device.device, used, cause.derive("number"), SYSTEM)
     return outcome
+
+
+async def _reserve(desk: Camp, id: str, reserved: camp.CardReserved, own: Cause) -> None:
+    """The card is this row's before anybody is registered under it. Raises Refused naming `card`."""
+    document = await desk.journal.load(CAMP_ROW, id)
+    again = document["state"].get("released", 0) if document else 0
+    cause = Cause(own.derive("reserve", reserved.content, str(again)).id, own.actor, own.occurred_at)
+    try:
+        await desk.journal.append(CAMP_ROW, id, lambda state: camp.reserve(state, reserved), cause, SYSTEM)
+    except ClaimTaken:
+        raise Refused("card-taken", "stands on another row already", field="card") from None
+
+
+async def _release(desk: Camp, id: str, content: str, own: Cause) -> None:
+    document = await desk.journal.load(CAMP_ROW, id)
+    again = document["state"].get("released", 0) if document else 0
+    cause = Cause(own.derive("release", content, str(again)).id, own.actor, own.occurred_at)
+    await desk.journal.append(CAMP_ROW, id, lambda state: camp.release(state, content), cause, SYSTEM)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
 from libs.common.access import Access
 from libs.common.mongo import ASCENDING, Database, Document, IndexModel, UpdateOne
 from libs.common.paging import MOST
+from libs.contracts.registration import PatientCard
+from services.registration.domain.whereabouts import there
 
 
 class CampStore:
@@ -55,10 +58,35 @@ class CampStore:
         )
         return [{k: v for k, v in one.items() if k not in ("_id", "upload")} async for one in found]
 
-    async def people(self, access: Access, district: int, after: str, limit: int = MOST) -> list[Document]:
-        """Active people of a district whom the caller's facility knows, by id."""
-        conditions: list[Document] = [
-            access.filter(), {"state.status": "active"}, {"state.card.district_lgd": district}, {"_id": {"$gt": after}}
-        ]  # fmt: skip
+    async def people(
+        self, access: Access, district: int, on: dt.date, after: str, limit: int = MOST
+    ) -> tuple[list[tuple[str, PatientCard]], str | None]:
+        """Active people whom the caller's facility knows and who are in a district on that day, by id; and where to go
+        on, None at the end."""
+        found: list[tuple[str, PatientCard]] = []
+        while True:
+            # Two equality queries and no `$or`, which some servers answer by reading the whole collection.
+            parts = await asyncio.gather(
+                *(
+                    self._page(access, {field: district}, after, limit)
+                    for field in ("state.card.district_lgd", "state.card.second_place.district_lgd")
+                )
+            )
+            documents = {document["_id"]: document for part in parts for document in part}
+            # Beyond the end of a part that is not the last, the other part cannot be trusted yet.
+            full = [part[-1]["_id"] for part in parts if len(part) == limit]
+            seen = sorted(id for id in documents if not full or id <= min(full))
+            for id in seen:
+                card = PatientCard.model_validate(documents[id]["state"]["card"])
+                if there(card, on).district_lgd == district:
+                    found.append((id, card))
+                    if len(found) == limit:
+                        return found, id if full or id != seen[-1] else None
+            if not full:
+                return found, None
+            after = seen[-1]
+
+    async def _page(self, access: Access, where: Document, after: str, limit: int) -> list[Document]:
+        conditions: list[Document] = [access.filter(), {"state.status": "active"}, where, {"_id": {"$gt": after}}]
         found = self._database["patients"].find({"$and": conditions}, {"state.card": 1})
         return await found.sort("_id", ASCENDING).limit(limit).to_list(limit)

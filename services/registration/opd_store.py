@@ -51,10 +51,6 @@ class OpdStore:
         found = await self._database["visits"].find_one({"journal.cause": cause}, {"_id": 1})
         return found["_id"] if found else None
 
-    async def row_with_card(self, number: str) -> str | None:
-        found = await self._database["camp_rows"].find_one({"claims": f"card:{number}"}, {"_id": 1})
-        return found["_id"] if found else None
-
     async def home_cards_of(self, patient: str) -> list[str]:
         found = self._database["home_cards"].find({"state.patient": patient}, {"_id": 1})
         return [document["_id"] async for document in found]

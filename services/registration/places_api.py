@@ -19,6 +19,7 @@ from libs.contracts.registration import PatientCard, SecondPlace
 from services.registration.aggregates import PATIENT
 from services.registration.domain.identifiers import IsoDate, WithinReach
 from services.registration.domain.places import FOR_EVER, KINDS, LONG_AGO, Kind, Lived, Place, Places
+from services.registration.domain.whereabouts import there
 
 RecordId = Annotated[str, Path(min_length=1, max_length=64)]
 Key = Annotated[str, Path(min_length=2, max_length=64)]
@@ -184,12 +185,13 @@ def whereabouts(places: Places, id: str, card: PatientCard, on: dt.date) -> Wher
     home = spot(places, _lived(card, card.place_on), card.village, on)
     away = card.second_place
     second = spot(places, _lived(away, card.place_on), away.village, on) if away else None
-    is_away = away is not None and on.month in away.months
+    now = there(card, on)
+    is_away = now is not card
     return Where(
         patient=id,
         on=on,
         at="second-place" if is_away else "home",
-        there=second if is_away and second else home,
+        there=spot(places, _lived(now, card.place_on), now.village, on) if is_away else home,
         home=home,
         second_place=second,
         second_place_months=away.months if away else (),
@@ -276,9 +278,9 @@ def router(
         patients = []
         for document in documents:
             card = PatientCard.model_validate(document["state"]["card"])
-            away = card.second_place if card.second_place and day.month in card.second_place.months else None
-            if is_in(places, away or card, card.place_on, place, day):
-                patients.append(Found(patient=document["_id"], at="second-place" if away else "home"))
+            now = there(card, day)
+            if is_in(places, now, card.place_on, place, day):
+                patients.append(Found(patient=document["_id"], at="home" if now is card else "second-place"))
                 await read_log.record(access, patient=document["_id"])
         return FoundPage(place=named(place), on=day, patients=tuple(patients), cursor=following)
 

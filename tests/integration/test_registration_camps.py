@@ -233,3 +233,71 @@ async def test_an_upload_of_another_kind_is_refused_at_its_door(desk: Desk) -> N
     state = await finished(desk, place)
     assert state["status"] == "refused"
     assert "header" in state["reason"]
+
+
+async def test_two_uploads_that_race_for_one_card_give_it_once_and_register_nobody_for_the_other(desk: Desk) -> None:
+    name, numbers = await device(desk)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    people = [(f"race-{secrets.token_hex(3)}", f"Racing {sign * 4}") for sign in "AB"]
+
+    async def upload(key: str, who: str) -> list[dict[str, Any]]:
+        content = rows(f"{key},{at},{who},female,44,,Hanle,9,{numbers[0]}")
+        place = (await begin(desk, name, content)).headers["location"]
+        await send(desk, place, 0, content)
+        await finished(desk, place)
+        return await answers(desk, place)
+
+    told = [one for part in await asyncio.gather(*(upload(*who) for who in people)) for one in part]
+    assert sorted(one["status"] for one in told) == ["accepted", "refused"]
+    [refused] = [one for one in told if one["status"] == "refused"]
+    assert [(error["field"], error["code"]) for error in refused["errors"]] == [("card", "card-taken")]
+    names = [who for _, who in people]
+    assert await desk.database["patients"].count_documents({"state.card.name": {"$in": names}}) == 1
+
+
+async def test_a_refused_row_lets_go_of_its_card(desk: Desk) -> None:
+    name, numbers = await device(desk)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    key = f"again-{secrets.token_hex(3)}"
+
+    async def upload(*lines: str) -> list[str]:
+        content = rows(*lines)
+        place = (await begin(desk, name, content)).headers["location"]
+        await send(desk, place, 0, content)
+        await finished(desk, place)
+        return [one["status"] for one in await answers(desk, place)]
+
+    wrong = f"{key},{at},Skarma Dolkar,female,44,,Hanle,99999,{numbers[1]}"
+    assert await upload(wrong) == ["refused"]
+    assert await upload(wrong) == ["refused"]
+    assert await upload(f"other-{key},{at},Skarma Angmo,female,4,,Hanle,9,{numbers[1]}") == ["accepted"]
+    assert await upload(wrong.replace("99999", "9")) == ["refused"], "another has it now"
+    assert await upload(wrong.replace("99999", "9").replace(numbers[1], numbers[2])) == ["accepted"]
+
+
+async def test_people_who_move_with_the_seasons_are_taken_along_where_they_are(desk: Desk) -> None:
+    name, _ = await device(desk)
+    winter = {"months": [11, 12, 1, 2], "village": "Zangla", "district_lgd": 6, "state_lgd": 37}
+    home_here = (await desk.register(name="Goes Away", district_lgd=9, second_place=winter))["id"]
+    summer = {"months": [6, 7, 8], "village": "Hanle", "district_lgd": 9, "state_lgd": 37}
+    comes_here = (await desk.register(name="Comes Here", district_lgd=6, second_place=summer))["id"]
+
+    async def taken(on: str, limit: int = 200) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        cursor: str | None = ""
+        while cursor is not None:
+            answer = await desk.get(f"/camp-devices/{name}/people?district=9&on={on}&limit={limit}&cursor={cursor}")
+            *lines, last = [json.loads(line) for line in answer.text.splitlines()]
+            assert not found.keys() & {line["id"] for line in lines}, "nobody twice"
+            found |= {line["id"]: line for line in lines}
+            cursor = last["cursor"]
+        return found
+
+    july, december = await taken("2026-07-10"), await taken("2026-12-10")
+    assert {home_here, comes_here} <= july.keys()
+    assert july[comes_here]["there"] == {"village": "Hanle", "district_lgd": 9, "state_lgd": 37}
+    assert july[home_here]["there"] is None
+    assert not {home_here, comes_here} & december.keys()
+    assert (await taken("2026-07-10", 1)).keys() == july.keys(), "page by page the same"
+    wrong = await desk.get(f"/camp-devices/{name}/people?district=9&on=tomorrow")
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "on")

@@ -134,7 +134,8 @@ def evolve_device(state: Device | None, event: Event) -> Device:
 
 
 class Row(BaseModel):
-    """A row that was taken: which record it made, under which card number."""
+    """A row that was taken: which record it made, under which card number. Before that it may hold its card
+    (`reserved`, by the fingerprint of its content), and let go of it again where the row is refused."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -143,6 +144,24 @@ class Row(BaseModel):
     row_key: str
     patient: str
     card: str | None = None
+    status: Literal["reserved", "released", "taken"] = "taken"
+    content: str = ""
+    released: int = 0
+
+
+class CardReserved(Event):
+    """The row's card is kept for it while its person is registered: of two rows that race for it, one gets it."""
+
+    facility: FacilityCode
+    device: str
+    row_key: str
+    patient: str
+    card: str
+    content: str
+
+
+class CardReleased(Event):
+    """The row was refused: its card is free for another."""
 
 
 class RowTaken(Event):
@@ -154,9 +173,30 @@ class RowTaken(Event):
 
 
 def evolve_row(state: Row | None, event: Event) -> Row:
-    if isinstance(event, RowTaken):
-        return Row.model_validate(event.model_dump())
+    match event:
+        case RowTaken():
+            return Row.model_validate(event.model_dump())
+        case CardReserved():
+            kept = state.released if state else 0
+            return Row.model_validate(event.model_dump() | {"status": "reserved", "released": kept})
+        case CardReleased() if state:
+            return state.model_copy(update={"status": "released", "card": None, "released": state.released + 1})
     raise ValueError(f"no row can have {event.TYPE}")
+
+
+def reserve(state: Row | None, reserved: CardReserved) -> Sequence[Event]:
+    """Nothing where the row was taken before: then its content is held against what it was."""
+    return [] if state is not None and state.status == "taken" else [reserved]
+
+
+def release(state: Row | None, content: str) -> Sequence[Event]:
+    """Nothing where the row was taken, or holds its card for another content by now."""
+    held = state is not None and state.status == "reserved" and state.content == content
+    return [CardReleased()] if held else []
+
+
+def take(state: Row | None, taken: RowTaken) -> Sequence[Event]:
+    return [] if state is not None and state.status == "taken" else [taken]
 
 
 class Upload(BaseModel):
