@@ -10,18 +10,19 @@ from typing import Any
 
 from libs.common.access import SYSTEM, Access
 from libs.common.cause import Cause
-from libs.common.journal import Journal, Outcome
+from libs.common.journal import ClaimTaken, Journal, NotFound, Outcome
 from libs.common.logs import logger
 from libs.common.mongo import Collection, Database, Document
 from libs.common.paging import page
 from libs.common.refusal import Refused
 from services.registration.aggregates import PATIENT
 from services.registration.domain import patient as patients
+from services.registration.domain.care import OpenedForCare
 from services.registration.domain.matching.frequencies import Frequencies
 from services.registration.domain.matching.person import Person
 from services.registration.domain.patient import Patient
 from services.registration.domain.places import Places
-from services.registration.domain.review import Candidate
+from services.registration.domain.review import Candidate, RecordExplained, ReviewResolved
 from services.registration.domain.who import KINDS, Matcher, lookup_keys, to_person
 
 log = logger("matching")
@@ -112,17 +113,30 @@ async def merged_from(database: Database, id: str) -> list[str]:
     return sorted(document["_id"] for document in found)
 
 
-async def merge(journal: Journal, places: Places, id: str, into: str, cause: Cause, access: Access) -> Outcome[Patient]:
-    """`id` lives on in `into`. Raises Refused naming `into`."""
-    await _mergeable(journal, id, into)
-    outcome = await journal.append(
-        PATIENT, id, lambda state: patients.decide(state, patients.Merge(into), places), cause, access
-    )
+async def merge(
+    journal: Journal, places: Places, id: str, command: patients.Merge, cause: Cause, access: Access
+) -> Outcome[Patient]:
+    """`id` lives on in another. Raises Refused naming `into`, NotFound and Forbidden."""
+    document = await journal.load(PATIENT, id)
+    if document is None:
+        raise NotFound
+    access.check(document["state"])
+    if not any(entry["cause"] == cause.id for entry in document["journal"]):
+        await _mergeable(journal, id, command.into, "into")
+    try:
+        outcome = await journal.append(
+            PATIENT, id, lambda state: patients.decide(state, command, places), cause, access
+        )
+    except ClaimTaken as taken:
+        if taken.kind != "merge":
+            raise
+        raise Refused("same-record", "is part of this record", field="into") from None
     # Whoever knew the one knows the other from now on.
+    lives_on = await survivor(journal, command.into)
     for facility in outcome.state.facilities:
         await journal.append(
             PATIENT,
-            into,
+            lives_on,
             lambda state, at=facility: patients.decide(state, patients.SeeAt(at), places),  # type: ignore[misc]
             cause.derive("seen-at", facility),
             SYSTEM,
@@ -130,20 +144,34 @@ async def merge(journal: Journal, places: Places, id: str, into: str, cause: Cau
     return outcome
 
 
-async def _mergeable(journal: Journal, id: str, into: str) -> None:
+async def _mergeable(journal: Journal, id: str, into: str, field: str) -> None:
     target = await journal.load(PATIENT, into)
     if target is None:
-        raise Refused("unknown-patient", "there is no such patient", field="into")
-    if target["state"]["status"] != "active":
-        raise Refused("not-active", f"that record is {target['state']['status']}", field="into")
+        raise Refused("unknown-patient", "there is no such patient", field=field)
     if await survivor(journal, into) == id:
-        raise Refused("same-record", "is part of this record", field="into")
+        raise Refused("same-record", "is part of this record", field=field)
+    if target["state"]["status"] != "active":
+        raise Refused("not-active", f"that record is {target['state']['status']}", field=field)
 
 
-async def unmerge(journal: Journal, places: Places, id: str, cause: Cause, access: Access) -> Outcome[Patient]:
-    return await journal.append(
-        PATIENT, id, lambda state: patients.decide(state, patients.Unmerge(), places), cause, access
-    )
+async def unmerge(
+    journal: Journal, places: Places, id: str, command: patients.Unmerge, cause: Cause, access: Access
+) -> Outcome[Patient]:
+    return await journal.append(PATIENT, id, lambda state: patients.decide(state, command, places), cause, access)
+
+
+DECISIONS = (RecordExplained.TYPE, ReviewResolved.TYPE, OpenedForCare.TYPE)
+
+
+async def decisions(journal: Journal, id: str, access: Access) -> list[dict[str, Any]]:
+    """What people decided about a record, each with who and why, oldest first; what an erasure left of it.
+    Raises NotFound and Forbidden."""
+    await journal.read(PATIENT, id, access)
+    return [
+        {"decision": entry["type"], "at": entry["occurred_at"], **PATIENT.read(entry).model_dump(mode="json")}
+        for entry in await journal.history(PATIENT, id)
+        if entry["type"] in DECISIONS
+    ]
 
 
 async def reviews(
@@ -154,12 +182,23 @@ async def reviews(
 
 
 async def resolve(
-    journal: Journal, places: Places, id: str, command: patients.Resolve, into: str | None, cause: Cause, access: Access
+    journal: Journal, places: Places, id: str, command: patients.Resolve, cause: Cause, access: Access
 ) -> Outcome[Patient]:
-    """Decides a review; `same` merges the record into the candidate at once, which a retry completes after a crash."""
+    """Decides a review; `same` merges the record at once into the candidate, or into what that one was merged into
+    since, which a retry completes after a crash.
+
+    The caller's facility must know the record; the candidate is one that the review names, so that nobody is led to a
+    record of their own choosing. Raises Refused naming `candidate`, NotFound and Forbidden.
+    """
+    state = await journal.read(PATIENT, id, access)
+    into = await survivor(journal, command.candidate) if command.decision == "same" and command.candidate else None
+    if into and state.review and state.review.status == "open":
+        patients.decide(state, command, places)
+        await _mergeable(journal, id, into, "candidate")
     outcome = await journal.append(PATIENT, id, lambda state: patients.decide(state, command, places), cause, access)
-    if command.decision == "same" and into:
-        await merge(journal, places, id, into, cause.derive("merge"), SYSTEM)
+    if into:
+        merging = patients.Merge(into, command.reason, command.by)
+        await merge(journal, places, id, merging, cause.derive("merge"), SYSTEM)
         document = await journal.load(PATIENT, id)
         assert document is not None
         state = Patient.model_validate(document["state"])

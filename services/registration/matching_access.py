@@ -11,6 +11,7 @@ MATCHING_ACCESS: Table = {
     "POST /patients/{id}/merge/preview": allow("records-officer", at="facilities", reads_person=True),
     "POST /patients/{id}/merge": allow("records-officer", at="facilities"),
     "POST /patients/{id}/unmerge": allow("records-officer", at="facilities"),
+    "GET /patients/{id}/decisions": allow("records-officer", at="facilities", reads_person=True),
     "POST /patients/elsewhere": allow("desk", "doctor", reads_person=True),
     "POST /patients/{id}/open": allow("desk", "doctor"),
     "POST /patients/{id}/consents": allow("desk", at="facilities"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from libs.common.access import Access
 from libs.common.clock import machine_now
@@ -22,13 +22,20 @@ from services.registration import matching
 from services.registration.aggregates import PATIENT
 from services.registration.api import shown
 from services.registration.domain.identifiers import plain_text
-from services.registration.domain.patient import Details, Patient, Resolve, new_card
+from services.registration.domain.patient import Details, Merge, Patient, Resolve, Unmerge, new_card
 from services.registration.domain.places import Places
 from services.registration.domain.queue import desk_day
 from services.registration.domain.review import Candidate
 from services.registration.domain.who import abdm_rule, to_person
 
 RecordId = Annotated[str, Path(min_length=1, max_length=64)]
+
+
+def _plain(text: str) -> str:
+    return plain_text(text, 300) if text else text
+
+
+Why = Annotated[str, Field(max_length=300, description="Recorded with who said it"), AfterValidator(_plain)]
 PEEKED = ("name", "sex", "birth_date", "birth_year", "phone", "guardian", "village", "district_lgd")
 
 
@@ -42,22 +49,22 @@ class ResolveReview(Body):
     """`same` merges the record into `candidate`. The reason is recorded, and more so where it overrides the weights."""
 
     decision: Literal["same", "different"]
-    candidate: Id | None = None
-    reason: str = Field(min_length=3, max_length=300)
+    candidate: Id | None = Field(None, validate_default=True, description="One of those whom the review names")
+    reason: Why = Field(min_length=3)
 
-    @model_validator(mode="after")
-    def _says_whom(self) -> ResolveReview:
-        if self.decision == "same" and not self.candidate:
-            raise ValueError("candidate is needed where the decision is same")
-        plain_text(self.reason, 300)
-        return self
+    @field_validator("candidate")
+    @classmethod
+    def _says_whom(cls, value: str | None, said: ValidationInfo) -> str | None:
+        if said.data.get("decision") == "same" and value is None:
+            raise ValueError("is needed where the decision is same")
+        return value
 
 
 class MergePatient(Body):
     """`into` lives on."""
 
     into: Id
-    reason: str = Field("", max_length=300)
+    reason: Why = ""
 
 
 class PreviewMerge(Body):
@@ -65,7 +72,7 @@ class PreviewMerge(Body):
 
 
 class UnmergePatient(Body):
-    reason: str = Field("", max_length=300)
+    reason: Why = ""
 
 
 @dataclass(frozen=True)
@@ -113,10 +120,8 @@ def _asking(routes: APIRouter, desk: Desk) -> None:
 def _deciding(routes: APIRouter, desk: Desk) -> None:
     @routes.post("/patients/{id}/review", summary="Say whether a record is somebody already known")
     async def resolve(id: RecordId, body: ResolveReview, request: Requested) -> dict[str, Any]:
-        command = Resolve(body.decision, body.reason, request.access.caller.actor)
-        outcome = await matching.resolve(
-            desk.journal, desk.places, id, command, body.candidate, request.cause, request.access
-        )
+        command = Resolve(body.decision, body.reason, request.access.caller.actor, body.candidate)
+        outcome = await matching.resolve(desk.journal, desk.places, id, command, request.cause, request.access)
         review = outcome.state.review
         return {
             "patient": id,
@@ -143,13 +148,21 @@ def _deciding(routes: APIRouter, desk: Desk) -> None:
 
     @routes.post("/patients/{id}/merge", summary="Two records are one person: this one lives on in the other")
     async def merge(id: RecordId, body: MergePatient, request: Requested) -> dict[str, Any]:
-        outcome = await matching.merge(desk.journal, desk.places, id, body.into, request.cause, request.access)
+        command = Merge(body.into, body.reason, request.access.caller.actor)
+        outcome = await matching.merge(desk.journal, desk.places, id, command, request.cause, request.access)
         return {"id": id, "status": outcome.state.status, "merged_into": outcome.state.card.merged_into}
 
     @routes.post("/patients/{id}/unmerge", summary="They were two people after all")
     async def unmerge(id: RecordId, body: UnmergePatient, request: Requested) -> dict[str, Any]:
-        outcome = await matching.unmerge(desk.journal, desk.places, id, request.cause, request.access)
+        command = Unmerge(body.reason, request.access.caller.actor)
+        outcome = await matching.unmerge(desk.journal, desk.places, id, command, request.cause, request.access)
         return shown(id, outcome.state)
+
+    @routes.get("/patients/{id}/decisions", summary="What people decided about a record, with who and why; logged")
+    async def decisions(id: RecordId, access: Reading) -> dict[str, Any]:
+        found = await matching.decisions(desk.journal, id, access)
+        await desk.read_log.record(access, patient=id)
+        return {"patient": id, "decisions": found}
 
 
 async def _shown(desk: Desk, access: Access, asked: dict[str, Any], found: list[Candidate]) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from services.registration.domain.places import Places
 
 GENDERS = {"M": "male", "F": "female", "O": "other", "T": "other", "U": "unknown", "D": "unknown"}
 """D is "declined to say"."""
+_IN_WORDS = {"MALE": "M", "FEMALE": "F", "OTHER": "O", "TRANSGENDER": "T", "UNKNOWN": "U", "UNDISCLOSED": "U"}
 
 _HIP_ID = re.compile(r"IN\d{10}", re.ASCII)
 _COUNTER: TypeAdapter[str] = TypeAdapter(Counter)
@@ -126,8 +127,10 @@ def _details(patient: Mapping[str, Any], on: dt.date, state_lgd: int | None) -> 
 def _sex(gender: Any) -> str:
     if gender is None or gender == "":
         return "unknown"
-    if isinstance(gender, str) and gender.strip().upper() in GENDERS:
-        return GENDERS[gender.strip().upper()]
+    if isinstance(gender, str):
+        said = gender.strip().upper()
+        if (letter := _IN_WORDS.get(said, said)) in GENDERS:
+            return GENDERS[letter]
     raise ShareRefused("ABDM-1006", "profile.patient.gender", f"must be one of {', '.join(GENDERS)} or null")
 
 
@@ -181,7 +184,5 @@ def _line(address: Any) -> str | None:
     if not isinstance(line, str) or not any(char.isalpha() for char in line):
         return None
     if identifiers.contains_aadhaar(line):
-        raise ShareRefused(
-            "ABDM-1006", "profile.patient.address.line", "looks like an Aadhaar number, which is never kept here"
-        )
+        raise ShareRefused("ABDM-1006", "profile.patient.address.line", identifiers.COULD_BE)
     return " ".join(line.split())[: identifiers.PLACE_AT_MOST]

@@ -60,6 +60,11 @@ class Store:
         found = self._database["visits"].find({"$and": conditions}, {"state": 1}).sort("state.number", 1)
         return [{"id": document["_id"], **document["state"]} async for document in found]
 
+    async def merged_into(self, patient: str) -> list[str]:
+        """Ids of the records that are part of this one."""
+        found = self._database["patients"].find({"state.card.merged_into": patient}, {"_id": 1})
+        return [document["_id"] async for document in found]
+
     async def shares_of(self, patient: str) -> list[str]:
         found = self._database["shares"].find({"state.patient": patient}, {"_id": 1})
         return [document["_id"] async for document in found]

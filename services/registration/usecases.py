@@ -111,21 +111,35 @@ async def correct(house: House, id: str, changes: Changes, cause: Cause, access:
 
 async def void(house: House, id: str, reason: VoidReason, cause: Cause, access: Access) -> Outcome[Patient]:
     """The record was entered in error: its identifiers are free again."""
+    command = patients.Void(reason, access.caller.actor)
     return await house.journal.append(
-        PATIENT, id, lambda state: patients.decide(state, patients.Void(reason), house.places), cause, access
+        PATIENT, id, lambda state: patients.decide(state, command, house.places), cause, access
     )
 
 
 async def erase(house: House, id: str, cause: Cause, access: Access) -> Outcome[Patient]:
-    """Forgets who this is, here and, by a tombstone, everywhere. Raises NotFound."""
+    """Forgets who this is, here and, by a tombstone, everywhere; with the records that are part of this one, which are
+    the same person. Raises NotFound."""
     outcome = await house.journal.erase(PATIENT, id, PatientErased(), cause, access)
+    await _forget_traces(house, id, cause)
+    left = await house.store.merged_into(id)
+    while left:
+        part = left.pop()
+        left += await house.store.merged_into(part)
+        own = cause.derive("part", part)
+        # Its record last: until then a retry finds it again.
+        await _forget_traces(house, part, own)
+        await house.journal.erase(PATIENT, part, PatientErased(), own, SYSTEM)
+    return outcome
+
+
+async def _forget_traces(house: House, id: str, cause: Cause) -> None:
     for share in await house.store.shares_of(id):
         await house.journal.erase(SHARE, share, shares.ShareErased(), cause.derive("share", share), SYSTEM)
     for card in await house.opds.home_cards_of(id):
         await house.journal.erase(HOME_CARD, card, CardErased(), cause.derive("home-card", card), SYSTEM)
     for forget in house.forgetting:
         await forget(id, cause)
-    return outcome
 
 
 # tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
@@ -144,6 +145,70 @@ async def test_a_review_is_resolved_with_a_reason(desk: Desk) -> None:
     document = await desk.database["patients"].find_one({"_id": third["id"]})
     entry = next(entry for entry in document["journal"] if entry["type"] == "ReviewResolved")
     assert (entry["data"]["reason"], entry["actor"]) == ("twins, both seen", f"desk@{HERE}")
+    [review] = [
+        one
+        for one in (await desk.get("/reviews?status=resolved&limit=200", role="records-officer")).json()["reviews"]
+        if one["patient"] == third["id"]
+    ]
+    assert (review["reason"], review["by"], review["overridden"]) == ("twins, both seen", f"desk@{HERE}", True)
+
+
+async def test_same_leads_to_nobody_but_a_candidate_that_still_lives(desk: Desk) -> None:
+    body = somebody()
+    known, stranger = await registered(desk, body), await registered(desk, somebody(name="Parveena Akhter"))
+    alike = await registered(desk, body)
+    path, why = f"/patients/{alike['id']}/review", {"decision": "same", "reason": "the same slip"}
+    for candidate in (None, "", "nobody", "\u0000", stranger["id"], alike["id"], 7, [known["id"]]):
+        refused = await desk.post(path, why | {"candidate": candidate})
+        assert refused.status_code == 422, candidate
+        assert [error["field"] for error in refused.json()["errors"]] == ["candidate"]
+    assert (await desk.post(path, why | {"candidate": known["id"]}, facility=ELSEWHERE)).status_code == 403
+    assert (await desk.post(f"/patients/{stranger['id']}/review", why | {"candidate": known["id"]})).status_code == 409
+    assert (await desk.get(f"/patients/{alike['id']}")).json()["status"] == "active", "nothing was changed"
+
+    await desk.post(f"/patients/{known['id']}/void", {"reason": "test-entry"})
+    voided = await desk.post(path, why | {"candidate": known["id"]})
+    assert (voided.status_code, voided.json()["errors"][0]["field"]) == (422, "candidate")
+    waiting = (await desk.get("/reviews?limit=200")).json()["reviews"]
+    assert alike["id"] in [review["patient"] for review in waiting], "still to be decided"
+
+
+async def test_of_two_merged_into_each_other_at_one_instant_one_lives_on(desk: Desk) -> None:
+    one, other = (await registered(desk, somebody()))["id"], (await registered(desk, somebody()))["id"]
+    answers = await asyncio.gather(
+        desk.post(f"/patients/{one}/merge", {"into": other}, role="records-officer"),
+        desk.post(f"/patients/{other}/merge", {"into": one}, role="records-officer"),
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 422], [answer.text for answer in answers]
+    shown = [(await desk.get(f"/patients/{id}")).json() for id in (one, other)]
+    assert shown[0]["id"] == shown[1]["id"]
+    assert shown[0]["status"] == "active"
+
+
+async def test_who_merged_and_why_is_read_by_the_records_officer_and_forgotten_with_the_person(desk: Desk) -> None:
+    one, other = (await registered(desk, somebody()))["id"], (await registered(desk, somebody()))["id"]
+    officer = {"role": "records-officer"}
+    reasons = ("her mother brought both slips", "they are twins after all", "called in by radio")
+    for verb, body in (("merge", {"into": one, "reason": reasons[0]}), ("unmerge", {"reason": reasons[1]})):
+        assert (await desk.post(f"/patients/{other}/{verb}", body, **officer)).status_code == 200
+    wrong = await desk.post(f"/patients/{other}/merge", {"into": one, "reason": "9999 4105 7058 is hers"}, **officer)
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "reason")
+    opened = await desk.post(f"/patients/{other}/open", {"reason": reasons[2]}, facility=ELSEWHERE)
+    assert opened.status_code == 200
+
+    path = f"/patients/{other}/decisions"
+    assert (await desk.get(path)).status_code == 403, "not every desk"
+    read = (await desk.get(path, **officer)).json()["decisions"]
+    assert [(one["decision"], one.get("what"), one["reason"], one["by"]) for one in read] == [
+        ("RecordExplained", "merged", reasons[0], f"records-officer@{HERE}"),
+        ("RecordExplained", "unmerged", reasons[1], f"records-officer@{HERE}"),
+        ("OpenedForCare", None, reasons[2], f"desk@{ELSEWHERE}"),
+    ]
+    erased = await desk.post(f"/patients/{other}/erase", {}, role="privacy-officer")
+    assert erased.status_code == 200
+    document = await desk.database["patients"].find_one({"_id": other})
+    assert not any(reason in str(document) for reason in reasons)
+    assert [one["by"] for one in (await desk.get(path, **officer)).json()["decisions"]] == [one["by"] for one in read]
 
 
 async def test_an_aadhaar_number_is_refused_in_any_identifier(desk: Desk) -> None:
@@ -195,3 +260,18 @@ async def test_consent_is_withdrawn_as_easily_and_then_only_broken_glass_opens(d
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:hillhealth:problem:consent-withdrawn")
     broken = await desk.post(f"{path}/open", {"reason": "unconscious", "break_glass": True}, facility=ELSEWHERE)
     assert broken.status_code == 200
+
+
+async def test_who_is_erased_is_forgotten_under_every_record_of_theirs(desk: Desk) -> None:
+    lives_on, middle, oldest = [(await registered(desk, somebody()))["id"] for _ in range(3)]
+    for id, into in ((oldest, middle), (middle, lives_on)):
+        merged = await desk.post(f"/patients/{id}/merge", {"into": into}, role="records-officer")
+        assert merged.status_code == 200, merged.text
+    key = secrets.token_hex(8)
+    answers = [await desk.post(f"/patients/{lives_on}/erase", {}, role="privacy-officer", key=key) for _ in range(2)]
+    assert answers[0].json() == answers[1].json() == {"id": lives_on, "status": "erased"}
+    for id in (lives_on, middle, oldest):
+        document = await desk.database["patients"].find_one({"_id": id})
+        assert document["state"]["status"] == "erased"
+        assert "Deldan" not in str(document)
+        assert (await published_of(desk.stack, PATIENT_TOPIC, id, 2))[-1]["data"] is None, "a tombstone"

@@ -314,6 +314,7 @@ EXAMPLES: list[dict[str, Any]] = [
         ),
         ("POST /patients/{id}/merge", "records-officer", _two_ids, _write_into("/merge"), {}),
         ("POST /patients/{id}/unmerge", "records-officer", _merged, _write("/patients/{id}/unmerge", {}), {}),
+        ("GET /patients/{id}/decisions", "records-officer", _merged, _read("/patients/{id}/decisions"), {}),
         ("GET /visits/{id}", "doctor", _visit, _read("/visits/{id}"), {}),
         ("GET /households/{id}", "doctor", _household, _shows("/households"), {}),
         ("POST /households/{id}/members", "desk", _household, _joins("/households"), {}),

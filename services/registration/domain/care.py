@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from libs.contracts.event import Event, FacilityCode, Instant
+from libs.contracts.event import Event, FacilityCode, Instant, personal
 
 Purpose = Literal["CAREMGT", "PUBHLTH", "HPAYMT", "DSRCH"]
 """ABDM consent purposes (HL7 v3 PurposeOfUse) that a person can agree to; break-glass is nobody's to agree to."""
@@ -37,7 +37,7 @@ class OpenedForCare(Event):
     """Why somebody who did not know the person opened the record. `glass`: against the person's word."""
 
     facility: FacilityCode
-    reason: str
+    reason: str = personal("")
     by: str
     glass: bool
 

@@ -39,7 +39,7 @@ from services.registration.domain.identifiers import (
 )
 from services.registration.domain.papers_of_identity import PersonalIdentifier
 from services.registration.domain.places import FIELDS, Kind, Lived, Places, lived_in
-from services.registration.domain.review import MatchesNoted, Review, ReviewResolved
+from services.registration.domain.review import MatchesNoted, RecordExplained, Review, ReviewResolved
 from services.registration.domain.who import index_keys
 
 Language = Literal["en", "hi", "ur", "bo", "lbj", "doi", "ks"]
@@ -176,6 +176,7 @@ class Correct:
 @dataclass(frozen=True)
 class Void:
     reason: VoidReason
+    by: str = "system"
 
 
 @dataclass(frozen=True)
@@ -196,20 +197,24 @@ class Merge:
     """`into` is active and no part of this record."""
 
     into: str
+    reason: str = ""
+    by: str = "system"
 
 
 @dataclass(frozen=True)
 class Unmerge:
-    pass
+    reason: str = ""
+    by: str = "system"
 
 
 @dataclass(frozen=True)
 class Resolve:
-    """A person's decision on an open review; `overrides` where it goes against the band."""
+    """A person's decision on an open review; `same` names which candidate of the review it is."""
 
     decision: Literal["same", "different"]
     reason: str
     by: str
+    candidate: str | None = None
 
 
 @dataclass(frozen=True)
@@ -249,7 +254,7 @@ def decide(state: Patient | None, command: Command, places: Places) -> Sequence[
     if state is None:
         return []
     if isinstance(command, Unmerge):
-        return _unmerge(state)
+        return _unmerge(state, command)
     if isinstance(command, Resolve):
         return _resolve(state, command)
     if state.status != "active":
@@ -258,7 +263,8 @@ def decide(state: Patient | None, command: Command, places: Places) -> Sequence[
         case Correct():
             return _correct(state, command, places)
         case Void():
-            return [PatientVoided(card=state.card.model_copy(update={"status": "entered-in-error"}))]
+            voided = PatientVoided(card=state.card.model_copy(update={"status": "entered-in-error"}))
+            return [voided, RecordExplained(what="voided", reason=command.reason, by=command.by)]
         case SeeAt():
             return [] if command.facility in state.facilities else [SeenAtFacility(facility=command.facility)]
         case Prove():
@@ -277,7 +283,8 @@ def decide(state: Patient | None, command: Command, places: Places) -> Sequence[
             if command.into == state.card.id:
                 raise Refused("same-record", "is this very record", field="into")
             card = state.card.model_copy(update={"merged_into": command.into})
-            return [PatientMerged(card=card, merged_into=command.into)]
+            explained = RecordExplained(what="merged", other=command.into, reason=command.reason, by=command.by)
+            return [PatientMerged(card=card, merged_into=command.into), explained]
 
 
 def _open(state: Patient, command: Open) -> Sequence[Event]:
@@ -289,11 +296,12 @@ def _open(state: Patient, command: Open) -> Sequence[Event]:
     return [opened, told] if known else [opened, told, SeenAtFacility(facility=command.facility)]
 
 
-def _unmerge(state: Patient) -> Sequence[Event]:
+def _unmerge(state: Patient, command: Unmerge) -> Sequence[Event]:
     into = state.card.merged_into
     if state.status != "merged" or into is None:
         raise Refused("not-merged", f"this record is {state.status}", allowed=_moves(state))
-    return [PatientUnmerged(card=state.card.model_copy(update={"merged_into": None}), merged_into=into)]
+    unmerged = PatientUnmerged(card=state.card.model_copy(update={"merged_into": None}), merged_into=into)
+    return [unmerged, RecordExplained(what="unmerged", other=into, reason=command.reason, by=command.by)]
 
 
 def _resolve(state: Patient, command: Resolve) -> Sequence[Event]:
@@ -301,9 +309,19 @@ def _resolve(state: Patient, command: Resolve) -> Sequence[Event]:
         raise Refused("no-review", "no match of this record waits for a person")
     if state.review.status != "open":
         raise Refused("review-resolved", "somebody has decided already")
+    if command.decision == "same":
+        if command.candidate not in {one.patient for one in state.review.candidates}:
+            raise Refused("no-candidate", "is not one of those whom this review names", field="candidate")
+        if state.status != "active":
+            raise Refused("not-active", f"this record is {state.status}", allowed=_moves(state))
     best = state.review.candidates[0].band if state.review.candidates else "ask"
     against = command.decision == "different" and best == "same"
-    return [ReviewResolved(decision=command.decision, reason=command.reason, overridden=against, by=command.by)]
+    candidate = command.candidate if command.decision == "same" else None
+    return [
+        ReviewResolved(
+            decision=command.decision, reason=command.reason, overridden=against, by=command.by, candidate=candidate
+        )
+    ]
 
 
 def _moves(state: Patient) -> tuple[str, ...]:
@@ -446,7 +464,7 @@ def evolve(state: Patient | None, event: Event) -> Patient:
             return state.model_copy(update={"card": event.card, "status": "active"})
         case MatchesNoted() if state:
             return state.model_copy(update={"review": Review(candidates=event.candidates)})
-        case OpenedForCare() | RecordOpened() if state:
+        case OpenedForCare() | RecordOpened() | RecordExplained() if state:
             return state
         case ConsentGiven() if state:
             consent = Consent(purpose=event.purpose, at=event.at)
@@ -478,13 +496,16 @@ def _keys(card: PatientCard) -> SearchKeys:
 
 
 def claims(state: Patient) -> list[str]:
-    """Identifiers nobody else may hold; a record entered in error gives them up, a merged one keeps them for both."""
+    """Identifiers nobody else may hold; a record entered in error gives them up, a merged one keeps them for both.
+    Of two records only one can be part of the other, also when both are merged at one instant."""
     if state.status not in ("active", "merged"):
         return []
     addresses = {state.card.abha_address, *state.addresses} - {None, ""}
     numbers = [f"abha-number:{state.card.abha_number}"] if state.card.abha_number else []
     records = [f"mrn:{one.facility}:{one.value}" for one in state.card.identifiers if one.type == "mrn"]
-    return numbers + [f"abha-address:{address}" for address in sorted(filter(None, addresses))] + records
+    pair = sorted((state.card.id, state.card.merged_into)) if state.card.merged_into else []
+    merged = ["merge:" + "+".join(pair)] if pair else []
+    return numbers + [f"abha-address:{address}" for address in sorted(filter(None, addresses))] + records + merged
 
 
 def warnings(card: PatientCard) -> list[Mapping[str, str]]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from libs.contracts.event import Event
+from libs.contracts.event import Event, Id, personal
 from services.registration.domain.matching.model import Band
 
 Decision = Literal["same", "different"]
@@ -41,11 +41,22 @@ class MatchesNoted(Event):
 
 
 class ReviewResolved(Event):
-    """`overridden`: the decision goes against what the weights said. `by` is role@facility."""
+    """`overridden`: the decision goes against what the weights said. `by` is role@facility; `candidate` is whom the
+    record was said to be."""
 
     decision: Decision
-    reason: str
+    reason: str = personal("")
     overridden: bool
+    by: str
+    candidate: Id | None = None
+
+
+class RecordExplained(Event):
+    """Why a record was put together with `other`, taken apart from it again, or voided. `by` is role@facility."""
+
+    what: Literal["merged", "unmerged", "voided"]
+    other: Id | None = None
+    reason: str = personal("")
     by: str
 
 
@@ -55,9 +66,10 @@ class Review(BaseModel):
     candidates: tuple[Candidate, ...] = ()
     status: Literal["open", "resolved"] = "open"
     decision: Decision | None = None
-    reason: str | None = None
+    reason: str | None = personal()
     overridden: bool = False
+    by: str | None = None
+    candidate: Id | None = None
 
     def resolved(self, event: ReviewResolved) -> Review:
-        said = {"decision": event.decision, "reason": event.reason, "overridden": event.overridden}
-        return self.model_copy(update={"status": "resolved", **said})
+        return self.model_copy(update={"status": "resolved", **event.model_dump()})

@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from libs.common.redaction import redact
 from libs.common.refusal import Refused
 from libs.contracts.registration import Identifier, PatientCard, PatientMerged, PatientUnmerged
+from services.registration.aggregates import PATIENT
 from services.registration.domain import patient as patients
+from services.registration.domain.care import OpenedForCare
 from services.registration.domain.matching.frequencies import Frequencies
 from services.registration.domain.papers_of_identity import PersonalIdentifier
 from services.registration.domain.patient import Patient
-from services.registration.domain.review import Candidate, MatchesNoted
+from services.registration.domain.review import Candidate, MatchesNoted, RecordExplained, ReviewResolved
 from services.registration.domain.who import Matcher, abdm_rule, index_keys, lookup_keys, to_person
 from services.registration.places import read_places
 
@@ -181,16 +184,20 @@ def after(state: Patient, command: patients.Command) -> Patient:
 
 def test_merged_and_unmerged_the_record_is_as_it_was() -> None:
     before = registered()
-    [event] = patients.decide(before, patients.Merge("q"), PLACES)
+    event, why = patients.decide(before, patients.Merge("q", "the same slip", "records-officer@X"), PLACES)
     assert isinstance(event, PatientMerged)
+    assert isinstance(why, RecordExplained)
+    assert (why.what, why.other, why.reason, why.by) == ("merged", "q", "the same slip", "records-officer@X")
     assert event.card.merged_into == "q"
     merged = patients.evolve(before, event)
     assert (merged.status, merged.card.name) == ("merged", "Tsering Dolma")
     with pytest.raises(Refused) as refused:
         patients.decide(merged, patients.Merge("r"), PLACES)
     assert refused.value.allowed == ("unmerge", "erase")
-    [back] = patients.decide(merged, patients.Unmerge(), PLACES)
+    back, why = patients.decide(merged, patients.Unmerge("twins", "records-officer@X"), PLACES)
     assert isinstance(back, PatientUnmerged)
+    assert isinstance(why, RecordExplained)
+    assert (why.what, why.other, why.reason) == ("unmerged", "q", "twins")
     assert patients.evolve(merged, back) == before
 
 
@@ -210,7 +217,39 @@ def test_a_review_is_decided_once_and_an_override_is_recorded() -> None:
     assert decided.review is not None
     assert (decided.review.status, decided.review.overridden) == ("resolved", True)
     with pytest.raises(Refused):
-        patients.decide(decided, patients.Resolve("same", "no", "desk@X"), PLACES)
+        patients.decide(decided, patients.Resolve("same", "no", "desk@X", "k"), PLACES)
+
+
+@pytest.mark.parametrize("candidate", [None, "", "somebody-else", "p"])
+def test_same_is_said_only_of_whom_the_review_names(candidate: str | None) -> None:
+    alike = Candidate(patient="k", band="ask", weight=9, probability=0.6)
+    waiting = registered(MatchesNoted(candidates=(alike,)))
+    with pytest.raises(Refused) as refused:
+        patients.decide(waiting, patients.Resolve("same", "the same slip", "desk@X", candidate), PLACES)
+    assert refused.value.field == "candidate"
+    decided = after(waiting, patients.Resolve("same", "the same slip", "desk@X", "k"))
+    assert decided.review is not None
+    assert (decided.review.candidate, decided.review.by, decided.review.overridden) == ("k", "desk@X", False)
+
+
+def test_of_two_records_only_one_can_be_part_of_the_other() -> None:
+    one = patients.evolve(registered(), patients.decide(registered(), patients.Merge("q"), PLACES)[0])
+    other = one.model_copy(update={"card": one.card.model_copy(update={"id": "q", "merged_into": "p"})})
+    assert set(patients.claims(one)) & set(patients.claims(other)) == {"merge:p+q"}
+
+
+def test_an_erasure_leaves_that_it_was_decided_and_by_whom_but_not_why() -> None:
+    said = "Tsering's own words"
+    events = (
+        OpenedForCare(facility="HP-KNR-CHC-POOH", reason=said, by="doctor@HP-KNR-CHC-POOH", glass=True),
+        ReviewResolved(decision="same", reason=said, overridden=False, by="desk@X", candidate="k"),
+        RecordExplained(what="merged", other="k", reason=said, by="desk@X"),
+    )
+    for event in events:
+        left = redact(PATIENT, {"type": event.TYPE, "data": event.model_dump(mode="json")})
+        assert said not in str(left)
+        assert left["data"] == event.model_dump(mode="json") | {"reason": ""}
+        assert PATIENT.read(left)
 
 
 def test_a_merged_record_keeps_its_abha_for_the_one_it_lives_on_in() -> None:
@@ -221,4 +260,4 @@ def test_a_merged_record_keeps_its_abha_for_the_one_it_lives_on_in() -> None:
     ):
         state = patients.evolve(state, event)
     assert state is not None
-    assert patients.claims(after(state, patients.Merge("q"))) == ["abha-address:ab@sbx"]
+    assert patients.claims(after(state, patients.Merge("q"))) == ["abha-address:ab@sbx", "merge:p+q"]

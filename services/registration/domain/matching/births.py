@@ -13,6 +13,8 @@ from rapidfuzz.distance import OSA
 from services.registration.domain.matching.remembered import PAIRS, WORDS
 from services.registration.domain.matching.scripts import latin, listed
 
+LONGEST = 60
+"""Signs that a date may have; what is longer is none."""
 OLDEST_YEAR, NEWEST_YEAR = 1850, 2100
 _MONTHS = {name: number for number, name in enumerate(listed("jan feb mar apr may jun jul aug sep oct nov dec"), 1)}
 _EMPTY = frozenset({"", "0", "00000000", "99999999", "na", "n/a", "nan", "none", "null", "nil", "unknown", "-", "?"})
@@ -55,7 +57,7 @@ class Birth:
 def read_birth(text: str, day_first: bool = True) -> Birth | None:
     """None where nothing can be read. `day_first` decides what 04/05/1987 is; year first is never in doubt."""
     plain = latin(text).strip().removesuffix(".0")
-    if plain in _EMPTY:
+    if plain in _EMPTY or len(plain) > LONGEST:
         return None
     plain = re.split(r"[t ](?=\d{1,2}:\d{2})", plain)[0].strip()
     if re.fullmatch(r"\d{8}", plain):
