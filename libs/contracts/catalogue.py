@@ -14,6 +14,7 @@ from libs.contracts.event import Event, Topic, is_personal
 KEYS = {
     "registration.patient.v1": "the patient's id",
     "registration.visit.v1": "the visit's id",
+    "registration.identity.v1": "the patient's id",
     "referral.facility.v1": "the facility's code",
     "referral.referral.v1": "the referral's id",
     "grievance.grievance.v1": "the grievance's id",

@@ -333,3 +333,21 @@ class CallerErased(Event, topic=CALLER):
     """Published as a tombstone: the key and no value."""
 
     TOMBSTONE: ClassVar[bool] = True
+
+
+IDENTITY = Topic("registration.identity.v1")
+"""Which records are one person: ids only, for those who follow ids and may not know who anybody is."""
+
+
+class RecordsJoined(Event, topic=IDENTITY):
+    """Two records are one person: what is known of `patient` is known of `into`."""
+
+    patient: Id
+    into: Id
+
+
+class RecordsParted(Event, topic=IDENTITY):
+    """They were two people after all; until now `patient` was part of `into`."""
+
+    patient: Id
+    into: Id

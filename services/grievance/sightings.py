@@ -19,7 +19,7 @@ from libs.contracts.referral import (
     ReferralVoided,
     TravelRefused,
 )
-from libs.contracts.registration import TokenIssued, TokenMove
+from libs.contracts.registration import RecordsJoined, RecordsParted, TokenIssued, TokenMove
 
 COLLECTION = "sightings"
 OVER = (
@@ -42,13 +42,16 @@ class Uncalled:
 
 
 class Sightings:
-    """One document per referral and per OPD token (its newest event), and per patient (where they were last)."""
+    """One document per referral and per OPD token (its newest event), per patient (where they were last), and per
+    record that is or was part of another."""
 
     def __init__(self, database: Database) -> None:
         self._collection = database[COLLECTION]
 
     async def ensure_indexes(self) -> None:
-        await self._collection.create_indexes([IndexModel([("patient", 1)]), IndexModel([("counter", 1), ("date", 1)])])
+        await self._collection.create_indexes(
+            [IndexModel([("patient", 1)]), IndexModel([("counter", 1), ("date", 1)]), IndexModel([("into", 1)])]
+        )
 
     async def saw(self, received: Received) -> None:
         """Remembers what an event says of where somebody is; of two that come in any order the newer one stays."""
@@ -71,6 +74,29 @@ class Sightings:
             }
             await self._newest(f"visit:{received.key}", token, "sequence", received.sequence)
             await self._at(event.patient, event.facility, received.recorded_at)
+
+        elif isinstance(event, RecordsJoined | RecordsParted):
+            into = event.into if isinstance(event, RecordsJoined) else None
+            await self._newest(f"record:{event.patient}", {"into": into}, "sequence", received.sequence)
+
+    async def same_person(self, patient: str) -> list[str]:
+        """Ids of the records that are one person with this one now: the one that lives on first."""
+        lives_on, seen = patient, {patient}
+        while (into := await self._into(lives_on)) is not None and into not in seen:
+            lives_on = into
+            seen.add(into)
+        ids, left = [lives_on], [lives_on]
+        while left:
+            async for document in self._collection.find({"into": left.pop()}, {"_id": 1}):
+                id = str(document["_id"]).removeprefix("record:")
+                if id not in ids:
+                    ids.append(id)
+                    left.append(id)
+        return ids if patient in ids else [*ids, patient]
+
+    async def _into(self, patient: str) -> str | None:
+        found = await self._collection.find_one({"_id": f"record:{patient}"}, {"into": 1})
+        return found.get("into") if found else None
 
     async def _at(self, patient: str, facility: str, at: dt.datetime) -> None:
         await self._newest(f"patient:{patient}", {"facility": facility}, "at", at)
@@ -107,7 +133,8 @@ class Sightings:
         """The newest open referral of this patient from or to one of these facilities."""
         found = [
             document
-            async for document in self._collection.find({"patient": patient})
+            for record in await self.same_person(patient)
+            async for document in self._collection.find({"patient": record})
             if document.get("open") and set(document.get("facilities", ())) & set(facilities)
         ]
         newest = max(found, key=lambda document: document["at"], default=None)
@@ -115,5 +142,10 @@ class Sightings:
 
     async def place_of(self, patient: str) -> str | None:
         """The facility where this patient was last."""
-        found = await self._collection.find_one({"_id": f"patient:{patient}"})
-        return str(found["facility"]) if found else None
+        found = [
+            document
+            for record in await self.same_person(patient)
+            async for document in self._collection.find({"_id": f"patient:{record}"})
+        ]
+        newest = max(found, key=lambda document: document["at"], default=None)
+        return str(newest["facility"]) if newest else None

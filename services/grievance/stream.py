@@ -8,7 +8,7 @@ from libs.common.records import Received
 from libs.common.service import Service
 from libs.contracts.notifications import MESSAGE
 from libs.contracts.referral import FACILITY, REFERRAL
-from libs.contracts.registration import HOUSEHOLD, VISIT, TokenIssued
+from libs.contracts.registration import HOUSEHOLD, IDENTITY, VISIT, TokenIssued
 from services.grievance import usecases
 from services.grievance.directory import Directory
 from services.grievance.domain import proactive
@@ -22,7 +22,7 @@ def directory(service: Service) -> Directory:
 
 def reactions(service: Service, office: Office, rules: Mapping[str, proactive.Rule]) -> None:
     react = reaction(office, rules)
-    for topic in (REFERRAL, VISIT, HOUSEHOLD, MESSAGE):
+    for topic in (REFERRAL, VISIT, HOUSEHOLD, IDENTITY, MESSAGE):
         service.react(topic, react)
 
 

@@ -209,8 +209,24 @@ async def open_by_itself(
         because=rule.because,
         source=source,
     )
-    cause = Cause(derive("proactive", *found.same), "grievance", occurred_at)
+    cause = Cause(await _case_of(office, found), "grievance", occurred_at)
     return await file(office, complaint, cause, SYSTEM)
+
+
+async def _case_of(office: Office, found: proactive.Found) -> str:
+    """What makes it one case: of several records of one person, the one under which it was opened before."""
+    kind, _, person = found.recipient.partition(":")
+    records = await office.sightings.same_person(person) if kind == "patient" else []
+    if len(records) < 2:
+        return derive("proactive", *found.same)
+    cases = [
+        derive("proactive", *(f"patient:{record}" if part == found.recipient else part for part in found.same))
+        for record in records
+    ]
+    for case in cases:
+        if await office.journal.load(GRIEVANCE, Cause(case, "grievance", office.clock.now()).new_id("grievance")):
+            return case
+    return cases[0]
 
 
 async def _create(office: Office, id: str, command: File, cause: Cause, access: Access) -> Outcome[Grievance]:

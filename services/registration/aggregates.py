@@ -5,7 +5,19 @@ from __future__ import annotations
 from libs.common.aggregate import AggregateType
 from libs.contracts import registration as contract
 from services.registration import outreach
-from services.registration.domain import caller, camp, care, home_card, opd, patient, queue, review, share, visit
+from services.registration.domain import (
+    caller,
+    camp,
+    care,
+    home_card,
+    identity,
+    opd,
+    patient,
+    queue,
+    review,
+    share,
+    visit,
+)
 
 PATIENT = AggregateType(
     name="patient",
@@ -40,6 +52,17 @@ PATIENT = AggregateType(
         ("state.card.merged_into",),
     ),
 )
+
+IDENTITY = AggregateType(
+    name="identity",
+    collection="identities",
+    state=identity.Identity,
+    topic=contract.IDENTITY,
+    events=(identity.ChangeBegun, contract.RecordsJoined, contract.RecordsParted, identity.NothingChanged),
+    evolve=identity.evolve,
+    retry_at=lambda state: state.settle_at,
+)
+"""Its id is the patient's."""
 
 QUEUE = AggregateType(
     name="queue",
@@ -152,4 +175,17 @@ CAMP_UPLOAD = AggregateType(
     retry_at=lambda state: state.next_at,
 )
 
-KINDS = (PATIENT, QUEUE, VISIT, SHARE, OPD, CALLER, HOME_CARD, CAMP_DEVICE, CAMP_ROW, CAMP_UPLOAD, *outreach.KINDS)
+KINDS = (
+    PATIENT,
+    IDENTITY,
+    QUEUE,
+    VISIT,
+    SHARE,
+    OPD,
+    CALLER,
+    HOME_CARD,
+    CAMP_DEVICE,
+    CAMP_ROW,
+    CAMP_UPLOAD,
+    *outreach.KINDS,
+)

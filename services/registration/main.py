@@ -30,7 +30,7 @@ from services.registration import (
 from services.registration.abdm import Gateway
 from services.registration.access import ACCESS
 from services.registration.acknowledge import Acknowledging
-from services.registration.aggregates import CAMP_UPLOAD, KINDS, QUEUE, SHARE
+from services.registration.aggregates import CAMP_UPLOAD, IDENTITY, KINDS, QUEUE, SHARE
 from services.registration.board import Boards
 from services.registration.camp_store import CampStore
 from services.registration.domain.queue import desk_day
@@ -96,6 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.include(home_api.router(home_api.HomeDoor(at_home, settings, service.read_log, keeper)))
     service.timer(QUEUE, lambda id, document: usecases.keep_promises(house, id, document))
     service.timer(SHARE, acknowledging.step)
+    service.timer(IDENTITY, lambda id, document: matching.settle(service.journal, id, document))
     service.timer(CAMP_UPLOAD, lambda id, document: camp_desk.step(field_camps, id, document))
     service.on_stop(client.aclose)
     return service.app

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from libs.common.access import SYSTEM, Access
-from libs.common.cause import Cause
+from libs.common.cause import Cause, timer_cause
+from libs.common.clock import machine_now
 from libs.common.journal import ClaimTaken, Journal, NotFound, Outcome
 from libs.common.logs import logger
 from libs.common.mongo import Collection, Database, Document
 from libs.common.paging import page
 from libs.common.refusal import Refused
-from services.registration.aggregates import PATIENT
+from services.registration.aggregates import IDENTITY, PATIENT
+from services.registration.domain import identity
 from services.registration.domain import patient as patients
 from services.registration.domain.care import OpenedForCare
 from services.registration.domain.matching.frequencies import Frequencies
@@ -123,6 +126,8 @@ async def merge(
     access.check(document["state"])
     if not any(entry["cause"] == cause.id for entry in document["journal"]):
         await _mergeable(journal, id, command.into, "into")
+        patients.decide(Patient.model_validate(document["state"]), command, places)
+        await _changing(journal, id, cause)
     try:
         outcome = await journal.append(
             PATIENT, id, lambda state: patients.decide(state, command, places), cause, access
@@ -131,6 +136,7 @@ async def merge(
         if taken.kind != "merge":
             raise
         raise Refused("same-record", "is part of this record", field="into") from None
+    await _changed(journal, id, cause.derive("identity"))
     # Whoever knew the one knows the other from now on.
     lives_on = await survivor(journal, command.into)
     for facility in outcome.state.facilities:
@@ -157,7 +163,35 @@ async def _mergeable(journal: Journal, id: str, into: str, field: str) -> None:
 async def unmerge(
     journal: Journal, places: Places, id: str, command: patients.Unmerge, cause: Cause, access: Access
 ) -> Outcome[Patient]:
-    return await journal.append(PATIENT, id, lambda state: patients.decide(state, command, places), cause, access)
+    state = await journal.read(PATIENT, id, access)
+    if state.status == "merged":
+        await _changing(journal, id, cause)
+    outcome = await journal.append(PATIENT, id, lambda state: patients.decide(state, command, places), cause, access)
+    await _changed(journal, id, cause.derive("identity"))
+    return outcome
+
+
+async def _changing(journal: Journal, id: str, cause: Cause) -> None:
+    now = machine_now()
+    begun = cause.derive("identity-begun")
+    await journal.append(IDENTITY, id, lambda state: identity.begin(id, now), begun, SYSTEM)
+
+
+async def _changed(journal: Journal, id: str, cause: Cause) -> None:
+    """Says which record this one is part of now, if that is not what was said before."""
+    document = await journal.load(PATIENT, id)
+    into = document["state"]["card"].get("merged_into") if document else None
+    with contextlib.suppress(NotFound):
+        await journal.append(IDENTITY, id, lambda state: identity.settle(state, into), cause, SYSTEM)
+
+
+async def settle(journal: Journal, id: str, document: Document) -> None:
+    """Timer of an identity: what a crash left unsaid."""
+    state = identity.Identity.model_validate(document["state"])
+    if state.settle_at is None:
+        return
+    cycle, now = int(state.settle_at.timestamp() * 1000), machine_now()
+    await _changed(journal, id, timer_cause("settle", 1, cycle, aggregate=id, service="registration", now=now))
 
 
 DECISIONS = (RecordExplained.TYPE, ReviewResolved.TYPE, OpenedForCare.TYPE)

@@ -19,7 +19,14 @@ from libs.common.records import Envelope, Received
 from libs.contracts.event import Event
 from libs.contracts.notifications import MessageFailed
 from libs.contracts.referral import ReferralAccepted, ReferralCancelled, ReferralClosed
-from libs.contracts.registration import EnrolmentRefusalReversed, EnrolmentRefused, TokenCalled, TokenIssued
+from libs.contracts.registration import (
+    EnrolmentRefusalReversed,
+    EnrolmentRefused,
+    RecordsJoined,
+    RecordsParted,
+    TokenCalled,
+    TokenIssued,
+)
 from tests.waiting import eventually
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(300_000)
@@ -288,6 +295,36 @@ async def test_an_emergency_is_linked_to_the_referral_that_it_is_about(desk: Des
     assert filed["about_referral"] == "r-7"
     other = await desk.filed(patient="patient-P1", category="long-wait", about_facility=OFFICE)
     assert other["about_referral"] is None
+
+
+async def test_records_that_are_one_person_are_one_person_here_and_two_again_once_parted(
+    desk: Desk, served: Served
+) -> None:
+    old, new = "patient-old", "patient-P1"
+    leg = LEG | {"patient": old}
+    await hear(served, received(ReferralAccepted(**leg), "r-9", 2))
+    emergency = {"patient": new, "category": "referral-refused", "about_facility": OFFICE}
+    assert (await desk.filed(**emergency))["about_referral"] is None
+    await hear(served, received(RecordsJoined(patient=old, into=new), old, 1))
+    joined = await desk.filed(**emergency)
+    assert joined["about_referral"] == "r-9"
+    read = await desk.client.get(f"/grievances/{joined['id']}", headers={"Authorization": desk.citizen()})
+    assert read.status_code == 200, "who filed it still sees it: that never hung on the record"
+
+    token = TokenIssued(
+        patient=new, facility=ABOUT, counter="OPD1", date=SENT.date(), number=1, expires_at=SENT, door="walk-in"
+    )
+    await hear(served, received(token, "v-9"))
+    failed = {"channel": "sms", "template": "registered", "language": "ur", "reason": "barred"}
+    for number, who in enumerate((old, new)):
+        event = MessageFailed(event=f"e{number}", recipient=f"patient:{who}", **failed)
+        await hear(served, received(event, f"m-2{number}"))
+    opened = await desk.database["grievances"].find({"state.because": "message-undelivered"}).to_list(None)
+    assert [case["state"]["about_facility"] for case in opened] == [ABOUT], "one person, one case, where they were last"
+
+    await hear(served, received(RecordsParted(patient=old, into=new), old, 2))
+    await hear(served, received(RecordsJoined(patient=old, into=new), old, 1))
+    assert (await desk.filed(**emergency))["about_referral"] is None, "an older word changes nothing"
 
 
 # Root causes

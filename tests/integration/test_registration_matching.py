@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +12,12 @@ import pytest
 from registration_desk import ELSEWHERE, HERE, PATIENT_TOPIC, Desk, published_of, serving_desk
 
 from deploy.local.testing import TestStack
+from libs.common.access import SYSTEM
+from libs.common.cause import Cause
+from services.registration.aggregates import IDENTITY, PATIENT
+from services.registration.domain import identity
+from services.registration.domain import patient as patients
+from services.registration.places import read_places
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +124,26 @@ async def test_two_records_become_one_and_two_again(desk: Desk) -> None:
     ]
     assert [event["data"]["card"]["merged_into"] for event in events] == [None, lives_on["id"], None]
     assert all(event["data"]["card"]["name"] == "Stanzin Deldan" for event in events)
+    thin = await published_of(desk.stack, "registration.identity.v1", other["id"], 2)
+    both = {"patient": other["id"], "into": lives_on["id"]}
+    assert [(event["type"].split(".")[1], event["data"]) for event in thin] == [
+        ("RecordsJoined", both),
+        ("RecordsParted", both),
+    ]
+
+
+async def test_what_a_crash_left_unsaid_of_a_merge_is_said_by_the_timer(desk: Desk) -> None:
+    one, other = (await registered(desk, somebody()))["id"], (await registered(desk, somebody()))["id"]
+    now = dt.datetime.now(dt.UTC)
+    journal, places = desk.served.service.journal, read_places()
+    begun = Cause(secrets.token_hex(8), "records-officer", now)
+    early = now - identity.SETTLED_AFTER + dt.timedelta(seconds=1)
+    await journal.append(IDENTITY, other, lambda state: identity.begin(other, early), begun, SYSTEM)
+    command = patients.Merge(one)
+    merging = begun.derive("merge")
+    await journal.append(PATIENT, other, lambda state: patients.decide(state, command, places), merging, SYSTEM)
+    [said] = await published_of(desk.stack, "registration.identity.v1", other, 1)
+    assert said["data"] == {"patient": other, "into": one}
 
 
 async def test_a_preview_says_what_differs_and_changes_nothing(desk: Desk) -> None:
