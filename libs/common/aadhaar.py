@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 # Looked for at every place: a year or a house number may stand before it.
-_BETWEEN = r"[\s.\-\u2010-\u2015\u200b-\u200d\u2060]{0,2}"
-_TWELVE = re.compile(rf"(?<!\d)(?=((?:\d{_BETWEEN}){{11}}\d)(?!\d))")
+_TWELVE = re.compile(r"(?<!\d)(?=((?:\d[ \-\u00a0]?){11}\d)(?!\d))")
+# In the three groups of the card itself whatever may stand between them; elsewhere that would be any list of numbers.
+_BETWEEN = r"[\s./_\-\u2010-\u2015\u200b-\u200d\u2060]{1,3}"
+_GROUPS = re.compile(rf"(?<!\d)(?=(\d{{4}}{_BETWEEN}\d{{4}}{_BETWEEN}\d{{4}})(?!\d))")
 
 COULD_BE = (
     "holds twelve digits that could be an Aadhaar number, which is never kept here: leave them out; "
@@ -49,4 +51,5 @@ def passes_verhoeff(digits: str) -> bool:
 def contains_aadhaar(text: str) -> bool:
     """Whether twelve digits that pass Verhoeff stand in the text, in any script's digits, plain or in groups."""
     plain = "".join(str(int(char)) if char.isdecimal() else char for char in text)
-    return any(passes_verhoeff(re.sub(r"\D", "", found.group(1))) for found in _TWELVE.finditer(plain))
+    found = (match.group(1) for form in (_TWELVE, _GROUPS) for match in form.finditer(plain))
+    return any(passes_verhoeff(re.sub(r"\D", "", digits)) for digits in found)

@@ -126,9 +126,10 @@ class Cards:
             if found.get("grave"):
                 return None, True
             card = found.get("card")
-            key = (card or {}).get("merged_into")
-            if not key:
+            into = (card or {}).get("merged_into")
+            if not into:
                 break
+            key = into
         return card, False
 
 

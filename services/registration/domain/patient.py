@@ -37,6 +37,9 @@ from services.registration.domain.identifiers import (
     luhn_holds,
     words,
 )
+from services.registration.domain.joining import Merge as Merge
+from services.registration.domain.joining import Resolve as Resolve
+from services.registration.domain.joining import Unmerge as Unmerge
 from services.registration.domain.papers_of_identity import PersonalIdentifier
 from services.registration.domain.places import FIELDS, Kind, Lived, Places, lived_in
 from services.registration.domain.review import MatchesNoted, RecordExplained, Review, ReviewResolved
@@ -190,31 +193,6 @@ class Prove:
 
     abha_address: str
     abha_number: str | None
-
-
-@dataclass(frozen=True)
-class Merge:
-    """`into` is active and no part of this record."""
-
-    into: str
-    reason: str = ""
-    by: str = "system"
-
-
-@dataclass(frozen=True)
-class Unmerge:
-    reason: str = ""
-    by: str = "system"
-
-
-@dataclass(frozen=True)
-class Resolve:
-    """A person's decision on an open review; `same` names which candidate of the review it is."""
-
-    decision: Literal["same", "different"]
-    reason: str
-    by: str
-    candidate: str | None = None
 
 
 @dataclass(frozen=True)

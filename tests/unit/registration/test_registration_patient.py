@@ -27,6 +27,7 @@ from services.registration.domain.patient import (
     new_card,
     warnings,
 )
+from services.registration.domain.review import RecordExplained
 from services.registration.places import read_places
 
 PLACES = read_places()
@@ -189,7 +190,9 @@ def test_nothing_to_correct_is_said_so() -> None:
 def test_a_voided_record_gives_up_its_identifiers_and_is_not_corrected() -> None:
     state = registered(abha_number=ABHA, abha_address="a@sbx")
     assert claims(state) == [f"abha-number:{ABHA}", "abha-address:a@sbx"]
-    [event] = decide(state, Void("duplicate"), PLACES)
+    event, why = decide(state, Void("duplicate", "desk@X"), PLACES)
+    assert isinstance(why, RecordExplained)
+    assert (why.what, why.reason, why.by) == ("voided", "duplicate", "desk@X")
     assert isinstance(event, PatientVoided)
     assert event.card.status == "entered-in-error"
     voided = evolve(state, event)
