@@ -57,6 +57,8 @@ class Replica:
         card: dict[str, Any] | None = None
         for _ in range(FOLLOWED):
             found = await self.collection.find_one({"_id": key})
+            if found and found.get("grave"):
+                return None
             following: dict[str, Any] | None = found.get("card") if found else None
             if following is None:
                 # What it was merged into has not come yet: better the older card than none.
