@@ -47,7 +47,7 @@ def todays_shape(body: Any, hip_id: str) -> Any:
 
 def _intent(intent: Any) -> Any:
     named = intent.get("type") if isinstance(intent, Mapping) else intent
-    return "PROFILE_SHARE" if named in _INTENTS else named
+    return "PROFILE_SHARE" if isinstance(named, str) and named in _INTENTS else named
 
 
 def _patient(patient: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.registration.abdm import error_code, timestamp
+from services.registration.older_profile import todays_shape
 from services.registration.places import read_places
 from services.registration.profile import ShareRefused, read_profile
 
@@ -197,3 +198,36 @@ def test_error_bodies_are_read_before_the_status(body: Any, code: str) -> None:
 def test_timestamps_are_utc_with_z() -> None:
     ist = dt.timezone(dt.timedelta(hours=5, minutes=30))
     assert timestamp(dt.datetime(2026, 11, 20, 9, 0, 0, 5000, tzinfo=ist)) == "2026-11-20T03:30:00.005Z"
+
+
+@pytest.mark.parametrize("intent", [[], [None], {}, {"type": []}, {"type": ["REGISTRATION"]}, 7, None, True])
+def test_an_older_intent_of_another_kind_is_refused_by_its_code(intent: Any) -> None:
+    with pytest.raises(ShareRefused) as refused:
+        read_profile(todays_shape(OBSERVED | {"intent": intent}, "IN9900000001"), ON, PLACES)
+    assert (refused.value.code, refused.value.field) == ("ABDM-1149", "intent")
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["intent", "metaData", "profile", "location", "code"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+            lambda inner: (
+                st.lists(inner, max_size=2)
+                | st.dictionaries(
+                    st.sampled_from(["patient", "type", "hipCode", "identifiers", "value"]), inner, max_size=3
+                )
+            ),
+            max_leaves=8,
+        ),
+    )
+)
+def test_an_older_body_of_any_shape_is_read_or_refused(body: dict[str, Any]) -> None:
+    with contextlib.suppress(ShareRefused):
+        read_profile(todays_shape(OBSERVED | body, "IN9900000001"), ON, PLACES)
+
+
+@pytest.mark.parametrize(("said", "sex"), [("FEMALE", "female"), ("Male", "male"), ("transgender", "other")])
+def test_a_gender_in_words_is_understood(said: str, sex: str) -> None:
+    assert read_profile(sent(gender=said), ON, PLACES).details.sex == sex
