@@ -24,6 +24,14 @@ def _no_claims(state: Any) -> Sequence[str]:
     return ()
 
 
+def _as_it_is(state: Any) -> Any:
+    return state
+
+
+SHAPE = "derivation"
+"""Where a stored state says by which derivation it was written; one of the first says nothing."""
+
+
 @dataclass(frozen=True)
 class AggregateType(Generic[S]):
     """One kind of aggregate: one collection, one topic, one fold.
@@ -32,6 +40,9 @@ class AggregateType(Generic[S]):
     `due` is when the domain's clock asks for the next timer step; `retry_at` the same on the machine's clock.
     `indexes` are paths into the document worth an index (`state.origin`, or several for a compound one).
     `upcasters` bring journal entries of older shapes to today's, by event type; today's shape they leave as it is.
+    `shape` counts up whenever something that queries ask for is derived from a state that was not before, or otherwise:
+    documents of an older shape are then derived anew (rederivation.py), as the fields of the state that follow from
+    others by themselves, and with `derive` for those that the fold writes.
     """
 
     name: str
@@ -45,8 +56,14 @@ class AggregateType(Generic[S]):
     retry_at: Callable[[S], dt.datetime | None] = _nothing
     indexes: tuple[tuple[str, ...], ...] = ()
     upcasters: Mapping[str, Upcaster] | None = None
+    shape: int = 1
+    derive: Callable[[S], S] = _as_it_is
 
     def __post_init__(self) -> None:
+        if self.state.model_computed_fields and self.shape < 2:
+            raise TypeError(f"{self.name} stores what is derived: documents of before lack it, so it needs a shape")
+        if SHAPE in self.state.model_fields:
+            raise TypeError(f"{self.name} has a field of its own where the shape is to stand")
         for event in self.events:
             if event.TOPIC is not None and self.topic != event.TOPIC:
                 raise TypeError(f"{event.__name__} goes to {event.TOPIC.name}, {self.name} does not")
@@ -58,6 +75,10 @@ class AggregateType(Generic[S]):
             if type_ == event.TYPE:
                 return event
         raise KeyError(f"{self.name} knows no event of type {type_}")
+
+    def stored(self, state: S) -> dict[str, Any]:
+        """A state as it stands in its document."""
+        return state.model_dump(mode="json") | ({SHAPE: self.shape} if self.shape > 1 else {})
 
     def data(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """What a journal entry holds, in today's shape."""

@@ -293,10 +293,10 @@ class Journal:
     async def _write(self, kind: AggregateType[Any], id: str, document: Document | None, draft: _Draft) -> bool:
         """True if written, False if somebody else wrote first. Raises ClaimTaken."""
         publishes = any("sequence" in entry for entry in draft.entries)
-        fields, absent = _operational(kind, draft.state)
+        fields, absent = operational(kind, draft.state)
         fields |= {
             "version": draft.version,
-            "state": draft.state.model_dump(mode="json"),
+            "state": kind.stored(draft.state),
             "sequence": draft.sequence,
         }
         try:
@@ -431,10 +431,10 @@ class Journal:
                 sequence = entry["sequence"] = sequence + 1
             state = kind.fold([*past, *journal, entry])
             assert state is not None
-            fields, absent = _operational(kind, state)
+            fields, absent = operational(kind, state)
             fields |= {
                 "version": document["version"] + 1,
-                "state": state.model_dump(mode="json"),
+                "state": kind.stored(state),
                 "journal": [*journal, entry],
                 "sequence": sequence,
             }
@@ -468,7 +468,7 @@ def _published_past(document: Document) -> int:
     return end
 
 
-def _operational(kind: AggregateType[Any], state: Any) -> tuple[Document, set[str]]:
+def operational(kind: AggregateType[Any], state: Any) -> tuple[Document, set[str]]:
     """The indexed fields that follow from the state, and those that must be absent."""
     values: Document = {
         "due": kind.due(state),

@@ -115,6 +115,18 @@ class Metrics:
             ["aggregate"],
             registry=registry,
         )
+        self.rederived = Counter(
+            "hillhealth_states_rederived_total",
+            "Documents of an older version brought up to today's derived fields",
+            ["aggregate"],
+            registry=registry,
+        )
+        self.underived = Gauge(
+            "hillhealth_states_underived",
+            "Documents of an older version that could not be brought up to date; the log names them",
+            ["aggregate"],
+            registry=registry,
+        )
         self.rate_limited = Counter(
             "hillhealth_http_rate_limited_total", "Requests refused for their rate", registry=registry
         )

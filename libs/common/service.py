@@ -14,7 +14,7 @@ from fastapi_offline import FastAPIOffline
 from libs.common import pages, problem
 from libs.common.access import Caller, Rule, Table
 from libs.common.activity import Activity
-from libs.common.aggregate import AggregateType
+from libs.common.aggregate import SHAPE, AggregateType
 from libs.common.clock import Clock, DayClock
 from libs.common.dead_letters import DISCARDED, REDRIVEN, DeadLetters
 from libs.common.journal import Journal, NotFound
@@ -26,6 +26,7 @@ from libs.common.mongo import ASCENDING, STORE_AWAY, Database, IndexModel, conne
 from libs.common.rates import Rates
 from libs.common.read_log import ReadLog
 from libs.common.records import Received
+from libs.common.rederivation import Rederivation
 from libs.common.refusal import Refused
 from libs.common.relay import Relay
 from libs.common.replica import Changed, Replica, ReplicaSubscription
@@ -69,6 +70,7 @@ class Service:
             settings, self.database, self.kinds, self.metrics, lambda type_: self.activity.tell("published", type_)
         )
         self.timers = Timers(settings, self.database, self.clock, self.metrics)
+        self.rederivation = Rederivation(settings, self.database, self.kinds, self.metrics)
         self.journal = Journal(self.database, self.clock, self.metrics, self.relay.wake, self.timers.wake)
         self.letters = DeadLetters(self.database, settings.secret("seal_key"))
         self.read_log = ReadLog(self.database)
@@ -180,12 +182,14 @@ class Service:
             self.relay.start()
         if self.settings.timers:
             self.timers.start()
+        self.rederivation.start()
         self.listener.start()
         log.info("started")
 
     async def _stop(self) -> None:
         await self.listener.stop()
         await self.timers.stop()
+        await self.rederivation.stop()
         await self.relay.stop()
         for hook in self._stopping:
             await hook()
@@ -203,6 +207,8 @@ class Service:
             indexes.append(IndexModel([("claims", ASCENDING)], name="claims_sparse", unique=True, sparse=True))
             indexes.append(IndexModel([("journal.cause", ASCENDING)]))
             indexes += [IndexModel([(path, ASCENDING) for path in paths]) for paths in kind.indexes]
+            if kind.shape > 1:
+                indexes.append(IndexModel([(f"state.{SHAPE}", ASCENDING)]))
             await self.database[kind.collection].create_indexes(indexes)
             archive = self.database[f"{kind.collection}_archive"]
             await archive.create_indexes([IndexModel([("aggregate", ASCENDING), ("cause", ASCENDING)])])
@@ -237,7 +243,16 @@ class Service:
         async def relay() -> str | None:
             return None if self.relay.moving or not self.settings.relay else "not moving"
 
-        own: dict[str, Check] = {"store": store, "broker": broker, "consumers": consumers, "relay": relay}
+        async def derived() -> str | None:
+            return None if self.rederivation.done else "deriving what an older version wrote"
+
+        own: dict[str, Check] = {
+            "store": store,
+            "broker": broker,
+            "consumers": consumers,
+            "relay": relay,
+            "derived": derived,
+        }
         checks = own | self._checks
         states = await asyncio.gather(*(pages.within(2.0, check) for check in checks.values()))
         return dict(zip(checks, states, strict=True))

@@ -43,6 +43,9 @@ PATIENT = AggregateType(
     ),
     evolve=patient.evolve,
     claims=patient.claims,
+    # The second: keys of matching, by sound and by date (domain/who.py).
+    shape=2,
+    derive=patient.searchable,
     indexes=(
         ("state.search.words",),
         ("state.search.name",),

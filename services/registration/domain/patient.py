@@ -473,6 +473,11 @@ def _keys(card: PatientCard) -> SearchKeys:
     return SearchKeys(name=fold(card.name), words=words(card.name), keys=index_keys(card))
 
 
+def searchable(state: Patient) -> Patient:
+    """With today's keys of search and matching; of somebody who was erased there are none."""
+    return state if state.status == "erased" else state.model_copy(update={"search": _keys(state.card)})
+
+
 def claims(state: Patient) -> list[str]:
     """Identifiers nobody else may hold; a record entered in error gives them up, a merged one keeps them for both.
     Of two records only one can be part of the other, also when both are merged at one instant."""

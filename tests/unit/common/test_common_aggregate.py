@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 
 from libs.common.aggregate import AggregateType
 from libs.common.journal import redact
 from libs.contracts.event import Event, personal
 from libs.contracts.referral import REFERRAL, ReferralAccepted
 from libs.contracts.registration import PATIENT, PatientRegistered
-from tests.toy.ledger import LEDGER, PERSON, Asked, Contact, Noted, Reached, accepted, asked, card
+from tests.toy.ledger import LEDGER, PERSON, Asked, Contact, Ledger, Noted, Reached, accepted, asked, card
 
 
 def _entry(event: Event, **changes: Any) -> dict[str, Any]:
@@ -93,3 +93,26 @@ def test_models_in_options_and_sequences_are_redacted() -> None:
     data = redact(LEDGER, _entry(reached))["data"]
     assert data == {"one": {"phone": None, "language": "ur"}, "more": [{"phone": None, "language": "en"}] * 2}
     assert redact(LEDGER, _entry(Reached()))["data"] == {"one": None, "more": []}
+
+
+def test_a_kind_that_stores_what_is_derived_says_by_which_derivation() -> None:
+    class Counting(BaseModel):
+        words: str = ""
+
+        @computed_field  # type: ignore[prop-decorator]
+        @property
+        def count(self) -> int:
+            return len(self.words.split())
+
+    class Shapely(BaseModel):
+        derivation: str = ""
+
+    def kind(state: type[BaseModel], shape: int) -> AggregateType[Any]:
+        return AggregateType("x", "xs", state, (), lambda s, e: s, shape=shape)
+
+    with pytest.raises(TypeError, match="needs a shape"):
+        kind(Counting, 1)
+    with pytest.raises(TypeError, match="of its own"):
+        kind(Shapely, 2)
+    assert kind(Counting, 2).stored(Counting(words="one two")) == {"words": "one two", "count": 2, "derivation": 2}
+    assert LEDGER.stored(Ledger(asked=1)) == Ledger(asked=1).model_dump(mode="json")

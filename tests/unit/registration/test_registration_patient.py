@@ -25,6 +25,7 @@ from services.registration.domain.patient import (
     decide,
     evolve,
     new_card,
+    searchable,
     warnings,
 )
 from services.registration.domain.review import RecordExplained
@@ -178,6 +179,15 @@ def test_a_correction_publishes_the_whole_card_and_says_what_changed() -> None:
     assert event.card.phone is None
     assert event.card.sex == "female"
     assert evolve(state, event).search.words == ("tsering", "angmo")
+
+
+def test_a_record_of_before_matching_is_given_its_keys_and_an_erased_one_none() -> None:
+    state = registered(phone="5550123456")
+    assert state.search.keys
+    older = {**state.model_dump(mode="json"), "search": {"name": state.search.name, "words": state.search.words}}
+    assert searchable(Patient.model_validate(older)) == state
+    erased = evolve(state, PatientErased())
+    assert searchable(erased) == erased
 
 
 def test_nothing_to_correct_is_said_so() -> None:
