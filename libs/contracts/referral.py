@@ -150,7 +150,8 @@ class OutcomeRecorded(ReferralEvent, topic=REFERRAL):
 
 
 class PatientBackReferred(ReferralEvent, topic=REFERRAL):
-    pass
+    deceased: bool = False
+    """The patient has died: what goes back are the papers, and nobody writes to their phone."""
 
 
 class StepOwed(ReferralEvent, topic=REFERRAL):
@@ -160,10 +161,17 @@ class StepOwed(ReferralEvent, topic=REFERRAL):
     owed_by: str
     owed_since: Instant
     reminder: int
+    role: Code | None = None
+    """Of `owed_by`, the role ..."""
+    facility: FacilityCode | None = None
+    """... and the facility."""
 
 
 class ReferralClosed(ReferralEvent, topic=REFERRAL):
     """The origin acknowledged the back-referral: the loop is closed."""
+
+    deceased: bool = False
+    """As in the back-referral."""
 
 
 class AppointmentScheduled(ReferralEvent, topic=REFERRAL):
@@ -213,3 +221,5 @@ class ReferralBreached(ReferralEvent, topic=REFERRAL):
     """`answer`, `arrival` or `chain` (nobody along all its hops has treated the patient)."""
     escalated_to: str
     """A role at a facility (`doctor@CODE`), never a person."""
+    facility: FacilityCode | None = None
+    """The facility of `escalated_to`."""

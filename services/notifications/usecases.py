@@ -135,14 +135,23 @@ async def _tell_group(post: Post, plan: Plan, cause: Cause) -> None:
 
 
 async def _members(post: Post, plan: Plan) -> list[str]:
-    """Recipients. Where nobody is on duty, the role's mailbox, if the facility has one."""
+    """Recipients. Where nobody is on duty, the role's mailbox, or that of the role that stands in for it, if the
+    facility has one."""
     kind, _, key = plan.recipient.partition(":")
     if kind == "duty":
-        on_duty = await post.people.on_duty(key, post.domain_now())
+        roles, _, facility = key.partition("@")
+        mailboxes = [f"{role}@{facility}" for role in roles.split("/")]
+        on_duty = await post.people.on_duty(mailboxes[0], post.domain_now())
         if on_duty:
             return [f"person:{id}" for id in on_duty]
-        known = await post.recipients.look(plan.model_copy(update={"recipient": key, "variables": ()}))
-        return [key] if isinstance(known, Known) and known.addresses else []
+        for mailbox in mailboxes:
+            known = await post.recipients.look(plan.model_copy(update={"recipient": mailbox, "variables": ()}))
+            if isinstance(known, Known) and known.addresses:
+                return [mailbox]
+            if isinstance(known, NotYet):
+                # The message to the one that stands in waits for the facility's card, as any other does.
+                return mailboxes[1:]
+        return []
     records = await post.recipients.same_person(key)
     if kind == "family":
         found = await post.people.family_of(records)

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from notifications_post import (
+    HERE,
     NAMES,
     THERE,
     Inboxes,
     Messages,
     Others,
     eventually,
+    facility,
     new_id,
     patient,
     registered,
@@ -141,6 +143,28 @@ async def test_a_refusal_stops_what_is_queued(
     await served.client.post("/preferences", json=said, headers=citizen | {"Idempotency-Key": new_id()})
     sms = (await messages.settled(event, 2))["patient", "sms"]
     assert (sms["is"], sms["state"]["reason"]) == ("lapsed", "opted-out")
+
+
+async def test_who_owes_a_step_is_reached_by_who_is_on_duty_or_else_the_desk_and_a_cell_waits_for_its_card(
+    stack: TestStack, served: Served, world: Others, messages: Messages
+) -> None:
+    leg = requested(new_id()).model_dump()
+    owed = leg | {"step": "acknowledge", "owed_by": f"doctor@{HERE}", "owed_since": machine_now(), "reminder": 1}
+    event = await world.publish(referral.StepOwed(**owed, role="doctor", facility=HERE), new_id())
+    found = await messages.settled(event, 1)
+    assert {who: each["is"] for who, each in found.items()} == {("desk", "email"): "sent"}
+
+    cell = f"LA-CELL-{new_id()[:4].upper()}"
+    breach = leg | {"promise": "answer", "escalated_to": f"nodal-officer@{cell}", "facility": cell}
+    event = await world.publish(referral.ReferralBreached(**breach), new_id())
+
+    async def waits() -> bool:
+        return [each["is"] for each in (await messages.of(event)).values()] == ["waiting"]
+
+    await eventually(waits)
+    await world.publish(facility(cell, level="CELL", hip_id="", desk_email=None), cell)
+    found = await messages.settled(event, 1)
+    assert {who: each["is"] for who, each in found.items()} == {("officer", "email"): "sent"}
 
 
 @pytest.mark.parametrize(

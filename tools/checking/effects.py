@@ -11,9 +11,11 @@ from tools.checking.expected import (
     CHANNELS,
     REPLICAS,
     TELLS_DESK_OF_DESTINATION,
+    TELLS_NO_PATIENT,
     TELLS_OFFICERS,
     TELLS_PATIENT,
     TELLS_REPORTER,
+    TELLS_ROLE,
 )
 from tools.checking.world import Aggregate, Difference, Entry, Receipt, World
 
@@ -97,7 +99,8 @@ def tellings(world: World, entry: Entry) -> Iterator[Telling]:
     """The routing table, for one event. Nobody is told of what is private to a journal."""
     if entry.sequence is None:
         return
-    if entry.name in TELLS_PATIENT:
+    dead = any(entry.name == name and entry.data.get(field) == value for name, field, value in TELLS_NO_PATIENT)
+    if entry.name in TELLS_PATIENT and not dead:
         patient = entry.aggregate if entry.place[1] == "patients" else str(entry.data.get("patient"))
         yield from _to_person(f"patient:{patient}", world.of("registration", "patients").get(patient))
     if entry.name in TELLS_REPORTER:
@@ -109,6 +112,11 @@ def tellings(world: World, entry: Entry) -> Iterator[Telling]:
             yield from _to_person(f"contact:{id}", world.of("grievance", "contacts").get(id), email=True)
     if entry.name in TELLS_DESK_OF_DESTINATION:
         yield from _to_role(world, "desk", str(entry.data.get("destination")), "desk_email")
+    if entry.name in TELLS_ROLE and (facility := entry.data.get(TELLS_ROLE[entry.name][0])):
+        role = TELLS_ROLE[entry.name][1]
+        yield from _to_role(world, role, str(facility), f"{role}_email")
+    if entry.name == "OutcomeRecorded" and entry.data.get("outcome") == "died":
+        yield from _to_role(world, "desk", str(entry.data.get("origin")), "desk_email")
     if entry.name in TELLS_OFFICERS:
         yield from _to_role(world, "officer", str(entry.data.get("handled_by")), "officer_email")
 

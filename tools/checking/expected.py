@@ -64,8 +64,19 @@ TELLS_PATIENT = frozenset(
         "PatientArrived",
         "PatientBackReferred",
         "ReferralClosed",
+        "AppointmentScheduled",
+        "AppointmentCancelled",
+        "ReferralRedirected",
+        "ReferralVoided",
     }
 )
+TELLS_NO_PATIENT: tuple[tuple[str, str, object], ...] = (
+    ("ReferralCancelled", "reason", "patient-died"),
+    ("PatientBackReferred", "deceased", True),
+    ("ReferralClosed", "deceased", True),
+    ("ReferralVoided", "reason", "duplicate"),
+)
+"""Event, field and value: who has died is written to no more."""
 
 TELLS_REPORTER = frozenset(
     {
@@ -77,7 +88,23 @@ TELLS_REPORTER = frozenset(
     }
 )
 
-TELLS_DESK_OF_DESTINATION = frozenset({"ReferralRequested"})
+TELLS_DESK_OF_DESTINATION = frozenset(
+    {
+        "ReferralRequested",
+        "CancellationRequested",
+        "ReferralRedirected",
+        "TravelRefused",
+        "PatientDeceased",
+        "ReferralVoided",
+    }
+)
+TELLS_ROLE: Mapping[str, tuple[str, str]] = {
+    "ReferralRedirected": ("origin", "desk"),
+    "PatientDeceased": ("origin", "desk"),
+    "StepOwed": ("facility", "desk"),
+    "ReferralBreached": ("facility", "officer"),
+}
+"""Event -> the field that names the facility, and whose mailbox there stands in where nobody has the duty."""
 TELLS_OFFICERS = frozenset({"GrievanceFiled", "GrievanceEscalated", "GrievancePaged"})
 
 CHANNELS = frozenset({"sms", "email", "in-app"})

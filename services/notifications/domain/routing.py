@@ -104,6 +104,8 @@ class Tell(Told):
     """For the audience `role`: who is on duty in this role ..."""
     at: str | None = None
     """... at the facility that this field of the event names."""
+    otherwise: Code | None = None
+    """Whose mailbox there is written to where nobody is on duty and the role has none of its own."""
     template: Code
     useful_hours: float = Field(gt=0, le=8784)
     """Hours after the event happened during which it is worth telling."""
@@ -136,6 +138,8 @@ class Tell(Told):
             raise ValueError(f"a person is always told {LEAD} first")
         if (self.audience == "role") != (self.role is not None and self.at is not None):
             raise ValueError("the audience role, and no other, needs role and at")
+        if self.otherwise is not None and self.audience != "role":
+            raise ValueError("otherwise is for the audience role")
         return self
 
 
@@ -162,7 +166,8 @@ class Target(NamedTuple):
 
     recipient: str
     """`patient:<id>`, `contact:<id>`, `caller:<id>` or `<role>@<facility>`; of a group `family:<patient>`,
-    `asha:<patient>` or `duty:<role>@<facility>`, whose members are looked up."""
+    `asha:<patient>` or `duty:<role>@<facility>`, whose members are looked up; `duty:<role>/<other>@<facility>` where
+    another role's mailbox stands in."""
     channels: tuple[Channel, ...]
     template: str
     useful_until: dt.datetime
@@ -268,6 +273,8 @@ class Routing(BaseModel):
     """Purposes for which nobody is told who has not agreed to them beforehand."""
     own: dict[str, Own] = {}
     """Templates that callers and campaigns may send by name."""
+    never: dict[str, frozenset[Audience]] = {}
+    """Audiences that an event must not reach, whoever writes the rows."""
 
     def targets(self, event: Event, occurred_at: dt.datetime) -> list[Target]:
         """Whom to tell. Raises KeyError for an event that the file does not name."""
@@ -306,6 +313,9 @@ class Routing(BaseModel):
         for type_ in self.events.keys() & public.keys():
             for tell in self.events[type_]:
                 wrong += [f"{type_}: {fault}" for fault in _faults(tell, public[type_], wording)]
+                if tell.audience in self.never.get(type_, ()):
+                    wrong.append(f"{type_}: {tell.audience} must never be told of it")
+        wrong += [f"{type_}: there is no such event" for type_ in self.never if type_ not in public]
         wrong += [f"own {name}: no template {name}" for name in self.own if not wording.has(name)]
         wrong += [
             f"stand_in {language}: there are no texts in {other}"
@@ -320,7 +330,9 @@ class Routing(BaseModel):
 
 def _recipient(tell: Tell, event: Any) -> str | None:
     if tell.audience == "role":
-        return f"duty:{tell.role}@{_value(event, tell.at or '')}"
+        facility = _value(event, tell.at or "")
+        roles = f"{tell.role}/{tell.otherwise}" if tell.otherwise else tell.role
+        return f"duty:{roles}@{facility}" if facility else None
     return AUDIENCES[tell.audience](event)
 
 

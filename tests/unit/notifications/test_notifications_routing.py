@@ -70,11 +70,23 @@ def test_the_table() -> None:
                 "PatientArrived",
                 "PatientBackReferred",
                 "ReferralClosed",
+                "AppointmentScheduled",
+                "AppointmentCancelled",
+                "ReferralRedirected",
+                "ReferralVoided",
             )
         ),
     }
     by_reporter = {
         f"grievance.Grievance{n}.v1" for n in ("Acknowledged", "Resolved", "Confirmed", "Reopened", "Escalated")
+    }
+    by_receiving_desk = {
+        f"referral.{n}.v1"
+        for n in ("CancellationRequested", "ReferralRedirected", "TravelRefused", "PatientDeceased", "ReferralVoided")
+    }
+    by_role = {
+        f"referral.{n}.v1"
+        for n in ("ReferralRedirected", "PatientDeceased", "OutcomeRecorded", "StepOwed", "ReferralBreached")
     }
     by_officers = {f"grievance.Grievance{n}.v1" for n in ("Filed", "Escalated", "Paged")}
     for type_, tells in ROUTING.events.items():
@@ -83,6 +95,8 @@ def test_the_table() -> None:
         assert ("reporter" in audiences) == (type_ in by_reporter), type_
         assert ("officers" in audiences) == (type_ in by_officers), type_
         assert ("desk-of-destination" in audiences) == (type_ == "referral.ReferralRequested.v1"), type_
+        assert ("receiving-desk" in audiences) == (type_ in by_receiving_desk), type_
+        assert ("role" in audiences) == (type_ in by_role), type_
 
 
 def test_a_request_tells_the_patient_and_the_desk_of_the_destination() -> None:
@@ -108,6 +122,63 @@ def test_whose_record_was_opened_elsewhere_is_told_where_and_whether_they_were_a
         texts = [WORDING.languages[language].templates[name].text for name in ("record-opened", template)]
         assert all("{facility:alphanumeric}" in text for text in texts)
         assert (texts[0] != texts[1]) is broken
+
+
+@pytest.mark.parametrize(
+    ("event", "also_alive"),
+    [
+        (referral.PatientDeceased(**REFERRAL, place="on-the-way"), None),
+        (referral.OutcomeRecorded(**REFERRAL, outcome="died"), None),
+        (referral.ReferralCancelled(**REFERRAL, reason="patient-died"), {"reason": "patient-improved"}),
+        (referral.PatientBackReferred(**REFERRAL, deceased=True), {"deceased": False}),
+        (referral.ReferralClosed(**REFERRAL, deceased=True), {"deceased": False}),
+    ],
+)
+def test_nobody_learns_of_a_death_from_a_phone(event: Event, also_alive: dict[str, Any] | None) -> None:
+    assert all(who.startswith(("duty:", "desk@")) for who, _, _ in told(event))
+    if also_alive is not None:
+        assert ("patient:p1", "sms") in {
+            (who, channel) for who, channel, _ in told(event.model_copy(update=also_alive))
+        }
+
+
+def test_what_must_never_be_told_is_a_fault_whoever_writes_the_row() -> None:
+    row = {"audience": "family", "channels": ["in-app"], "template": "digest", "useful_hours": 1}
+    assert "referral.PatientDeceased.v1: family must never be told of it" in faults(
+        **{"referral.PatientDeceased.v1": [row]}
+    )
+
+
+def test_a_reminder_reaches_who_owes_the_step_and_a_breach_the_next_level() -> None:
+    owed = referral.StepOwed(
+        **REFERRAL,
+        step="acknowledge",
+        owed_by="doctor@LA-KGL-CHC-SANKOO",
+        owed_since=NOW,
+        reminder=1,
+        role="doctor",
+        facility="LA-KGL-CHC-SANKOO",
+    )
+    assert {who for who, _, _ in told(owed)} == {"duty:doctor/desk@LA-KGL-CHC-SANKOO"}
+    assert told(owed.model_copy(update={"facility": None})) == set(), "one of before says it only in words"
+    breached = referral.ReferralBreached(
+        **REFERRAL, promise="answer", escalated_to="nodal-officer@LA-STATE-CELL", facility="LA-STATE-CELL"
+    )
+    assert {who for who, _, _ in told(breached)} == {"duty:nodal-officer/officer@LA-STATE-CELL"}
+
+
+def test_a_move_elsewhere_is_told_to_all_three_and_one_made_twice_to_the_desk_only() -> None:
+    gone = referral.ReferralRedirected(**REFERRAL, to="LA-LEH-DH-SNM", next="r2", reason="no-bed")
+    assert told(gone) == {
+        ("patient:p1", "in-app", "referral-redirected"),
+        ("patient:p1", "sms", "referral-redirected"),
+        ("duty:doctor/desk@LA-KGL-CHC-SANKOO", "in-app", "doctor-referral-redirected"),
+        ("duty:doctor/desk@LA-KGL-CHC-SANKOO", "sms", "doctor-referral-redirected"),
+        ("desk@LA-KGL-DH", "email", "desk-referral-withdrawn"),
+    }
+    voided = referral.ReferralVoided(**REFERRAL, reason="duplicate")
+    assert {who for who, _, _ in told(voided)} == {"desk@LA-KGL-DH"}
+    assert "patient:p1" in {who for who, _, _ in told(voided.model_copy(update={"reason": "wrong-person"}))}
 
 
 def test_a_token_says_number_counter_and_place() -> None:
@@ -170,6 +241,8 @@ TELL = {"audience": "patient", "channels": ["in-app", "sms"], "template": "regis
         ("referral.PatientArrived.v1", TELL | {"audience": "reporter"}, "reporter needs reporter"),
         ("grievance.GrievanceFiled.v1", TELL, "patient needs patient or card"),
         ("referral.PatientVanished.v1", TELL, "there is no such event"),
+        ("referral.PatientArrived.v1", TELL | {"only": {"weather": "snow"}}, "no field weather"),
+        ("referral.PatientArrived.v1", TELL | {"unless": {"weather": "snow"}}, "no field weather"),
     ],
 )
 def test_a_bad_file_is_refused_with_what_is_wrong(type_: str, tell: dict[str, Any], fault: str) -> None:
@@ -192,6 +265,7 @@ def test_an_event_nobody_decided_about_is_a_fault() -> None:
         {"audience": "officers"},
         {"useful_hours": 0},
         {"surprise": 1},
+        {"otherwise": "desk"},
     ],
 )
 def test_a_tell_that_makes_no_sense_is_refused(changed: dict[str, Any]) -> None:

@@ -21,7 +21,16 @@ SMS = sorted({tell.template for tells in ROUTING.events.values() for tell in tel
 COMPLETE = ["bo", "en", "hi", "lbj", "ur"]
 """Languages that have every template an event asks for; callers' and campaigns' own are there in three of them."""
 OWN = {*ROUTING.own, "digest"}
-GROUPS = {"doctor-referral-declined", "asha-no-show", "family-referral-held", "family-referral-arrived"}
+GROUPS = {
+    "doctor-referral-declined",
+    "doctor-referral-redirected",
+    "doctor-referral-ended",
+    "doctor-step-owed",
+    "officer-referral-breached",
+    "asha-no-show",
+    "family-referral-held",
+    "family-referral-arrived",
+}
 LONGEST = {
     "facility": "M" * 30,
     "number": "1234",
