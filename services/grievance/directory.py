@@ -45,11 +45,12 @@ class Directory:
         return found
 
     async def every(self) -> list[FacilityCard]:
-        """All facilities, by code; the list is used again for as long as a card is."""
+        """All facilities, by code; the list is used again for as long as a card is. Places outside the network and the
+        offices above them are none."""
         looked_up, held = self._every
         if not held or time.monotonic() - looked_up >= FRESH_SECONDS:
             cards = [FacilityCard.model_validate(card) for card in await self._cards.every()]
-            held = sorted(cards, key=lambda card: card.code)
+            held = sorted((card for card in cards if card.hip_id), key=lambda card: card.code)
             self._every = time.monotonic(), held
         return held
 

@@ -60,6 +60,8 @@ ACCESS: Table = {
     "GET /fhir/Task/{id}": allow("doctor", "desk", "officer", at=PLACES, reads_person=True),
     "GET /fhir/Bundle/{id}": allow("doctor", at=PLACES, reads_person=True),
     "POST /fhir/ServiceRequest": allow("doctor"),
+    "POST /fhir": allow("doctor", "desk", at=("origin", "destination", "answered_by")),
+    "POST /fhir/Bundle": allow("doctor", "desk", at=("origin", "destination", "answered_by")),
     "PUT /fhir/Task/{id}": allow("doctor", "desk", at=("origin", "destination", "answered_by")),
     "POST /destinations": allow("doctor", "desk", "transport"),
     "GET /facilities": allow(*STAFF),

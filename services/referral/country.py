@@ -16,6 +16,7 @@ from libs.common.mongo import Database
 from libs.contracts.referral import FacilityCard
 from services.referral import store
 from services.referral.domain.closure import RoadState
+from services.referral.domain.destinations import GENERAL
 from services.referral.domain.roads import Closed, Road, Seasons, roads_of
 from services.referral.domain.today import day_of
 from services.referral.network import Network, Roadmap
@@ -33,7 +34,8 @@ FreeBeds = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class Known:
-    """`version` changes with the cards; `roads` follow from them."""
+    """`version` changes with the cards; `roads` follow from them. `over`: beds that are promised and do not stand there
+    any more, where there are any."""
 
     cards: Mapping[str, FacilityCard]
     versions: Mapping[str, int]
@@ -41,9 +43,10 @@ class Known:
     roads: tuple[Road, ...]
     closures: tuple[Closed, ...]
     beds: FreeBeds
+    over: FreeBeds
 
 
-NOTHING = Known({}, {}, 0, (), (), {})
+NOTHING = Known({}, {}, 0, (), (), {}, {})
 
 
 class Country:
@@ -132,7 +135,7 @@ class Country:
         if writes != self._writes:
             return
         closures = (*self._book.closures, *_closed(states))
-        self._known = Known(cards, versions, version, roads, closures, _free(cards, promised))
+        self._known = Known(cards, versions, version, roads, closures, _free(cards, promised), _over(cards, promised))
         self._read_at = began
 
 
@@ -143,6 +146,18 @@ def _free(cards: Mapping[str, FacilityCard], promised: FreeBeds) -> FreeBeds:
         for code, card in cards.items()
         if card.beds_by_kind
     }
+
+
+def _over(cards: Mapping[str, FacilityCard], promised: FreeBeds) -> FreeBeds:
+    """Beds were taken away after they had been promised; no promise is broken for it, and none is made."""
+    found: dict[str, dict[str, int]] = {}
+    for code, kinds in promised.items():
+        card = cards.get(code)
+        there = (card.beds_by_kind or {GENERAL: card.beds}) if card else {}
+        over = {kind: count - there.get(kind, 0) for kind, count in kinds.items() if count > there.get(kind, 0)}
+        if over:
+            found[code] = over
+    return found
 
 
 def _closed(states: list[RoadState]) -> list[Closed]:

@@ -82,7 +82,8 @@ class Nothing(Body):
 
 
 class FacilityShown(FacilityCard):
-    """The card, and what follows from it at this moment. `free_beds` is absent where no ledger is kept."""
+    """The card, and what follows from it at this moment. `free_beds` is absent where no ledger is kept; `beds_over` are
+    promised to referrals and do not stand there any more: what was promised holds, and no more is."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -90,6 +91,7 @@ class FacilityShown(FacilityCard):
     open_now: bool
     answers_now: tuple[Duty, ...]
     free_beds: dict[str, int] | None = None
+    beds_over: dict[str, int] = Field(default_factory=dict)
 
     @classmethod
     def at(cls, card: FacilityCard, now: dt.datetime, known: Known) -> Self:
@@ -100,6 +102,7 @@ class FacilityShown(FacilityCard):
             open_now=card.takes_referrals and today.is_open(card, now),
             answers_now=today.on_duty(card, None, now),
             free_beds=dict(free) if free is not None else None,
+            beds_over=dict(known.over.get(card.code, {})),
         )
 
 

@@ -12,7 +12,10 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from libs.common.refusal import Refused
+from libs.contracts.event import Code, Id
 from libs.contracts.referral import FacilityCard
 from libs.contracts.registration import PatientCard
 from services.referral.domain import codes, commands, moves
@@ -80,6 +83,9 @@ HAS_OUTCOME = frozenset({"treated", "back-referred", "closed"})
 Cards = Mapping[str, FacilityCard]
 Resource = dict[str, Any]
 
+_ID: TypeAdapter[str] = TypeAdapter(Id)
+_CODE: TypeAdapter[str] = TypeAdapter(Code)
+
 
 def _text(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -90,7 +96,9 @@ def _place(code: str, cards: Cards) -> Resource:
     card = cards.get(code)
     found: Resource = {"reference": f"Organization/{code}", "type": "Organization"}
     if card is not None:
-        found |= {"identifier": {"system": FACILITY_ID, "value": card.hip_id}, "display": card.name}
+        found["display"] = card.name
+        if card.hip_id:
+            found["identifier"] = {"system": FACILITY_ID, "value": card.hip_id}
     return found
 
 
@@ -258,7 +266,7 @@ def _person(id: str, patient: Patient) -> Resource:
 def _organisation(code: str, cards: Cards) -> Resource:
     card = cards.get(code)
     found: Resource = {"resourceType": "Organization", "id": code, "name": card.name if card else code}
-    if card is not None:
+    if card is not None and card.hip_id:
         found["identifier"] = [
             {"type": {"coding": [{"system": V2_0203, "code": "PRN"}]}, "system": FACILITY_ID, "value": card.hip_id}
         ]
@@ -295,11 +303,11 @@ def requested(resource: Mapping[str, Any], cards: Cards) -> commands.Request:
         raise Refused("not-a-request", "a ServiceRequest is taken here", field="resourceType")
     if resource.get("intent") != "order" or resource.get("status") not in ("active", "draft"):
         raise Refused("not-an-order", "must be an active order", field="status")
-    patient = _reference(resource.get("subject"), "Patient")
+    patient = reference(resource.get("subject"), "Patient")
     if patient is None:
         raise Refused("missing", "must refer to a Patient by the id that registration gave", field="subject")
     performers = resource.get("performer")
-    to = next((code for each in _many(performers) if (code := _facility(each, cards)) is not None), None)
+    to = next((code for each in many(performers) if (code := facility(each, cards)) is not None), None)
     if to is None:
         raise Refused("unknown-facility", "must name a facility of the directory", field="performer")
     urgency = URGENCY.get(str(resource.get("priority", "routine")))
@@ -308,16 +316,23 @@ def requested(resource: Mapping[str, Any], cards: Cards) -> commands.Request:
     service = _service(resource)
     if service is None:
         raise Refused("missing", "must say which department", field="performerType")
-    reason = " ".join(str(each.get("text", "")) for each in _many(resource.get("reasonCode"))).strip()
+    reason = " ".join(str(each.get("text", "")) for each in many(resource.get("reasonCode"))).strip()
     if not reason:
         raise Refused("missing", "must say why", field="reasonCode")
+    for value, kind, element in ((patient, _ID, "subject"), (service, _CODE, "performerType")):
+        try:
+            kind.validate_python(value)
+        except ValidationError:
+            raise Refused("malformed", "is no id or code of ours", field=element) from None
     return commands.Request(patient, to, service, urgency, reason)  # type: ignore[arg-type]
 
 
 def placer_of(resource: Mapping[str, Any]) -> str | None:
     """By what the sender knows its request: the placer's number, or any it gave."""
-    identifiers = [each for each in _many(resource.get("identifier")) if each.get("value")]
-    placed = [each for each in identifiers if "PLAC" in {c.get("code") for c in _many(_of(each, "type").get("coding"))}]
+    said = resource.get("identifier")
+    # A Bundle has one, and not several.
+    identifiers = [each for each in ([said] if isinstance(said, Mapping) else many(said)) if each.get("value")]
+    placed = [each for each in identifiers if "PLAC" in {c.get("code") for c in many(of(each, "type").get("coding"))}]
     first = next(iter((*placed, *identifiers)), None)
     return f"{first.get('system', '')}|{first['value']}" if first else None
 
@@ -327,7 +342,7 @@ def told(resource: Mapping[str, Any], state: Referral, at_origin: bool) -> Step 
     status = str(resource.get("status", ""))
     if status == TASK_STATUS[state.status] and status != "in-progress":
         return None
-    reasons = [str(each["code"]) for each in _many(_of(resource, "statusReason").get("coding")) if each.get("code")]
+    reasons = [str(each["code"]) for each in many(of(resource, "statusReason").get("coding")) if each.get("code")]
     why = reasons[0] if reasons else "other"
     match status:
         case "received":
@@ -350,9 +365,9 @@ def told(resource: Mapping[str, Any], state: Referral, at_origin: bool) -> Step 
 
 def _outcome(resource: Mapping[str, Any]) -> tuple[str, str]:
     """Outcome and summary of a Task's outputs."""
-    for output in _many(resource.get("output")):
-        value = _of(output, "valueCodeableConcept")
-        for coding in _many(value.get("coding")):
+    for output in many(resource.get("output")):
+        value = of(output, "valueCodeableConcept")
+        for coding in many(value.get("coding")):
             if coding.get("code") in codes.OUTCOMES:
                 return str(coding["code"]), str(value.get("text", ""))[: codes.LONGEST_TEXT]
     raise Refused("missing", f"must have a code of {OURS}:outcome: {', '.join(codes.OUTCOMES)}", field="output")
@@ -360,8 +375,8 @@ def _outcome(resource: Mapping[str, Any]) -> tuple[str, str]:
 
 def _service(resource: Mapping[str, Any]) -> str | None:
     for name in ("performerType", "code"):
-        concept = _of(resource, name)
-        for coding in _many(concept.get("coding")):
+        concept = of(resource, name)
+        for coding in many(concept.get("coding")):
             if coding.get("system") == f"{OURS}:service" and coding.get("code"):
                 return str(coding["code"])
         if concept.get("text"):
@@ -369,24 +384,26 @@ def _service(resource: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _facility(reference: Mapping[str, Any], cards: Cards) -> str | None:
-    code = _reference(reference, "Organization")
+def facility(said: Mapping[str, Any], cards: Cards) -> str | None:
+    """The facility that a reference means, by our code or the registry's number."""
+    code = reference(said, "Organization")
     if code in cards:
         return code
-    number = _of(reference, "identifier").get("value")
+    number = of(said, "identifier").get("value")
     return next((card.code for card in cards.values() if number and card.hip_id == number), None)
 
 
-def _reference(value: Any, kind: str) -> str | None:
+def reference(value: Any, kind: str) -> str | None:
+    """The id in a reference to a resource of this kind."""
     text = str(value.get("reference", "")) if isinstance(value, Mapping) else ""
     head, _, id = text.rpartition("/")
     return id if id and (head == kind or head.endswith(f"/{kind}")) else None
 
 
-def _many(value: Any) -> list[Mapping[str, Any]]:
+def many(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
-def _of(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def of(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = value.get(name)
     return found if isinstance(found, Mapping) else {}

@@ -98,9 +98,10 @@ def _metadata(routes: APIRouter) -> None:
         may = {
             "ServiceRequest": ("read", "search-type", "create"),
             "Task": ("read", "search-type", "update"),
-            "Bundle": ("read",),
+            "Bundle": ("read", "create"),
         }
         resources = [{"type": kind, "interaction": [{"code": code} for code in codes]} for kind, codes in may.items()]
+        rest = {"mode": "server", "resource": resources, "interaction": [{"code": "transaction"}]}
         return answer(
             {
                 "resourceType": "CapabilityStatement",
@@ -110,7 +111,7 @@ def _metadata(routes: APIRouter) -> None:
                 "implementation": {"description": "Hillhealth referrals"},
                 "fhirVersion": "4.0.1",
                 "format": ["json"],
-                "rest": [{"mode": "server", "resource": resources}],
+                "rest": [rest],
             }
         )
 

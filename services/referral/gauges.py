@@ -13,6 +13,7 @@ from libs.common.mongo import STORE_AWAY
 from libs.common.service import Service
 from services.referral import auditing, store
 from services.referral.country import Country
+from services.referral.domain.codes import URGENCIES
 
 log = logger("gauges")
 
@@ -36,6 +37,18 @@ class Gauges:
             "hillhealth_referral_beds_free",
             "Beds free in facilities that say which they have",
             ["kind"],
+            registry=registry,
+        )
+        self.over = Gauge(
+            "hillhealth_referral_beds_over",
+            "Beds that are promised to referrals and do not stand there any more, where there are any",
+            ["facility", "kind"],
+            registry=registry,
+        )
+        self.lapsed = Gauge(
+            "hillhealth_referral_lapsed",
+            "Referrals that nobody answered in time, nor since",
+            ["urgency"],
             registry=registry,
         )
         self.closed = Gauge(
@@ -62,10 +75,19 @@ class Gauges:
             self.oldest.labels(urgency).set(seconds)
         # Shown from the start, so that a panel has something to draw before the first facility says what it has.
         free: Counter[str] = Counter({"general": 0})
-        for kinds in (await self._country.known()).beds.values():
+        known = await self._country.known()
+        for kinds in known.beds.values():
             free.update(kinds)
+        # Kinds that nobody has any more must not stay as they were last seen.
+        self.beds.clear()
         for kind, beds in free.items():
             self.beds.labels(kind).set(beds)
+        self.over.clear()
+        for facility, over in known.over.items():
+            for kind, beds in over.items():
+                self.over.labels(facility, kind).set(beds)
+        for urgency in URGENCIES:
+            self.lapsed.labels(urgency).set(await store.count_in_status(self._service.database, "lapsed", urgency))
         if ratio:
             closed, sent = await store.closed_of_sent(self._service.database)
             self.closed.set(closed / sent if sent else 0.0)

@@ -11,6 +11,7 @@ from libs.common.ids import derive
 from libs.common.journal import Journal
 from libs.common.mongo import Database
 from services.referral import outside, store
+from services.referral.domain import facility
 from services.referral.domain.chain import Hop
 from services.referral.domain.commands import By, Elsewhere, Request, Void
 from services.referral.domain.events import HopAsked, HopOpened
@@ -25,8 +26,8 @@ async def prepared(journal: Journal, database: Database, clock: Clock, command: 
         return dataclasses.replace(command, next=next_id)
     if command.outside is not None:
         await outside.list_place(journal, clock, command.outside)
-    listed = await store.facility_card(database, command.to) is not None
-    return dataclasses.replace(command, next=next_id, listed=listed)
+    card = await store.facility_card(database, command.to)
+    return dataclasses.replace(command, next=next_id, listed=card is not None and card.level != facility.OFFICE)
 
 
 def request_of(id: str, state: Referral) -> Request:

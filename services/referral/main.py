@@ -12,9 +12,11 @@ from services.referral import (
     audit_api,
     beds,
     beds_api,
+    cells,
     country_api,
     directory,
     fhir_api,
+    fhir_bundle_api,
     promises,
     roadbook,
     seasons,
@@ -35,10 +37,12 @@ from services.referral.usecases import Surroundings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Raises BadRow (line and field), BadPromises, BadSeasons, BadRoads and FileNotFoundError for a file that cannot be
-    taken, ValueError for a `slip_key` that is none."""
+    """Raises BadRow (line and field), BadPromises, BadCells, BadSeasons, BadRoads and FileNotFoundError for a file that
+    cannot be taken, ValueError for a `slip_key` that is none."""
     settings = settings or Settings()
     rows = directory.read(settings.facilities)
+    own = {row.card.code for row in rows}
+    rows += [row for row in cells.read(settings.cells) if row.card.code not in own]
     promised, seasonal = promises.read(settings.promises), seasons.read(settings.seasons)
     roads = roadbook.read(settings.roads, seasonal)
     service = Service(
@@ -55,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.include(api.router(service, around))
     service.include(country_api.router(service, around))
     service.include(fhir_api.router(service, around))
+    service.include(fhir_bundle_api.router(service, around))
     service.include(audit_api.router(service, around.country))
     gauges = service.app.state.gauges = Gauges(service, around.country)
     service.on_start(gauges.start)

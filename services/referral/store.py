@@ -32,6 +32,8 @@ REFERRAL = AggregateType(
     due=lambda state: min((at for at in (referral.due(state), reminders.due(state)) if at), default=None),
     retry_at=lambda state: machine_now() + COME_BACK_AFTER if referral.owes(state) else None,
     claims=lambda state: [f"leg:{state.leg.code}"] if state.leg and state.leg.code and not state.leg.ended_at else [],
+    # The second: worklists and their order (domain/worklists.py).
+    shape=2,
     indexes=(
         ("state.origin", "state.status", "state.requested_at", "_id"),
         ("state.destination", "state.status", "state.requested_at", "_id"),
@@ -160,13 +162,14 @@ async def facilities(
     cursor: str | None,
     limit: int,
 ) -> tuple[list[Document], str | None]:
-    """The directory by code."""
+    """The directory by code; the offices above the facilities only where their level is asked for."""
     wanted: dict[str, Any] = {
         "state.card.state_lgd": state_lgd,
         "state.card.level": level,
         "state.card.services": service,
     }
     asked = {path: value for path, value in wanted.items() if value is not None}
+    asked.setdefault("state.card.level", {"$ne": facility.OFFICE})
     return await page(
         database[FACILITY.collection], access.filter() | asked, sort="state.card.code", limit=limit, cursor=cursor
     )
@@ -190,6 +193,10 @@ async def in_status(database: Database, status: str, urgency: str, fields: Seque
     return list(
         await database[REFERRAL.collection].find(wanted, projection).sort("state.requested_at", ASCENDING).to_list(None)
     )
+
+
+async def count_in_status(database: Database, status: str, urgency: str) -> int:
+    return int(await database[REFERRAL.collection].count_documents({"state.status": status, "state.urgency": urgency}))
 
 
 async def chain(database: Database, first: str) -> list[tuple[str, referral.Referral]]:

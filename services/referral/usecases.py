@@ -14,13 +14,13 @@ from libs.common.access import SYSTEM, Access
 from libs.common.cause import Cause, timer_cause
 from libs.common.clock import Clock
 from libs.common.ids import derive
-from libs.common.journal import Journal, Outcome
+from libs.common.journal import Journal, KeyReused, Outcome
 from libs.common.mongo import Database
 from libs.common.refusal import Refused
 from libs.contracts.event import Event
 from libs.contracts.referral import Urgency
 from libs.contracts.registration import PatientCard
-from services.referral import beds, hops, outside, store
+from services.referral import beds, cells, hops, outside, store
 from services.referral.country import Country, Known
 from services.referral.directory import Row
 from services.referral.domain import clocks, dataset, destinations, facility, reminders, today
@@ -98,7 +98,7 @@ async def consider(around: Surroundings, clock: Clock, command: Request, here: s
         answer_within=within,
         clock_says=says,
         chain_within=None if isinstance(command, Ask) else around.promises.treat_within(command.urgency),
-        listed=destination is not None or command.outside is not None,
+        listed=(destination is not None and destination.level != facility.OFFICE) or command.outside is not None,
         offered=offered or command.outside is not None,
         withdrawn=isinstance(patient, Withdrawn),
     )
@@ -128,14 +128,11 @@ async def request(
     if command.outside is not None:
         await outside.list_place(journal, clock, command.outside)
     by = _by(access)
-    card = (await around.country.cards()).get(command.to)
-    refused = None if isinstance(asked, Ask) else facility.refusal(card, asked.urgency, asked.warnings)
+    refused = await _refused_by(around, asked)
 
     def decided(state: Referral | None) -> list[Event]:
         if refused is not None and state is None:
-            raise Refused(
-                f"refused-{refused.code}", f"this facility asks for it: {refused.detail}", field=refused.field
-            )
+            raise refused
         return decide(state, asked, by, clock.now())
 
     # What would be refused now may be the retry of what was taken before: then its first answer is looked for first.
@@ -145,6 +142,31 @@ async def request(
     if not outcome.repeated and await around.patients.erased(command.patient):
         await forget(journal, around.database, clock, command.patient, cause.derive("erased"))
     return outcome
+
+
+async def rehearse(
+    journal: Journal, around: Surroundings, clock: Clock, command: Request, cause: Cause, access: Access
+) -> None:
+    """Whether `request` would take it now, without taking it. Raises what it would raise; nothing for what this cause
+    has asked before, but for KeyReused."""
+    before = await journal.load(REFERRAL, cause.new_id("referral"))
+    if before is not None:
+        if before["journal"][0].get("fingerprint") != cause.fingerprint:
+            raise KeyReused
+        return
+    asked = await consider(around, clock, command, access.caller.facility)
+    if (refused := await _refused_by(around, asked)) is not None:
+        raise refused
+    decide(None, asked, _by(access), clock.now())
+
+
+async def _refused_by(around: Surroundings, asked: Request) -> Refused | None:
+    """What the destination has switched refusal on for."""
+    card = (await around.country.cards()).get(asked.to)
+    refused = None if isinstance(asked, Ask) else facility.refusal(card, asked.urgency, asked.warnings)
+    if refused is None:
+        return None
+    return Refused(f"refused-{refused.code}", f"this facility asks for it: {refused.detail}", field=refused.field)
 
 
 async def step(
@@ -269,7 +291,7 @@ async def attend(journal: Journal, around: Surroundings, clock: Clock, id: str, 
         return
     place = state.origin if state.outside else state.destination
     card = await store.facility_card(around.database, place)
-    above = card.refers_to if card and card.refers_to else place
+    above = cells.above(card, (await around.country.cards()).values()) or place
     name = "chain" if state.chain_due == promised else state.status
     cycle = 0 if name == "chain" else (state.times_asked * 1000 + state.appointments) * 1000 + state.times_stretched
     cause = timer_cause(name, 1, cycle, aggregate=id, service="referral", now=clock.now())

@@ -18,7 +18,7 @@ from deploy.local.testing import Served, TestStack
 from libs.common.records import Envelope, Received
 from libs.contracts.event import Event
 from libs.contracts.notifications import MessageFailed
-from libs.contracts.referral import ReferralAccepted, ReferralCancelled, ReferralClosed
+from libs.contracts.referral import ReferralAccepted, ReferralBreached, ReferralCancelled, ReferralClosed
 from libs.contracts.registration import (
     EnrolmentRefusalReversed,
     EnrolmentRefused,
@@ -224,6 +224,19 @@ async def test_an_event_opens_one_case_however_often_it_comes(desk: Desk, served
     await desk.move(id, "resolve", desk.nodal(ABOVE), outcome="action-taken", action_taken="audited with the driver")
     verified = await desk.move(id, "verify", desk.officer(ABOVE), fixed=True, note="read the audit")
     assert (verified.json()["status"], verified.json()["verified"]) == ("closed", True)
+
+
+async def test_a_broken_promise_about_a_referral_opens_one_case_of_each_promise(desk: Desk, served: Served) -> None:
+    broken = {"escalated_to": f"nodal-officer@{ABOVE}", "facility": ABOVE}
+    answer = received(ReferralBreached(**LEG, promise="answer", **broken), "r-7", 2)
+    chain = received(ReferralBreached(**LEG, promise="chain", **broken), "r-7", 3)
+    for event in (answer, answer, chain, received(answer.event, "r-7", 2)):
+        await hear(served, event)
+    cases = [each["state"] for each in await desk.database["grievances"].find({}).to_list(None)]
+    assert [(case["because"], case["about_referral"], case["about_facility"]) for case in cases] == [
+        ("referral-breach", "r-7", OFFICE)
+    ] * 2
+    assert all(OFFICE not in case["offices"] for case in cases), "who did not answer does not answer this either"
 
 
 async def test_an_enrolment_refused_wrongly_opens_one_case_whichever_event_says_so(desk: Desk, served: Served) -> None:

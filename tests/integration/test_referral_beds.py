@@ -81,6 +81,34 @@ async def test_an_acceptance_reserves_the_bed_it_names_and_the_next_is_told_wher
     assert (await count(desk, THERE, "hdu"))["reserved"] == 1
 
 
+async def test_beds_taken_away_after_they_were_promised_break_no_promise_and_are_seen(desk: Desk) -> None:
+    await say(desk, ELSEWHERE, burns=2, spare=1)
+    held, other = [(await desk.request(f"who is burnt {n}", to=ELSEWHERE))["id"] for n in range(2)]
+    await desk.step(held, "accept", "doctor", ELSEWHERE, {"bed": "burns"})
+    gauges = desk.served.app.state.gauges
+
+    async def measured() -> str:
+        gauges._country.changed()
+        await gauges.measure(ratio=False)
+        return (await desk.served.client.get("/metrics")).text
+
+    assert 'hillhealth_referral_beds_free{kind="spare"} 1.0' in await measured()
+    await say(desk, ELSEWHERE, burns=0)
+    text = await measured()
+    assert f'hillhealth_referral_beds_over{{facility="{ELSEWHERE}",kind="burns"}} 1.0' in text
+    assert 'kind="spare"' not in text, "a kind that nobody has any more is not shown as it was last seen"
+    shown = (await desk.get("doctor", HERE, f"/facilities/{ELSEWHERE}")).json()
+    assert (shown["free_beds"], shown["beds_over"]) == ({"burns": 0}, {"burns": 1})
+    refused = await desk.post("doctor", ELSEWHERE, f"/referrals/{other}/accept", {"bed": "burns"})
+    assert refused.json()["type"] == "urn:hillhealth:problem:no-bed"
+
+    assert (await desk.step(held, "arrive", "desk", ELSEWHERE, {}))["reserved"][0]["kind"] == "burns"
+    discharged = {"outcome": "treated-and-discharged", "summary": ""}
+    await desk.step(held, "outcome", "doctor", ELSEWHERE, discharged)
+    assert "hillhealth_referral_beds_over{" not in await measured()
+    assert (await desk.get("doctor", HERE, f"/facilities/{ELSEWHERE}")).json()["beds_over"] == {}
+
+
 async def test_a_bed_nobody_arrives_for_is_free_again(desk: Desk) -> None:
     await say(desk, THERE, isolation=1)
     id = (await desk.request("who does not arrive", urgency="emergency"))["id"]

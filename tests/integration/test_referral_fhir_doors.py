@@ -92,3 +92,60 @@ async def test_a_referral_comes_is_told_of_and_goes_home_in_fhir(desk: Desk) -> 
     assert await search(f"/fhir/Task?patient=Patient/{person('from outside')}", HERE) == [request.id]
     assert await search(f"/fhir/Task?patient=Patient/{person('from outside')}", ELSEWHERE) == []
     CapabilityStatement.model_validate((await client.get("/fhir/metadata")).json())
+
+
+def whole(*asked: dict[str, Any]) -> dict[str, Any]:
+    """A transaction with a Task for each ServiceRequest."""
+    entries: list[dict[str, Any]] = []
+    for number, resource in enumerate(asked):
+        url = f"urn:uuid:00000000-0000-4000-8000-{number:012d}"
+        entries.append({"fullUrl": url, "resource": resource, "request": {"method": "POST", "url": "ServiceRequest"}})
+        task = {"resourceType": "Task", "status": "requested", "intent": "order", "focus": {"reference": url}}
+        entries.append({"resource": task, "request": {"method": "POST", "url": "Task"}})
+    numbered = {"system": "https://other.example", "value": secrets.token_hex(6)}
+    return {"resourceType": "Bundle", "type": "transaction", "identifier": numbered, "entry": entries}
+
+
+async def test_a_whole_bundle_is_taken_once_or_not_at_all(desk: Desk) -> None:
+    referrals = desk.served.service.database["referrals"]
+
+    async def send(body: dict[str, Any], role: str = "doctor", facility: str = HERE, path: str = "/fhir") -> Any:
+        headers = {"Authorization": desk.headers(role, facility)["Authorization"]}
+        return await desk.served.client.post(path, json=body, headers=headers)
+
+    before = await referrals.count_documents({})
+    half = whole(asking(), asking(performerType={"text": "astrology"}), asking(reasonCode=[]))
+    refused = await send(half)
+    assert refused.status_code == 422
+    issues = OperationOutcome.model_validate(refused.json()).issue
+    assert [issue.expression for issue in issues] == [["Bundle.entry[4].resource.reasonCode"]]
+    refused = await send(whole(asking(), asking(performerType={"text": "astrology"})))
+    issues = OperationOutcome.model_validate(refused.json()).issue
+    assert [issue.expression for issue in issues] == [["Bundle.entry[2].resource.performerType"]]
+    assert (await send(whole(asking()), role="desk")).status_code == 403
+    assert await referrals.count_documents({}) == before
+
+    body = whole(asking(), asking())
+    taken = await send(body)
+    assert taken.status_code == 200, taken.text
+    places = [entry.response.location for entry in Bundle.model_validate(taken.json()).entry]
+    assert (await send(body)).json() == taken.json()
+    assert await referrals.count_documents({}) == before + 2
+    first = places[0].partition("/")[2]
+    assert places[:2] == [f"ServiceRequest/{first}", f"Task/{first}"]
+    assert (await desk.document(first))["state"]["status"] == "requested"
+
+    # One that is there is told of in the same Bundle as a new one: for whom it is theirs to tell, and all or nothing.
+    told = whole(asking(performer=[{"reference": f"Organization/{ELSEWHERE}"}])) | {"type": "collection"}
+    task = {"resourceType": "Task", "status": "accepted", "focus": {"reference": f"ServiceRequest/{first}"}}
+    told["entry"].append({"resource": task})
+    forbidden = await send(told, facility="LA-KGL-DH-KARGIL", path="/fhir/Bundle")
+    assert (forbidden.status_code, forbidden.json()["issue"][-1]["expression"]) == (403, ["Bundle.entry[2]"])
+    twice = await send(told)
+    assert (twice.status_code, twice.json()["issue"][0]["expression"]) == (409, ["Bundle.entry[2]"])
+    assert await referrals.count_documents({}) == before + 2
+    done = await send(told, facility=THERE, path="/fhir/Bundle")
+    assert done.status_code == 200, done.text
+    assert (await send(told, facility=THERE, path="/fhir/Bundle")).json() == done.json()
+    assert (await desk.document(first))["state"]["status"] == "accepted"
+    assert await referrals.count_documents({}) == before + 3

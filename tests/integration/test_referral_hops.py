@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import AsyncIterator
 from email.utils import format_datetime
 from typing import Any
@@ -50,6 +51,32 @@ async def test_a_chain_goes_up_and_comes_back_hop_by_hop_under_one_clock(desk: D
             await desk.step(hop, "outcome", "doctor", at, {"outcome": "treated-and-discharged", "summary": ""})
         await desk.step(hop, "back-refer", "doctor", at, {"advice": "rest"})
         assert (await desk.step(hop, "acknowledge", "doctor", origin, {}))["status"] == "closed"
+
+
+async def test_four_hops_from_the_health_centre_out_of_the_network_keep_the_clock_of_the_first(desk: Desk) -> None:
+    levels = ["LA-KGL-CHC-SANKOO", "LA-KGL-SDH-DRASS", "LA-KGL-DH-KARGIL", "JK-SXR-MC-SMHS"]
+    first = await desk.request("who goes all the way", origin=levels[0], to=levels[1], service="emergency")
+    hops = [first["id"]]
+    for here, to in (*itertools.pairwise(levels[1:]), (levels[-1], None)):
+        await desk.step(hops[-1], "accept", "doctor", here, {})
+        await desk.step(hops[-1], "arrive", "desk", here, {})
+        body = {"service": "emergency", "reason": "needs more", "to": to} | ({} if to else {"outside": PGI})
+        onward = await desk.step(hops[-1], "refer-onward", "doctor", here, body)
+        hops.append(onward["next"])
+        watched = [(await desk.document(id))["state"]["chain_due"] for id in hops]
+        assert watched == [None] * (len(hops) - 1) + [first["chain_due"]], "only the newest hop watches the clock"
+    found = (await desk.get("doctor", levels[0], f"/referrals/{hops[0]}/chain")).json()
+    assert [hop["id"] for hop in found["hops"]] == hops
+    assert (found["began_at"], found["due"]) == (first["requested_at"], first["chain_due"])
+    last = (await desk.document(hops[-1]))["state"]
+    assert (last["hop"], last["origin"], last["destination"]) == (4, levels[-1], "OUT-04")
+
+    # The way back: each level hands back to the one below, and the loop is closed at home.
+    for command, role, _, body in LOOP[:5]:
+        await desk.step(hops[-1], command, role, levels[-1], body)
+    for id, origin, at in reversed([*zip(hops, levels, [*levels[1:], levels[-1]], strict=True)]):
+        await desk.step(id, "back-refer", "doctor", at, {"advice": "rest"})
+        assert (await desk.step(id, "acknowledge", "doctor", origin, {}))["status"] == "closed"
 
 
 async def test_a_redirection_keeps_the_origin_and_a_crash_before_its_hop_is_completed_by_a_timer(desk: Desk) -> None:

@@ -174,6 +174,15 @@ async def _tell_task(client: httpx.AsyncClient, headers: Headers, id: str) -> ht
     return await client.put(f"/fhir/Task/{id}", json=body, headers=_key(headers))
 
 
+def _tell_in_bundle(path: str) -> Call:
+    async def call(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.Response:
+        task = {"resourceType": "Task", "status": "accepted", "focus": {"reference": f"ServiceRequest/{id}"}}
+        body = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": task}]}
+        return await client.post(path, json=body, headers=_key(headers))
+
+    return call
+
+
 def _found_nothing(answer: httpx.Response) -> bool:
     return answer.status_code == 200 and not any(
         entry["resource"]["requester"]["reference"].endswith(HERE) for entry in answer.json()["entry"]
@@ -331,4 +340,14 @@ EXAMPLES: list[dict[str, Any]] = [
         "prepare": _after(0),
         "call": _tell_task,
     },
+    *(
+        {
+            "route": f"POST {path}",
+            "role": "doctor",
+            "facility": THERE,
+            "prepare": _after(0),
+            "call": _tell_in_bundle(path),
+        }
+        for path in ("/fhir", "/fhir/Bundle")
+    ),
 ]

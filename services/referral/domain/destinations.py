@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from libs.contracts.referral import FacilityCard
 from services.referral.domain import today
 from services.referral.domain.dataset import Notice
+from services.referral.domain.facility import OFFICE
 from services.referral.domain.roads import Way
 
 LEVELS = ("PHC", "CHC", "SDH", "DH", "MC")
@@ -82,7 +83,7 @@ def rank(
     ranked: list[Ranked] = []
     left_out: list[LeftOut] = []
     for code in sorted(cards):
-        if code == origin:
+        if code == origin or cards[code].level == OFFICE:
             continue
         card, way, free = cards[code], ways.get(code), beds.get(code)
         if lacking := tuple(_lacking(card, wanted, now, way, free)):

@@ -13,6 +13,9 @@ from libs.contracts.event import Event
 from libs.contracts.referral import FacilityCard
 from services.referral.domain.dataset import Notice
 
+OFFICE = "CELL"
+"""The level of an office above the facilities: it is told of what they did not do, and nobody is sent there."""
+
 
 class Facility(BaseModel):
     """`source` is the content hash of the directory row that the card was last taken from."""

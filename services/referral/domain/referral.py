@@ -15,7 +15,9 @@ from services.referral.domain.answering import check, names_of
 from services.referral.domain.chain import FIRST, Outside
 from services.referral.domain.commands import (
     Accept,
+    Acknowledge,
     AskAgain,
+    BackRefer,
     By,
     Command,
     ConfirmCancel,
@@ -68,6 +70,7 @@ from services.referral.domain.moves import Actor, Move, Side, Status, Transport
 from services.referral.domain.reservations import Reservation
 
 GIVEN_UP = "reservation-given-up"
+DIED = "died"
 
 
 class Referral(BaseModel):
@@ -239,6 +242,8 @@ def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any
             return {"outcome": "referred-onward", "summary": command.reason, "avoidable": False}
         case RecordOutcome(outcome=outcome, procedure=procedure):
             return {"avoidable": avoidable(state, outcome, procedure, now)}
+        case BackRefer() | Acknowledge():
+            return {"deceased": state.outcome == DIED}
         case _:
             pass
     return {}
@@ -318,13 +323,24 @@ def overdue(state: Referral | None, escalated_to: str, travel: Travel | None, no
         return []
     match broken[0][1]:
         case "answer":
-            return decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now)
+            lapsed = decide(state, Lapse(escalated_to), By(moves.CLOCK, state.destination), now)
+            # Nobody outside this service knows of a question for advice, nor that it was not answered.
+            asked = any(isinstance(event, ReferralLapsed) for event in lapsed)
+            return [*lapsed, _breached(state, "answer", escalated_to, now)] if asked else lapsed
         case "arrival":
             if travel is not None and (stretched := clocks.late(state, travel, now)) is not None:
                 return [ArrivalStretched(until=stretched[0], says=stretched[1], at=now)]
-            return [ArrivalLapsed(escalated_to=escalated_to, at=now)]
+            lost = ArrivalLapsed(escalated_to=escalated_to, at=now)
+            return [lost, _breached(state, "arrival", escalated_to, now)]
         case _:
-            return [ChainLapsed(escalated_to=escalated_to, at=now)]
+            return [ChainLapsed(escalated_to=escalated_to, at=now), _breached(state, "chain", escalated_to, now)]
+
+
+def _breached(state: Referral, promise: clocks.Clock, escalated_to: str, now: dt.datetime) -> ReferralBreached:
+    facility = escalated_to.partition("@")[2]
+    return ReferralBreached(
+        **_public(state), promise=promise, escalated_to=escalated_to, facility=facility or None, at=now
+    )
 
 
 def owes(state: Referral) -> bool:

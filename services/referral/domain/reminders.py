@@ -60,6 +60,8 @@ def remind(state: Referral | None, now: dt.datetime) -> list[Event]:
             owed_by=f"{owed.role}@{facility}",
             owed_since=state.changed_at,
             reminder=state.reminded + 1,
+            role=owed.role,
+            facility=facility,
             at=now,
         )
     ]

@@ -16,7 +16,7 @@ from services.referral import directory
 from services.referral.domain import clocks, referral
 from services.referral.domain import commands as machine
 from services.referral.domain.commands import By, Step
-from services.referral.domain.events import ReservationGivenUp, ReservationsReleased
+from services.referral.domain.events import ReferralBreached, ReservationGivenUp, ReservationsReleased
 from services.referral.domain.referral import Referral, decide, evolve, open_moves
 from services.referral.domain.reservations import Reservation
 
@@ -61,6 +61,29 @@ def test_the_clock_lapses_what_nobody_answered_once_and_not_a_moment_early() -> 
     )
     assert referral.due(lapsed) is None
     assert referral.overdue(lapsed, f"nodal-officer@{ELSEWHERE}", None, NOW + 2 * HALF_AN_HOUR) == []
+
+
+def breaches(events: list[Event]) -> list[tuple[str, str, str | None]]:
+    return [(e.promise, e.escalated_to, e.facility) for e in events if isinstance(e, ReferralBreached)]
+
+
+def test_each_promise_that_is_broken_is_said_aloud_once_and_a_question_for_advice_is_not() -> None:
+    cell = "LA-STATE-CELL"
+    whole = dataclasses.replace(REQUEST, answer_within=HALF_AN_HOUR, chain_within=2 * HALF_AN_HOUR)
+    told = decide(None, whole, DOCTOR_HERE, NOW)
+    for at, promise in ((HALF_AN_HOUR, "answer"), (2 * HALF_AN_HOUR, "chain")):
+        said = referral.overdue(fold(told), f"nodal-officer@{cell}", None, NOW + at)
+        assert breaches(said) == [(promise, f"nodal-officer@{cell}", cell)]
+        told += said
+        assert referral.overdue(fold(told), f"nodal-officer@{cell}", None, NOW + at) == []
+    late = accepted(travel=by_road(1))
+    said = referral.overdue(fold(late), f"nodal-officer@{cell}", by_road(1), NOW + 2 * HALF_AN_HOUR)
+    assert breaches(said) == [("arrival", f"nodal-officer@{cell}", cell)]
+    question = machine.Ask("p1", THERE, "surgery", "urgent", "may he travel?", answer_within=HALF_AN_HOUR)
+    asked = decide(None, question, DOCTOR_HERE, NOW)
+    said = referral.overdue(fold(asked), f"nodal-officer@{cell}", None, NOW + HALF_AN_HOUR)
+    assert fold(asked + said).status == "advice-lapsed"
+    assert breaches(said) == []
 
 
 @pytest.mark.parametrize(
