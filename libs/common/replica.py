@@ -131,8 +131,12 @@ def _upsert(received: Received) -> UpdateOne:
     return UpdateOne(older, {"$set": fields | {"card": card}}, upsert=True)
 
 
+WRITTEN_AT_ONCE = 125
+"""Records in one bulk write: while the store works on these, the next are read."""
+
+
 class ReplicaSubscription(Subscription):
-    """A batch becomes one unordered bulk write; only a duplicate `_id` is forgiven."""
+    """A batch becomes a few unordered bulk writes, one after the other; only a duplicate `_id` is forgiven."""
 
     shape = "replica"
 
@@ -142,6 +146,23 @@ class ReplicaSubscription(Subscription):
         self._changed = changed
 
     async def handle(self, records: Sequence[Any]) -> None:
+        writing: asyncio.Task[None] | None = None
+        try:
+            for start in range(0, len(records), WRITTEN_AT_ONCE):
+                received = await self._received(records[start : start + WRITTEN_AT_ONCE])
+                if writing is not None:
+                    await writing
+                writing = asyncio.create_task(self._kept(received))
+                # Until the store has it.
+                await asyncio.sleep(0)
+            if writing is not None:
+                await writing
+        finally:
+            if writing is not None and not writing.done():
+                await asyncio.wait([writing])
+
+    async def _received(self, records: Sequence[Any]) -> list[tuple[Any, Received]]:
+        """What can be read; the others are put aside."""
         received: list[tuple[Any, Received]] = []
         for record in records:
             try:
@@ -151,6 +172,9 @@ class ReplicaSubscription(Subscription):
                 continue
             if event is not None:
                 received.append((record, event))
+        return received
+
+    async def _kept(self, received: Sequence[tuple[Any, Received]]) -> None:
         try:
             await self._keep([event for _, event in received])
         except STORE_AWAY:
