@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from bench.setting import ROUNDS, Setting, median, now
+from bench.setting import ROUNDS, Setting, median, now, run
 from libs.common.clock import Clock, machine_now
 from libs.common.dead_letters import DeadLetters
 from libs.common.ids import derive
@@ -139,7 +139,7 @@ async def bare(settings: Any, database: Database, topic: Topic, expected: int) -
 
 
 def measure(here: Setting) -> dict[str, Any]:
-    return asyncio.run(_measure(here))
+    return run(_measure(here))
 
 
 async def _measure(here: Setting) -> dict[str, Any]:
@@ -165,7 +165,7 @@ async def _measure(here: Setting) -> dict[str, Any]:
 
 
 def reactions(here: Setting) -> dict[str, Any]:
-    return asyncio.run(_reactions(here))
+    return run(_reactions(here))
 
 
 async def _reactions(here: Setting) -> dict[str, Any]:

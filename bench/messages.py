@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from bench.consuming import produce
-from bench.setting import ROUNDS, Setting, median, now
+from bench.setting import ROUNDS, Setting, median, now, run
 from libs.common.ids import derive
 from libs.common.mongo import connect, open_database
 from libs.contracts import referral
@@ -18,7 +18,7 @@ FACILITY = {"name": "SNM Hospital Leh", "code": "LA-LEH-DH-SNM"}
 
 
 def measure(here: Setting) -> dict[str, Any]:
-    return asyncio.run(_measure(here))
+    return run(_measure(here))
 
 
 async def _measure(here: Setting) -> dict[str, Any]:

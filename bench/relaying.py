@@ -6,12 +6,11 @@ which a store that syncs every statement thanks; what that alone would do stands
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from bench import filling
 from bench.filling import fill, pend
-from bench.setting import ROUNDS, Setting, median, now
+from bench.setting import ROUNDS, Setting, median, now, run
 from libs.common.metrics import Metrics
 from libs.common.mongo import connect, open_database
 from libs.common.relay import BATCH, Relay, marks
@@ -23,7 +22,7 @@ MARKS = 5_000
 
 
 def measure(here: Setting) -> dict[str, Any]:
-    return asyncio.run(_measure(here))
+    return run(_measure(here))
 
 
 async def _measure(here: Setting) -> dict[str, Any]:

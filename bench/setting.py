@@ -8,17 +8,22 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import psutil
+import uvloop
 
 from bench.people import FACILITY
 from deploy.local.layout import REPOSITORY
 from deploy.local.ports import free_port
 from deploy.local.testing import TestStack
+from libs.common import interpreter
+
+T = TypeVar("T")
 
 ROUNDS = 5
 
@@ -89,6 +94,12 @@ def setting(folder: Path) -> Iterator[Setting]:
     finally:
         made.stack.down()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(measured: Coroutine[Any, Any, T]) -> T:
+    """In this process as in a service's: on its event loop, with its interpreter's settings."""
+    interpreter.prepare()
+    return uvloop.run(measured)
 
 
 def machine() -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pydantic import BaseModel
 
-from bench.setting import ROUNDS, Setting, median, now
+from bench.setting import ROUNDS, Setting, median, now, run
 from libs.common.access import SYSTEM
 from libs.common.aggregate import AggregateType
 from libs.common.cause import Cause
@@ -41,7 +41,7 @@ EVENT = referral.ReferralRequested(
 
 
 def measure(here: Setting) -> dict[str, Any]:
-    return asyncio.run(_measure(here))
+    return run(_measure(here))
 
 
 async def _measure(here: Setting) -> dict[str, Any]:
