@@ -240,7 +240,8 @@ def test_whatever_comes_in_whatever_order_a_routine_message_is_sent_once_unless_
                 if since_last is not None:
                     names = {type(one).__name__ for one in since_last}
                     assert names & {"RetryScheduled", "MessageHeld"}, names
-                    assert "MessageOutcomeUnknown" not in names or "MessageUndelivered" in names
+                    # A refused template (held) is the provider's late word that nothing was sent, as a receipt is.
+                    assert "MessageOutcomeUnknown" not in names or names & {"MessageUndelivered", "MessageHeld"}
                 since_last = []
             elif since_last is not None:
                 since_last.append(event)
@@ -257,3 +258,11 @@ def test_a_template_that_one_channel_refuses_is_not_stopped_for_another() -> Non
     state, _ = run(Render(PLAN, "whatsapp", "hi", "आप", "", "ucs-2", 1, at=NOW, lease_until=NOW))
     state, told = run(Rejected(1, "whatsapp-132001", NOW), state=state)
     assert (told, state.after("whatsapp")) == (["MessageFailed", "PassingOn"], ("sms", "relay"))
+
+
+def test_a_late_word_that_the_template_was_refused_settles_an_unknown_outcome() -> None:
+    lost, _ = run(SENDING, Unanswered(1, 1, None))
+    assert lost.status == "outcome-unknown"
+    state, told = run(Stopped(1, "dlt-640"), Release(TEMPLATE_STOPPED, NOW), CLAIM, state=lost)
+    assert told == ["MessageHeld", "RetryScheduled", "SendAttempted"]
+    assert (state.status, state.attempt) == ("sending", 2)
