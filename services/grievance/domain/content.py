@@ -10,6 +10,15 @@ LARGEST = 5 * 1024 * 1024
 KINDS = ("image/jpeg", "image/png", "image/webp", "application/pdf", "audio/ogg", "audio/mpeg", "audio/amr")
 
 
+OTHER_NAMES = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "audio/mp3": "audio/mpeg",
+    "application/ogg": "audio/ogg",
+}
+"""What phones and browsers call some of them."""
+
+
 def kind_of(content: bytes) -> str | None:
     """The media type that the bytes themselves say; None for anything else."""
     head = content[:16]
@@ -39,6 +48,7 @@ def check(content: bytes, claimed: str) -> str:
     kind = kind_of(content)
     if kind is None:
         raise Refused("content-unknown", f"must be one of {', '.join(KINDS)}", field="content")
-    if claimed.split(";")[0].strip().lower() not in (kind, "application/octet-stream", ""):
+    said = claimed.split(";")[0].strip().lower()
+    if OTHER_NAMES.get(said, said) not in (kind, "application/octet-stream", ""):
         raise Refused("content-mismatch", f"is {kind}, which is not what Content-Type says", field="Content-Type")
     return kind

@@ -38,6 +38,7 @@ def test_what_is_none_of_these_is_refused_whatever_it_is_called(content: bytes) 
 def test_a_claim_must_agree_and_size_has_a_limit() -> None:
     assert check(SAMPLES["image/png"], "image/png; q=1") == "image/png"
     assert check(SAMPLES["image/png"], "") == "image/png"
+    assert check(SAMPLES["image/jpeg"], "image/jpg") == "image/jpeg"
     with pytest.raises(Refused) as refusal:
         check(SAMPLES["image/png"], "image/jpeg")
     assert refusal.value.field == "Content-Type"
