@@ -62,9 +62,11 @@ class Gateway:
 
     def __init__(self) -> None:
         self.has: set[str] = set()
-        self.loses = self.says = False
+        self.loses = self.says = self.refuses = False
 
     def __call__(self, got: Got) -> Reply:
+        if got.method == "POST" and self.refuses:
+            return Reply(400, '{"code": "DLT-612"}')
         if got.method == "POST":
             self.has.add(got.json["reference"])
             return DROPPED if self.loses else Reply(202)
@@ -144,6 +146,21 @@ async def test_what_the_first_took_and_did_not_say_is_resolved_before_anything_i
             assert (counts[by_word], counts[by_receipt]) == ((1, 0), (1, 0))
             await eventually(lambda: _true(sent(first, repeated["_id"]) == 2))
             assert sent(second, repeated["_id"]) == 0
+
+            # The operators refuse the template itself: no other gateway is asked, and nobody else's message is tried.
+            first_says.refuses = True
+            closed = referral.ReferralClosed(**requested(who).model_dump())
+            held = await tried(
+                await world.publish(closed, new_id()), lambda found: found["state"]["reason"] == "template-stopped"
+            )
+            tries = first.count("POST")
+            again = await tried(
+                await world.publish(closed, new_id()), lambda found: found["state"]["reason"] == "template-stopped"
+            )
+            assert (sent(first, held["_id"]), sent(second, held["_id"]), sent(first, again["_id"])) == (1, 0, 0)
+            assert first.count("POST") == tries
+            metrics = (await served.client.get("/metrics")).text
+            assert 'hillhealth_template_stopped{language="ur",template="referral-closed"} 1.0' in metrics
 
 
 async def _true(value: bool) -> bool:
