@@ -121,6 +121,20 @@ async def test_a_household_is_told_what_every_scheme_says_and_an_officer_opens_t
     }
     by_desk = await desk.post(f"{path}/refusals/reverse", {"scheme": "himcare"})
     assert by_desk.status_code == 403
+
+    # In September new cards are made: what is refused then was the family's by the rules.
+    september = {"Date": "Tue, 15 Sep 2026 06:00:00 GMT"}
+    await made(desk, f"{path}/refusals", {"scheme": "himcare", "reason": "papers-missing"}, 200, headers=september)
+    unknown = await desk.post(f"{path}/refusals", {"scheme": "nonsense", "reason": "other"}, headers=september)
+    assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "schemes.0")
+    reverse = {"scheme": "himcare", "because": "papers-were-there"}
+    told_twice = [
+        await desk.post(f"{path}/refusals/reverse", reverse, role="officer", headers=september) for _ in range(2)
+    ]
+    assert [answer.status_code for answer in told_twice] == [200, 422]
+    journal = (await desk.database["households"].find_one({"_id": household["id"]}))["journal"]
+    refused = [entry["data"] for entry in journal if entry["type"] == "registration.EnrolmentRefused.v1"]
+    assert [each["entitled"] for each in refused] == [False, True]
     enrolment = (await told("2026-07-16"))["himcare"]["enrolment"]
     assert (enrolment["open"], enrolment["by_override"]) == (True, True)
     assert not (await told("2026-08-20"))["himcare"]["enrolment"]["open"]
