@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from libs.common.journal import Journal, Outcome
 from libs.common.read_log import ReadLog
+from libs.common.refusal import Refused
 from libs.common.web import Body, Reading, Requested
 from libs.contracts.event import Code, Id
 from libs.contracts.registration import Member, UnitKind
@@ -283,7 +284,9 @@ def _households(routes: APIRouter, registry: Registry, journal: Journal, read_lo
         "/households/{id}/refusals", summary="No card is made for the family; kept, and held against the rules"
     )
     async def refuse(id: RecordId, body: RefuseEnrolment, request: Requested) -> HouseholdAnswer:
-        on = _day(request)
+        on, known = _day(request), registry.rulebook.schemes
+        if body.scheme not in known:
+            raise Refused("unknown-scheme", f"must be one of {', '.join(known)}", field="scheme")
         state = await journal.read(HOUSEHOLD, id, request.access)
         family, leaves = await households.family_of(registry, state, on), households.officers(state, on)
         said = answers(registry.rulebook, registry.places, (body.scheme,), family, on, (), leaves).schemes[0]

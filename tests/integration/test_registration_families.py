@@ -126,7 +126,7 @@ async def test_a_household_is_told_what_every_scheme_says_and_an_officer_opens_t
     september = {"Date": "Tue, 15 Sep 2026 06:00:00 GMT"}
     await made(desk, f"{path}/refusals", {"scheme": "himcare", "reason": "papers-missing"}, 200, headers=september)
     unknown = await desk.post(f"{path}/refusals", {"scheme": "nonsense", "reason": "other"}, headers=september)
-    assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "schemes.0")
+    assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "scheme")
     reverse = {"scheme": "himcare", "because": "papers-were-there"}
     told_twice = [
         await desk.post(f"{path}/refusals/reverse", reverse, role="officer", headers=september) for _ in range(2)
