@@ -50,6 +50,11 @@ def read(path: Path, model: type[M]) -> M:
         raise BadFile(f"{path}:{line}: {f'{place}: ' if place else ''}{said}") from error
 
 
+def files(folder: Path) -> list[Path]:
+    """The data files of a folder by name, however their suffix is written; nothing where there is no such folder."""
+    return sorted(path for suffix in ("yaml", "yml") for path in folder.glob(f"*.{suffix}"))
+
+
 def line_of(path: Path, *place: str | int) -> int:
     """The line of a place in a file that was read before: for what is wrong only beside another file."""
     root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from libs.common.lined import BadFile, line_of, read
+from libs.common.lined import BadFile, files, line_of, read
 from libs.common.misfit import Misfit
 from services.grievance.domain.calendar import MonthDay, Season, Shift, Shifts, Week, WorkingCalendar
 from services.grievance.domain.category import Catalogue, Category
@@ -134,7 +134,7 @@ def read_jurisdictions(folder: Path = JURISDICTIONS, known: Iterable[str] = ()) 
     """Raises BadFile: a bad file, one code in two files, a category nobody knows, or none that takes everything."""
     found: dict[str, Jurisdiction] = {}
     categories = set(known)
-    for path in sorted(folder.glob("*.yaml")):
+    for path in files(folder):
         jurisdiction = read(path, Jurisdiction)
         if jurisdiction.code in found:
             raise _twice(path, jurisdiction.code)
@@ -196,7 +196,7 @@ _SIX_DAYS: Week = (*[_TEN_TO_FIVE] * 6, ())
 def read_calendars(folder: Path = CALENDARS) -> Calendars:
     """Raises BadFile, and OSError if there is no file of holidays."""
     states: dict[int, CalendarFile] = {}
-    for path in sorted(folder.glob("*.yaml")):
+    for path in files(folder):
         if path.name == HOLIDAYS:
             continue
         file = read(path, CalendarFile)

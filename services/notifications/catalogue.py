@@ -48,7 +48,7 @@ def read(routing_file: Path, templates_dir: Path) -> tuple[Routing, Wording]:
     with file and line."""
     routing = lined.read(routing_file, Routing)
     languages: dict[str, Language] = {}
-    for path in sorted(templates_dir.glob("*.yaml")):
+    for path in lined.files(templates_dir):
         language = lined.read(path, Language)
         if language.language != path.stem:
             raise lined.BadFile(f"{path}:{lined.line_of(path, 'language')}: must be {path.stem}, as the file is called")

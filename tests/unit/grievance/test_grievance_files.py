@@ -203,9 +203,11 @@ def test_a_new_state_is_a_file(tmp_path: Path) -> None:
     folder = tmp_path / "jurisdictions"
     shutil.copytree(catalogue.JURISDICTIONS, folder)
     text = (folder / "ladakh.yaml").read_text(encoding="utf-8")
-    (folder / "sikkim.yaml").write_text(text.replace("ladakh", "sikkim").replace("[37]", "[11]"), encoding="utf-8")
-    found = read_jurisdictions(folder, known=CATEGORIES)
-    assert chosen(found, DAY, 11, "long-wait")[0].code == "sikkim"
+    for name, code in (("sikkim.yaml", 11), ("assam.yml", 18)):
+        state = text.replace("ladakh", name.partition(".")[0]).replace("[37]", f"[{code}]")
+        (folder / name).write_text(state, encoding="utf-8")
+        found = read_jurisdictions(folder, known=CATEGORIES)
+        assert f"{chosen(found, DAY, code, 'long-wait')[0].code}" == name.partition(".")[0]
 
 
 def test_the_jurisdiction_in_the_docs_is_one(tmp_path: Path) -> None:
