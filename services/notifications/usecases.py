@@ -26,6 +26,7 @@ from services.notifications.domain.message import (
     DIGEST,
     MAY_REPEAT,
     NO_ADDRESS,
+    NOT_PASSED_ON,
     NUMBER_MARKED,
     OPEN,
     OPTED_OUT,
@@ -278,6 +279,10 @@ async def step(post: Post, id: str, document: Document) -> None:
     state = Message.model_validate(document["state"])
     if state.status in OPEN and post.domain_now() >= state.useful_until:
         settle(post, await _step(post, id, Lapse(TOO_LATE), "lapse", 1))
+    elif state.waits_for_relay:
+        if post.domain_now() >= state.useful_until:
+            nobody_did = message.Receipt(False, NOT_PASSED_ON, at=machine_now())
+            settle(post, await _step(post, id, nobody_did, NOT_PASSED_ON, 1))
     elif state.held_until is not None and state.reason == DIGEST:
         await _digest(post, id, state)
     elif state.held_until is not None:

@@ -75,6 +75,7 @@ Status = Literal["waiting", "queued", "sending", "sent", "failed", "lapsed", "ou
 Delivery = Literal["delivered", "undelivered"]
 
 TOO_LATE = "too-late"
+NOT_PASSED_ON = "not-passed-on"
 RECIPIENT_ERASED = "recipient-erased"
 ENTERED_IN_ERROR = "entered-in-error"
 OPTED_OUT = "opted-out"
@@ -136,6 +137,11 @@ class Message(Plan):
     @property
     def plan(self) -> Plan:
         return Plan.model_construct(**{name: getattr(self, name) for name in Plan.model_fields})
+
+    @property
+    def waits_for_relay(self) -> bool:
+        """Somebody is to tell the person by word of mouth, and has not said yet that they did."""
+        return self.status == "sent" and not self.erased and (self.awaiting or "").startswith("relay:")
 
     @property
     def facts(self) -> dict[str, str]:
@@ -412,7 +418,10 @@ def _resolve(state: Message, command: Resolve, now: dt.datetime) -> Sequence[Eve
 
 
 def next_due(state: Message) -> dt.datetime | None:
-    """When its quiet hours are over, or it stops being of use (domain's clock), while nothing is under way."""
+    """When its quiet hours are over, or it stops being of use (domain's clock), while nothing is under way; the latter
+    also for what somebody is to pass on and has not said that they did."""
+    if state.waits_for_relay:
+        return state.useful_until
     if state.status not in OPEN:
         return None
     return min(state.held_until or state.useful_until, state.useful_until)

@@ -13,6 +13,7 @@ from libs.contracts.notifications import Channel, MessageFailed
 from services.notifications.domain.message import (
     ASKS_BEFORE_REPEATING,
     MAY_REPEAT,
+    NOT_PASSED_ON,
     REDELIVERIES,
     TEMPLATE_STOPPED,
     Accepted,
@@ -34,6 +35,7 @@ from services.notifications.domain.message import (
     Unanswered,
     decide,
     evolve,
+    next_due,
 )
 from services.notifications.sending import reference_of
 from services.notifications.standing import name_for
@@ -189,6 +191,18 @@ def test_what_is_relayed_waits_for_the_receipt_of_who_tells_it() -> None:
     assert (state.status, state.awaiting) == ("sent", "relay:person:a1")
     assert run(delivered(), state=state)[0].awaiting is None
     assert run(undelivered("moved-away"), state=state)[0].status == "failed"
+
+
+def test_what_nobody_passed_on_in_time_is_a_failure_and_a_word_that_comes_late_still_counts() -> None:
+    relayed = Render(PLAN, "relay", "hi", "आप", "", "ucs-2", 1, at=NOW, lease_until=NOW, via="person:a1")
+    state, _ = run(relayed, Accepted(1))
+    assert next_due(state) == PLAN.useful_until
+    over, told = run(undelivered(NOT_PASSED_ON), state=state, now=PLAN.useful_until)
+    assert (told, over.reason) == (["MessageUndelivered", "MessageFailed", "PassingOn"], "not-passed-on")
+    assert next_due(over) is None
+    late, told = run(delivered(), state=over)
+    assert (told, late.status, next_due(late)) == (["MessageSent", "MessageDelivered"], "sent", None)
+    assert next_due(run(delivered(), state=state)[0]) is None
 
 
 def test_a_digest_takes_what_is_held_and_nothing_else() -> None:
