@@ -19,7 +19,7 @@ from libs.common.replica import Replica
 from libs.contracts import notifications as contract
 from libs.contracts.notifications import Channel
 from services.notifications.domain import message, preference, whereabouts
-from services.notifications.domain.message import ENTERED_IN_ERROR, RECIPIENT_ERASED, Plan
+from services.notifications.domain.message import ENTERED_IN_ERROR, RECIPIENT_ERASED, SUPERSEDED, Plan
 from services.notifications.domain.template import FALLBACK
 from services.notifications.domain.timing import IST
 from services.notifications.merges import Merges
@@ -383,18 +383,17 @@ async def told_otherwise(database: Database, plan: Plan, channel: Channel) -> bo
 
 
 async def newer_of_case(database: Database, state: message.Message) -> bool:
-    """Whether the same person was told something newer of the same case through the same channel."""
-    told = database[MESSAGE.collection].find(
-        {"state.case": state.case, "state.recipient": state.recipient}, {"state.channel": 1, "state.occurred_at": 1}
-    )
+    """Whether the same person was, or is to be, told something newer of the same case through the same channel. What
+    came to nothing by itself overtakes nothing."""
+    fields = {f"state.{name}": 1 for name in ("channel", "occurred_at", "status", "reason")}
+    told = database[MESSAGE.collection].find({"state.case": state.case, "state.recipient": state.recipient}, fields)
     occurred_at = state.model_dump(mode="json")["occurred_at"]
-    return any(
-        [
-            True
-            async for found in told
-            if found["state"]["channel"] == state.channel and found["state"]["occurred_at"] > occurred_at
-        ]
-    )
+    newer = False
+    async for found in told:
+        other = found["state"]
+        nothing = other["status"] == "failed" or (other["status"] == "lapsed" and other["reason"] != SUPERSEDED)
+        newer |= other["channel"] == state.channel and other["occurred_at"] > occurred_at and not nothing
+    return newer
 
 
 async def by_reference(database: Database, channel: str, reference: str) -> str | None:

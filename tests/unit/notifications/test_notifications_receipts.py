@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given, settings
@@ -39,7 +40,7 @@ from services.notifications.domain.message import (
 )
 from services.notifications.sending import reference_of
 from services.notifications.standing import name_for
-from services.notifications.store import MESSAGE
+from services.notifications.store import MESSAGE, newer_of_case
 
 NOW = dt.datetime(2026, 11, 20, 5, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -280,3 +281,37 @@ def test_a_late_word_that_the_template_was_refused_settles_an_unknown_outcome() 
     state, told = run(Stopped(1, "dlt-640"), Release(TEMPLATE_STOPPED, NOW), CLAIM, state=lost)
     assert told == ["MessageHeld", "RetryScheduled", "SendAttempted"]
     assert (state.status, state.attempt) == ("sending", 2)
+
+
+class Told:
+    """A collection that holds these states."""
+
+    def __init__(self, *states: dict[str, str | None]) -> None:
+        self._states = states
+
+    def __getitem__(self, name: str) -> Told:
+        return self
+
+    async def find(self, *query: object) -> AsyncIterator[dict[str, dict[str, str | None]]]:
+        for state in self._states:
+            yield {"state": state}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "overtaken"),
+    [
+        ("sent", None, True),
+        ("queued", None, True),
+        ("outcome-unknown", "answer-lost", True),
+        ("lapsed", "superseded", True),
+        ("lapsed", "too-late", False),
+        ("failed", "template-mismatch", False),
+    ],
+)
+async def test_news_that_came_to_nothing_overtakes_nothing(status: str, reason: str | None, overtaken: bool) -> None:
+    state, _ = run(SENDING)
+    newer = {"status": status, "reason": reason, "channel": "sms", "occurred_at": "2026-11-20T05:00:01.000Z"}
+    assert await newer_of_case(Told(newer), state) is overtaken  # type: ignore[arg-type]
+    older = newer | {"occurred_at": "2026-11-20T04:59:59.000Z"}
+    by_mail = newer | {"channel": "email"}
+    assert not await newer_of_case(Told(older, by_mail), state)  # type: ignore[arg-type]
