@@ -90,7 +90,7 @@ def add(routes: APIRouter, post: Post) -> None:
             audience=body.audience,
             per_minute=body.per_minute,
             useful_hours=body.useful_hours,
-            by=sends.caller_digest(request.caller),
+            by=sends.person_digest(request.caller),
             variables=body.variables,
         )
         outcome = await post.journal.create(
@@ -111,7 +111,7 @@ def add(routes: APIRouter, post: Post) -> None:
     @routes.post("/campaigns/{id}/approve", tags=["campaigns"])
     async def approve(id: Key, request: Requested) -> CampaignAnswer:
         """By a second person: it begins."""
-        command = campaign.Approve(sends.caller_digest(request.caller), post.clock.now())
+        command = campaign.Approve(sends.person_digest(request.caller), post.clock.now())
         return await decided(id, command, request)
 
     @routes.post("/campaigns/{id}/pause", tags=["campaigns"])

@@ -66,6 +66,11 @@ def caller_digest(caller: Caller) -> str:
     return hashlib.sha256(f"{caller.role}:{caller.subject}".encode()).hexdigest()[:32]
 
 
+def person_digest(caller: Caller) -> str:
+    """The person who calls, in whatever role."""
+    return hashlib.sha256(f"person:{caller.subject}".encode()).hexdigest()[:32]
+
+
 def callback_secret(key: bytes, caller: str) -> str:
     """What a caller checks our signatures with, as Standard Webhooks writes secrets: derived, and stored nowhere."""
     made = hmac.new(key, b"callback:" + caller.encode(), hashlib.sha256).digest()

@@ -273,7 +273,8 @@ async def test_a_campaign_is_approved_by_somebody_else_and_can_be_stopped(
 ) -> None:
     village = f"V{secrets.token_hex(3)}"
     people = [await registered(world, messages, village=village) for _ in range(3)]
-    one, two = Caller(stack, served, "nodal-officer", HERE), Caller(stack, served, "nodal-officer", THERE)
+    one, two = Caller(stack, served, "nodal-officer", HERE, "drafts-it"), Caller(stack, served, "nodal-officer", THERE)
+    one_as_officer = Caller(stack, served, "officer", HERE, "drafts-it")
     body = {"title": "You are not alone", "template": "mental-health-support", "per_minute": 20}
     await one.post("/campaigns", body | {"audience": {}}, 422)
     id = (await one.post("/campaigns", body | {"audience": {"village": village}}, 201))["id"]
@@ -282,6 +283,7 @@ async def test_a_campaign_is_approved_by_somebody_else_and_can_be_stopped(
     assert (reach["people"], reach["by_channel"]["sms"], reach["by_language"]) == (3, 3, {"ur": 3})
     assert reach["paise"] == 15 * reach["segments"] > 0
     await one.post(f"/campaigns/{id}/approve", status=409)
+    await one_as_officer.post(f"/campaigns/{id}/approve", status=409)
     assert (await two.post(f"/campaigns/{id}/approve"))["status"] == "running"
 
     async def begun() -> Any:
