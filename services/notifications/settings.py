@@ -22,7 +22,7 @@ class Settings(ServiceSettings):
     templates_dir: Path = Field(HERE / "templates", description="One file per language")
     dlt_file: Path = Field(HERE / "dlt.yaml", description="What is registered with the operators (DLT)")
     codes_file: Path = Field(HERE / "codes.yaml", description="What operators' codes mean")
-    sms_per_person_and_day: int = Field(25, ge=1, description="A hard ceiling that no storm of events passes")
+    sms_per_person_and_day: int = Field(25, ge=1, description="A hard ceiling by channel that no storm passes")
     sends_at_once: int = Field(32, ge=1, description="Calls to providers under way at the same time")
     lease_attempt_seconds: float = Field(30.0, gt=0, description="How long an attempt is its claimant's alone")
     ask_after_seconds: float = Field(5.0, ge=0, description="Rest before a provider is asked what became of a send")

@@ -362,10 +362,10 @@ async def preferences_of(database: Database, recipient: str) -> preference.Prefe
     return preference.Preferences.model_validate(found["state"]) if found else None
 
 
-async def free_place(database: Database, recipient: str, day: str, most: int) -> int | None:
-    """The first place of a person's day that nobody has, up to `most`."""
+async def free_place(database: Database, recipient: str, channel: Channel, day: str, most: int) -> int | None:
+    """The first place of a person's day and channel that nobody has, up to `most`."""
     told = database[MESSAGE.collection].find(
-        {"state.recipient": recipient, "state.channel": "sms"}, {"state.slot": 1, "state.extra_slot": 1}
+        {"state.recipient": recipient, "state.channel": channel}, {"state.slot": 1, "state.extra_slot": 1}
     )
     taken = {found["state"].get(name) async for found in told for name in ("slot", "extra_slot")}
     return next((place for place in range(1, most + 1) if f"{day}:{place}" not in taken), None)

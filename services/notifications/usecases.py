@@ -53,7 +53,7 @@ from services.notifications.people import AUDIENCE, PERSON
 from services.notifications.post import Post
 from services.notifications.saying import said_through
 from services.notifications.sending import UNSETTLED
-from services.notifications.store import MESSAGE, PREFERENCES, Known, NotYet, message_id
+from services.notifications.store import MESSAGE, OUTSIDE, PREFERENCES, Known, NotYet, message_id
 
 log = logger("usecases")
 
@@ -190,8 +190,8 @@ async def complete(post: Post, id: str, *, reschedule: bool) -> None:
 async def create(
     post: Post, plan: Plan, channel: Channel, command: Command, cause: Cause, known: Known | None = None
 ) -> Outcome[Message]:
-    if isinstance(command, Render) and channel == "sms":
-        outcome = await _create_in_slot(post, plan, command, cause)
+    if isinstance(command, Render) and has_ceiling(plan.recipient, channel):
+        outcome = await _create_in_slot(post, plan, channel, command, cause)
     else:
         outcome = await _write_new(post, plan, channel, command, cause)
     settle(post, outcome)
@@ -210,21 +210,30 @@ async def _write_new(post: Post, plan: Plan, channel: Channel, command: Command,
     )
 
 
-async def _create_in_slot(post: Post, plan: Plan, command: Render, cause: Cause) -> Outcome[Message]:
-    """An SMS takes one of its person's numbered places of the day; the places are unique, so nothing passes them."""
+def has_ceiling(recipient: str, channel: Channel) -> bool:
+    """Whether so many may come in one day and no more: whatever reaches into a person's day. Mailboxes of a role take
+    all there is, and so does the e-mail of who is on duty in it."""
+    kind, _, key = recipient.partition(":")
+    return bool(key) and channel in OUTSIDE and kind != "send" and (kind, channel) != ("person", "email")
+
+
+async def _create_in_slot(post: Post, plan: Plan, channel: Channel, command: Render, cause: Cause) -> Outcome[Message]:
+    """It takes one of its person's numbered places of the day; the places are unique, so nothing passes them."""
     outcome = await _in_slot(
         post,
         plan.recipient,
-        lambda slot: _write_new(post, plan, "sms", dataclasses.replace(command, slot=slot), cause),
+        channel,
+        lambda slot: _write_new(post, plan, channel, dataclasses.replace(command, slot=slot), cause),
     )
-    return outcome or await _write_new(post, plan, "sms", Settle(plan, "sms", "lapsed", DAY_CEILING), cause)
+    return outcome or await _write_new(post, plan, channel, Settle(plan, channel, "lapsed", DAY_CEILING), cause)
 
 
 async def _in_slot(
-    post: Post, recipient: str, write: Callable[[str], Awaitable[Outcome[Message]]]
+    post: Post, recipient: str, channel: Channel, write: Callable[[str], Awaitable[Outcome[Message]]]
 ) -> Outcome[Message] | None:
-    """Writes with the first place of the person's day that nobody has; None if there is none left."""
-    day, most = f"{recipient}:{indian_day(post.clock.now())}", post.settings.sms_per_person_and_day
+    """Writes with the first place of the person's day and channel that nobody has; None if there is none left."""
+    by_channel = "" if channel == "sms" else f"{channel}:"
+    day, most = f"{recipient}:{by_channel}{indian_day(post.clock.now())}", post.settings.sms_per_person_and_day
     place: int | None = post.slots.take(day)
     while place is not None:
         if place <= most:
@@ -236,7 +245,7 @@ async def _in_slot(
                 if outcome.repeated:
                     post.slots.give_back(day, place)
                 return outcome
-        place = await store.free_place(post.database, recipient, day, most)
+        place = await store.free_place(post.database, recipient, channel, day, most)
         post.slots.saw(day, place or most)
     return None
 
@@ -343,9 +352,9 @@ async def _claim(post: Post, id: str, state: Message) -> Outcome[Message]:
         lease_until = post.sending.lease_until(state.channel, now)
         return await _step(post, id, message.Claim(now, lease_until, slot), "claim", state.attempt + 1)
 
-    if state.channel != "sms" or state.reason != MAY_REPEAT:
+    if state.reason != MAY_REPEAT or not has_ceiling(state.recipient, state.channel):
         return await claim(None)
-    outcome = await _in_slot(post, state.recipient, claim)
+    outcome = await _in_slot(post, state.recipient, state.channel, claim)
     return outcome or await _step(post, id, message.GiveUp(), "give-up", state.attempt)
 
 

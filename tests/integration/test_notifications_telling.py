@@ -257,3 +257,23 @@ async def test_no_storm_passes_the_ceiling_of_a_persons_day(
     assert len(received) == most - 1  # one was the registration
     beyond = [document for document in found if document not in received]
     assert {(document["is"], document["state"]["reason"]) for document in beyond} == {("lapsed", "day-ceiling")}
+
+
+async def test_the_ceiling_holds_for_e_mail_to_a_person_and_not_for_a_mailbox(
+    served: Served, world: Others, messages: Messages
+) -> None:
+    most = served.service.settings.sms_per_person_and_day
+    who, due = new_id(), machine_now() + dt.timedelta(days=7)
+    await world.publish(contact(who, email="reporter@people.example"), who)
+    reporter = {"kind": "contact", "id": who}
+    kinds = (grievance.GrievanceAcknowledged, {"due_at": due}), (grievance.GrievanceFiled, {})
+    told = []
+    for kind, more in kinds:
+        records = [world.record(complaint(kind, reporter, **more), new_id()) for _ in range(most + 3)]
+        await asyncio.gather(*(world.send(record) for _, record in records))
+        role = "contact" if kind is grievance.GrievanceAcknowledged else "officer"
+        found = [(await messages.settled(id, 1 if role == "officer" else 2, 60))[role, "email"] for id, _ in records]
+        told.append(sum(document["is"] == "sent" for document in found))
+        beyond = {document["state"]["reason"] for document in found if document["is"] != "sent"}
+        assert beyond == ({"day-ceiling"} if role == "contact" else set())
+    assert told == [most, most + 3]
