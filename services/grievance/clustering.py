@@ -106,7 +106,9 @@ async def _tell_cases(office: Office, id: str, state: Cluster) -> None:
         if case.cluster != id:
             joins = Cause(derive("cluster", id, "joins", case_id), "grievance", now)
             await usecases.move(office, case_id, JoinCluster(id), joins, SYSTEM)
-        if state.status == "fixed" and case.open and state.outcome is not None:
+        if state.status != "fixed" or state.outcome is None or not case.open:
+            continue
+        if cluster.may_answer(state, case.accused):
             fixed = Cause(derive("cluster", id, "fixes", state.asks, case_id), "grievance", now)
             try:
                 await usecases.move(office, case_id, Resolve(state.outcome, state.what_was_done), fixed, SYSTEM)

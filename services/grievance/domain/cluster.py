@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -184,6 +185,11 @@ def _changes(state: Cluster, event: Event) -> dict[str, object]:
         case CasesTold():
             return {"told": event.asks}
     raise TypeError(f"a cluster knows no {event.TYPE}")
+
+
+def may_answer(state: Cluster, accused: Sequence[str]) -> bool:
+    """Whether its fix answers a case: not where one of those who may say that it is fixed is complained about too."""
+    return not set(state.offices) & set(accused)
 
 
 def bounds(month: str) -> tuple[dt.datetime, dt.datetime]:

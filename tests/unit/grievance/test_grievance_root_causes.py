@@ -16,6 +16,7 @@ from services.grievance.clustering import CLUSTER
 from services.grievance.domain import cluster, proactive
 from services.grievance.domain.cluster import Cluster, Fix, NoteOverdue, NoteTold, Open, Revise, decide, evolve
 from services.grievance.domain.proactive import Rule, found
+from services.grievance.domain.state import accused
 
 NOW = dt.datetime(2026, 11, 20, 5, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(days=10)
@@ -70,6 +71,14 @@ def test_nobody_owns_what_they_caused_and_a_date_lies_ahead(change: dict[str, An
     with pytest.raises(Refused) as refusal:
         decide(None, Open(**{**OPEN.__dict__, **change}), NOW)
     assert refusal.value.field == field
+
+
+def test_a_fix_does_not_answer_a_case_that_is_about_one_of_those_who_say_so() -> None:
+    state = after(OPEN)
+    assert cluster.may_answer(state, ("LA-LEH-PHC-PANAMIK",))
+    assert cluster.may_answer(state, accused("LA-LEH-PHC-PANAMIK", ("LA-LEH-CHC-SKURBUCHAN",), "staff-7"))
+    assert not cluster.may_answer(state, accused("LA-LEH-PHC-PANAMIK", ("LA-LEH-DH-SNM",), None))
+    assert not cluster.may_answer(state, accused("LA-LEH-PHC-PANAMIK", (), "nodal-officer@LA-STATE-CELL"))
 
 
 def test_a_month_is_an_indian_one() -> None:
