@@ -118,7 +118,8 @@ def tellings(world: World, entry: Entry) -> Iterator[Telling]:
     if entry.name == "OutcomeRecorded" and entry.data.get("outcome") == "died":
         yield from _to_role(world, "desk", str(entry.data.get("origin")), "desk_email")
     if entry.name in TELLS_OFFICERS:
-        yield from _to_role(world, "officer", str(entry.data.get("handled_by")), "officer_email")
+        called = entry.data.get("at") or entry.data.get("handled_by")
+        yield from _to_role(world, "officer", str(called), "officer_email")
 
 
 def _to_person(recipient: str, person: Aggregate | None, email: bool = False) -> Iterator[Telling]:

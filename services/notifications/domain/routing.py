@@ -194,7 +194,8 @@ def _desk(event: Any) -> str:
 
 
 def _officer(event: Any) -> str:
-    return f"officer@{event.handled_by}"
+    """Where the case is; of an office that is called (`at`), there."""
+    return f"officer@{getattr(event, 'at', event.handled_by)}"
 
 
 def _patient_of(event: Any) -> str:

@@ -181,6 +181,17 @@ def test_a_move_elsewhere_is_told_to_all_three_and_one_made_twice_to_the_desk_on
     assert "patient:p1" in {who for who, _, _ in told(voided.model_copy(update={"reason": "wrong-person"}))}
 
 
+def test_each_rung_of_an_emergency_calls_its_own_office_and_who_is_on_duty_there() -> None:
+    paged = grievance.GrievancePaged(**COMPLAINT, to="nodal-officer@E-F", at="E-F", rung=2, due_at=NOW)
+    assert told(paged) == {
+        ("officer@E-F", "email", "officers-grievance-paged"),
+        ("duty:nodal-officer@E-F", "in-app", "officers-grievance-paged"),
+        ("duty:nodal-officer@E-F", "sms", "officers-grievance-paged"),
+    }
+    on_duty = next(plan for plan in plans(ROUTING, "e1", paged, NOW) if plan.recipient.startswith("duty:"))
+    assert (on_duty.urgency, on_duty.when) == ("emergency", "at-once"), "at night too, and once more if in doubt"
+
+
 def test_a_token_says_number_counter_and_place() -> None:
     token = registration.TokenIssued(
         patient="p1",

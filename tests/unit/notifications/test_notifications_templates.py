@@ -22,6 +22,7 @@ COMPLETE = ["bo", "en", "hi", "lbj", "ur"]
 """Languages that have every template an event asks for; callers' and campaigns' own are there in three of them."""
 OWN = {*ROUTING.own, "digest"}
 GROUPS = {
+    "officers-grievance-paged",
     "doctor-referral-declined",
     "doctor-referral-redirected",
     "doctor-referral-ended",
