@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -12,12 +12,13 @@ from libs.common.access import SYSTEM, Access
 from libs.common.cause import Cause, timer_cause
 from libs.common.clock import machine_now
 from libs.common.ids import derive
-from libs.common.journal import ClaimTaken, Outcome
+from libs.common.journal import Outcome
 from libs.common.logs import logger
 from libs.common.mongo import Document
 from libs.contracts.event import Event
 from libs.contracts.notifications import Channel, MessageErased
 from services.notifications import store
+from services.notifications.ceiling import has_ceiling, in_slot
 from services.notifications.domain import audience, message, preference
 from services.notifications.domain.message import (
     CARD_AWAITED,
@@ -48,12 +49,11 @@ from services.notifications.domain.message import (
 from services.notifications.domain.person import PersonErased
 from services.notifications.domain.routing import Routing
 from services.notifications.domain.segments import count
-from services.notifications.domain.timing import indian_day
 from services.notifications.people import AUDIENCE, PERSON
 from services.notifications.post import Post
 from services.notifications.saying import said_through
 from services.notifications.sending import UNSETTLED
-from services.notifications.store import MESSAGE, OUTSIDE, PREFERENCES, Known, NotYet, message_id
+from services.notifications.store import MESSAGE, PREFERENCES, Known, NotYet, message_id
 
 log = logger("usecases")
 
@@ -210,44 +210,15 @@ async def _write_new(post: Post, plan: Plan, channel: Channel, command: Command,
     )
 
 
-def has_ceiling(recipient: str, channel: Channel) -> bool:
-    """Whether so many may come in one day and no more: whatever reaches into a person's day. Mailboxes of a role take
-    all there is, and so does the e-mail of who is on duty in it."""
-    kind, _, key = recipient.partition(":")
-    return bool(key) and channel in OUTSIDE and kind != "send" and (kind, channel) != ("person", "email")
-
-
 async def _create_in_slot(post: Post, plan: Plan, channel: Channel, command: Render, cause: Cause) -> Outcome[Message]:
     """It takes one of its person's numbered places of the day; the places are unique, so nothing passes them."""
-    outcome = await _in_slot(
+    outcome = await in_slot(
         post,
         plan.recipient,
         channel,
         lambda slot: _write_new(post, plan, channel, dataclasses.replace(command, slot=slot), cause),
     )
     return outcome or await _write_new(post, plan, channel, Settle(plan, channel, "lapsed", DAY_CEILING), cause)
-
-
-async def _in_slot(
-    post: Post, recipient: str, channel: Channel, write: Callable[[str], Awaitable[Outcome[Message]]]
-) -> Outcome[Message] | None:
-    """Writes with the first place of the person's day and channel that nobody has; None if there is none left."""
-    by_channel = "" if channel == "sms" else f"{channel}:"
-    day, most = f"{recipient}:{by_channel}{indian_day(post.clock.now())}", post.settings.sms_per_person_and_day
-    place: int | None = post.slots.take(day)
-    while place is not None:
-        if place <= most:
-            try:
-                outcome = await write(f"{day}:{place}")
-            except ClaimTaken:
-                pass
-            else:
-                if outcome.repeated:
-                    post.slots.give_back(day, place)
-                return outcome
-        place = await store.free_place(post.database, recipient, channel, day, most)
-        post.slots.saw(day, place or most)
-    return None
 
 
 def _send_if_claimed(post: Post, outcome: Outcome[Message], known: Known) -> None:
@@ -354,7 +325,7 @@ async def _claim(post: Post, id: str, state: Message) -> Outcome[Message]:
 
     if state.reason != MAY_REPEAT or not has_ceiling(state.recipient, state.channel):
         return await claim(None)
-    outcome = await _in_slot(post, state.recipient, state.channel, claim)
+    outcome = await in_slot(post, state.recipient, state.channel, claim)
     return outcome or await _step(post, id, message.GiveUp(), "give-up", state.attempt)
 
 
