@@ -87,7 +87,7 @@ def test_the_table() -> None:
     by_role = {
         f"referral.{n}.v1"
         for n in ("ReferralRedirected", "PatientDeceased", "OutcomeRecorded", "StepOwed", "ReferralBreached")
-    }
+    } | {"grievance.GrievancePaged.v1"}
     by_officers = {f"grievance.Grievance{n}.v1" for n in ("Filed", "Escalated", "Paged")}
     for type_, tells in ROUTING.events.items():
         audiences = {tell.audience for tell in tells}
