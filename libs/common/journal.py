@@ -109,6 +109,13 @@ class _Draft:
     sequence: int
     entries: list[Document] = field(default_factory=list)
     decided: list[tuple[_Command, Outcome[Any] | Exception]] = field(default_factory=list)
+    _stored: tuple[Any, Document] | None = None
+
+    def stored(self, kind: AggregateType[Any], state: Any) -> Document:
+        """The state as it is to stand in its document, worked out once for whoever asks of the same one."""
+        if self._stored is None or self._stored[0] is not state:
+            self._stored = (state, kind.stored(state))
+        return self._stored[1]
 
     def settle(self, command: _Command, answer: Outcome[Any] | Exception) -> None:
         """What was decided on a state that is not written yet is only said once it is."""
@@ -254,7 +261,7 @@ class Journal:
     ) -> None:
         cause = command.cause
         if draft.entries:
-            command.access.check(draft.state.model_dump(mode="json"))
+            command.access.check(draft.stored(kind, draft.state))
         elif document:
             command.access.check(document["state"])
         if document and (repeated := await self._answered_before(kind, document, cause)):
@@ -279,7 +286,7 @@ class Journal:
         for event in events:
             after = kind.evolve(after, event)
         if draft.state is None:
-            command.access.check(after.model_dump(mode="json"))
+            command.access.check(draft.stored(kind, after))
         now = self._clock.now()
         for index, event in enumerate(events):
             entry = _entry(id, cause, event, index, now)
@@ -296,7 +303,7 @@ class Journal:
         fields, absent = operational(kind, draft.state)
         fields |= {
             "version": draft.version,
-            "state": kind.stored(draft.state),
+            "state": draft.stored(kind, draft.state),
             "sequence": draft.sequence,
         }
         try:
