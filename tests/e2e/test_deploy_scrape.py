@@ -28,6 +28,8 @@ ONLY_IN_TROUBLE = frozenset(
         "hillhealth_events_skipped_total",
         "hillhealth_http_rate_limited_total",
         "hillhealth_provider_resting",
+        "hillhealth_referral_beds_over",
+        "hillhealth_states_rederived_total",
         "hillhealth_journal_conflicts_total",
         "hillhealth_timer_failures_total",
     }

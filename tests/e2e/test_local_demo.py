@@ -63,7 +63,7 @@ def demo(environment: dict[str, str], day: Path) -> dict[str, Any]:
 
 
 def answers(state: Path) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in state.glob("play/*/answers.jsonl"))
+    return sum(path.read_bytes().count(b"\n") for path in state.glob("play/own/*/answers.jsonl"))
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_it_holds_when_killed_half_way_and_run_again_and_when_all_is_a_retry(
     assert {name: value for name, value in again.items() if name not in timing} == {
         name: value for name, value in first.items() if name not in timing
     }
-    (result,) = state.glob("play/*/result.json")
+    (result,) = state.glob("play/own/*/result.json")
     good = sum(json.loads(line)["expect"] != "rejected" for line in day.read_text().splitlines()[:-1])
     assert json.loads(result.read_text())["same_as_last_play"] == good
 
