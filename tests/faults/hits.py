@@ -145,7 +145,8 @@ async def _duplicate(bootstrap: str) -> None:
         while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
             for partition, records in (await consumer.getmany(timeout_ms=500)).items():
                 for record in records:
-                    if record.offset < ends[partition] and not _newer_card_follows(record, partition):
+                    known = record.offset < ends[partition] and not _newer_card_follows(record, partition)
+                    if known and not _was_planted(record.key):
                         await producer.send(
                             partition.topic, record.value, record.key, partition.partition, headers=list(record.headers)
                         )
@@ -160,6 +161,11 @@ def _newer_card_follows(record: object, partition: TopicPartition) -> bool:
     """On a compacted topic an old card written last would stay after compaction: nobody may do that to us, and the
     relay never does, so only thin topics are doubled."""
     return partition.topic in ("registration.patient.v1", "referral.facility.v1", "grievance.contact.v1")
+
+
+def _was_planted(key: bytes | None) -> bool:
+    """Nonsense of an earlier round, which an operator has looked at: twice is not what is tried here."""
+    return key is not None and key.startswith(POISON_KEY.encode())
 
 
 def replay(service: str, stack: TestStack, chance: random.Random) -> None:
