@@ -80,6 +80,16 @@ class AggregateType(Generic[S]):
         """A state as it stands in its document."""
         return state.model_dump(mode="json") | ({SHAPE: self.shape} if self.shape > 1 else {})
 
+    def operational(self, state: S) -> tuple[dict[str, Any], set[str]]:
+        """The indexed fields that follow from the state, and those that must be absent."""
+        values: dict[str, Any] = {
+            "due": self.due(state),
+            "retry_at": self.retry_at(state),
+            "claims": list(self.claims(state)) or None,
+        }
+        present = {name: value for name, value in values.items() if value is not None}
+        return present, set(values) - set(present)
+
     def data(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """What a journal entry holds, in today's shape."""
         data = dict(entry["data"])

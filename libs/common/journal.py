@@ -300,7 +300,7 @@ class Journal:
     async def _write(self, kind: AggregateType[Any], id: str, document: Document | None, draft: _Draft) -> bool:
         """True if written, False if somebody else wrote first. Raises ClaimTaken."""
         publishes = any("sequence" in entry for entry in draft.entries)
-        fields, absent = operational(kind, draft.state)
+        fields, absent = kind.operational(draft.state)
         fields |= {
             "version": draft.version,
             "state": draft.stored(kind, draft.state),
@@ -438,7 +438,7 @@ class Journal:
                 sequence = entry["sequence"] = sequence + 1
             state = kind.fold([*past, *journal, entry])
             assert state is not None
-            fields, absent = operational(kind, state)
+            fields, absent = kind.operational(state)
             fields |= {
                 "version": document["version"] + 1,
                 "state": kind.stored(state),
@@ -473,17 +473,6 @@ def _published_past(document: Document) -> int:
     while 0 < end < len(journal) and journal[end]["cause"] == journal[end - 1]["cause"]:
         end -= 1
     return end
-
-
-def operational(kind: AggregateType[Any], state: Any) -> tuple[Document, set[str]]:
-    """The indexed fields that follow from the state, and those that must be absent."""
-    values: Document = {
-        "due": kind.due(state),
-        "retry_at": kind.retry_at(state),
-        "claims": list(kind.claims(state)) or None,
-    }
-    present = {name: value for name, value in values.items() if value is not None}
-    return present, set(values) - set(present)
 
 
 def _entry(id: str, cause: Cause, event: Event, index: int, now: dt.datetime) -> Document:

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from libs.common.aggregate import SHAPE, AggregateType
-from libs.common.journal import operational
 from libs.common.lease import Lease
 from libs.common.logs import logger
 from libs.common.metrics import Metrics
@@ -94,7 +93,7 @@ class Rederivation:
         id = document["_id"]
         try:
             state = kind.derive(kind.state.model_validate(document["state"]))
-            fields, absent = operational(kind, state)
+            fields, absent = kind.operational(state)
             update: Document = {"$set": fields | {"state": kind.stored(state)}}
             if absent:
                 update["$unset"] = dict.fromkeys(absent, "")
