@@ -45,16 +45,18 @@ async def wait_until_settled(
     deadline = time.monotonic() + timeout
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, **credentials())
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **credentials())
-    partitions = await partitions_of(bootstrap, names.topic_prefix)
     await consumer.start()
     try:
         await admin.start()
         try:
+            partitions: list[TopicPartition] | None = None
             before: dict[TopicPartition, int] | None = None
             told = ""
             while True:
                 ends: dict[TopicPartition, int] = {}
                 try:
+                    if partitions is None:
+                        partitions = await partitions_of(bootstrap, names.topic_prefix)
                     if partitions:
                         ends = dict(await consumer.end_offsets(partitions))
                     why = await _behind(admin, names, ends) or _under_way(client, names)
