@@ -131,12 +131,8 @@ def _upsert(received: Received) -> UpdateOne:
     return UpdateOne(older, {"$set": fields | {"card": card}}, upsert=True)
 
 
-WRITTEN_AT_ONCE = 125
-"""Records in one bulk write: while the store works on these, the next are read."""
-
-
 class ReplicaSubscription(Subscription):
-    """A batch becomes a few unordered bulk writes, one after the other; only a duplicate `_id` is forgiven."""
+    """A batch becomes one unordered bulk write; only a duplicate `_id` is forgiven."""
 
     shape = "replica"
 
@@ -146,20 +142,7 @@ class ReplicaSubscription(Subscription):
         self._changed = changed
 
     async def handle(self, records: Sequence[Any]) -> None:
-        writing: asyncio.Task[None] | None = None
-        try:
-            for start in range(0, len(records), WRITTEN_AT_ONCE):
-                received = await self._received(records[start : start + WRITTEN_AT_ONCE])
-                if writing is not None:
-                    await writing
-                writing = asyncio.create_task(self._kept(received))
-                # Until the store has it.
-                await asyncio.sleep(0)
-            if writing is not None:
-                await writing
-        finally:
-            if writing is not None and not writing.done():
-                await asyncio.wait([writing])
+        await self._kept(await self._received(records))
 
     async def _received(self, records: Sequence[Any]) -> list[tuple[Any, Received]]:
         """What can be read; the others are put aside."""
