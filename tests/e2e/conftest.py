@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,13 +69,18 @@ class House:
             client.close()
 
 
-@pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+@contextlib.contextmanager
+def built(folder: Path) -> Iterator[House]:
     """Broker, store, stand-ins and the four services, on free ports; stopped and removed afterwards."""
-    folder = tmp_path_factory.mktemp("house")
     stack = TestStack.make(folder)
     try:
         stack.up()
         yield House(stack, folder)
     finally:
         stack.down()
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with built(tmp_path_factory.mktemp("house")) as house:
+        yield house

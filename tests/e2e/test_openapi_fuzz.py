@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -17,7 +17,7 @@ from schemathesis.generation import GenerationMode
 
 from deploy.local.store import SERVICES
 from libs.common.access import Rule
-from tests.e2e.conftest import House
+from tests.e2e.conftest import House, built
 
 HERE = "LA-LEH-CHC-KHALTSI"
 EXAMPLES = 8
@@ -61,6 +61,13 @@ def throw_at(client: httpx.Client, operation: Any, mode: GenerationMode, headers
     except Unsatisfiable:
         # A route that takes nothing has nothing that could be wrong.
         assert mode is GenerationMode.NEGATIVE, operation.label
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Of its own: what nonsense leaves waiting, for a card that never comes, say, is nobody else's to wait for."""
+    with built(tmp_path_factory.mktemp("nonsense")) as house:
+        yield house
 
 
 @pytest.mark.parametrize("service", SERVICES)
