@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import datetime as dt
 import io
 import json
 import re
@@ -28,6 +29,9 @@ from services.registration.domain.matching.person import Person, present, read_p
 
 Columns = Mapping[str, tuple[str, ...]]
 
+AGE_IN_DOUBT = 5
+"""Years by which two samples of one population may differ in age."""
+
 
 class Unusable(Exception):
     """What was given cannot be used; the text says why."""
@@ -41,7 +45,7 @@ def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout, err: 
         check_columns(columns, tables)
         day_first = days_first(columns, tables)
         this_year = year_of_ages(columns, tables, day_first)
-        people = [to_people(table, columns, day_first, this_year) for table in tables]
+        people = [to_people(table, columns, first, this_year) for table, first in zip(tables, day_first, strict=True)]
     except Unusable as error:
         print(f"match: {error}", file=err)
         return 2
@@ -160,30 +164,46 @@ def check_columns(columns: Columns, tables: Sequence[Table]) -> None:
             raise Unusable(f"map: id: {table.path} has no column {names[0]!r}")
 
 
-def days_first(columns: Columns, tables: Sequence[Table]) -> bool:
-    """Whether 04/05/1987 is the fourth of May: as most of the dates say that leave no doubt; else as India writes."""
-    first = second = 0
-    for table in tables:
-        for row in table.rows[:20000]:
-            found = re.match(
-                r"^(\d{1,2})[^0-9a-zA-Z](\d{1,2})[^0-9a-zA-Z]\d{2,4}\b", table.text(row, columns.get("birth_date", ()))
-            )
-            if found:
-                first += int(found.group(1)) > 12
-                second += int(found.group(2)) > 12
-    return first >= second
+def days_first(columns: Columns, tables: Sequence[Table]) -> list[bool]:
+    """Of each file, whether 04/05/1987 is the fourth of May: as most of its dates say that leave no doubt; where none
+    does, as the other file writes, else as India does."""
+    evidence = [_days_first(columns, table) for table in tables]
+    return [own >= 0 if own else sum(evidence) >= 0 for own in evidence]
 
 
-def year_of_ages(columns: Columns, tables: Sequence[Table], day_first: bool) -> int:
-    """The year ages count from, as the records that have both tell."""
-    years = []
-    for table in tables:
+def _days_first(columns: Columns, table: Table) -> int:
+    """By how many dates more than the contrary."""
+    more = 0
+    for row in table.rows[:20000]:
+        found = re.match(
+            r"^(\d{1,2})[^0-9a-zA-Z](\d{1,2})[^0-9a-zA-Z]\d{2,4}\b", table.text(row, columns.get("birth_date", ()))
+        )
+        if found and int(found.group(1)) <= 31:
+            more += (int(found.group(1)) > 12) - (int(found.group(2)) > 12)
+    return more
+
+
+def year_of_ages(columns: Columns, tables: Sequence[Table], day_first: Sequence[bool]) -> int:
+    """The year ages count from: as the records that have both tell, else as the people of both kinds were born at much
+    the same time, else this year."""
+    both, births, ages = [], [], []
+    for table, first in zip(tables, day_first, strict=True):
         for row in table.rows[:5000]:
-            birth = read_birth(table.text(row, columns.get("birth_date", ())), day_first)
+            birth = read_birth(table.text(row, columns.get("birth_date", ())), first)
             age = read_age(table.text(row, columns.get("age", ())))
-            if birth is not None and age is not None:
-                years.append(birth.year + age)
-    return int(statistics.median(years)) if years else 2026
+            if birth is not None and birth.year and age is not None:
+                both.append(birth.year + age)
+            elif birth is not None and birth.year:
+                births.append(birth.year)
+            elif age is not None:
+                ages.append(age)
+    if both:
+        return int(statistics.median(both))
+    today = dt.date.today().year
+    if not births or not ages:
+        return today
+    guessed = round(statistics.median(births) + statistics.median(ages))
+    return guessed if abs(guessed - today) > AGE_IN_DOUBT else today
 
 
 def to_people(table: Table, columns: Columns, day_first: bool, this_year: int) -> list[Person]:

@@ -12,7 +12,8 @@ from services.registration.domain.matching.births import Birth, Dates, births_ag
 @pytest.mark.parametrize(
     "text",
     ["19870430", "1987-04-30", "30/04/1987", "30-4-1987", "30.04.87", "30 Apr 1987", "April 30, 1987", "1987/4/30",
-     "1987 4 30", "30APR1987", "1987-04-30T00:00:00", "३०/०४/१९८७", "04/30/1987", "1987-04-30 00:00:00.000"],
+     "1987 4 30", "30APR1987", "1987-04-30T00:00:00", "३०/०४/१९८७", "04/30/1987", "1987-04-30 00:00:00.000",
+     "87-04-30", "1987-04-30T00:00:00Z"],
 )  # fmt: skip
 def test_any_common_form_is_read(text: str) -> None:
     birth = read_birth(text)

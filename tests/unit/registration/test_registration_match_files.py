@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
 import random
@@ -141,10 +142,47 @@ def test_columns_are_joined_and_dates_read_as_the_file_writes_them(tmp_path: Pat
     rows = [{"k": "7", "a": "Anna", "b": "", "c": "Lee", "y": "1980", "m": "2", "d": "3", "x": "04/30/1987"}]
     table = match.read_table(write(tmp_path / "a.csv", rows))
     columns = {"given_name": ("a", "b"), "family_name": ("c",), "birth_date": ("y", "m", "d")}
-    [person] = match.to_people(table, columns, match.days_first(columns, [table]), 2026)
+    [person] = match.to_people(table, columns, match.days_first(columns, [table])[0], 2026)
     assert person.birth is not None
     assert (person.birth.month, person.birth.day) == (2, 3)
-    assert match.days_first({"birth_date": ("x",)}, [table]) is False
+    assert match.days_first({"birth_date": ("x",)}, [table]) == [False]
+
+
+def test_each_file_writes_its_dates_its_own_way(tmp_path: Path) -> None:
+    ours = [{"id": "1", "born": "04/30/1987"}, {"id": "2", "born": "03/02/1980"}]
+    theirs = [{"id": "1", "born": "30/04/1987"}, {"id": "2", "born": "02/03/1980"}]
+    undecided = [{"id": "1", "born": "1987-04-30"}]
+    tables = [match.read_table(write(tmp_path / f"{n}.csv", rows)) for n, rows in enumerate((ours, theirs, undecided))]
+    columns = {"birth_date": ("born",)}
+    assert match.days_first(columns, tables[:2]) == [False, True]
+    assert match.days_first(columns, [tables[0], tables[2]]) == [False, False]
+    assert match.days_first(columns, [tables[2]]) == [True]
+    read = [
+        match.to_people(table, columns, first, 2026)[1].birth
+        for table, first in zip(tables[:2], match.days_first(columns, tables[:2]), strict=True)
+    ]
+    assert read[0] == read[1]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "year"),
+    [
+        ({"born": "1960-01-05", "age": "40"}, {"age": "50"}, 2000),
+        ({"born": "1960-01-05"}, {"age": "40"}, 2000),
+        ({"born": "1960-01-05"}, {"born": "1960-01-05"}, dt.date.today().year),
+        ({"age": "30"}, {"age": "40"}, dt.date.today().year),
+    ],
+)
+def test_ages_count_from_the_year_the_files_tell(
+    tmp_path: Path, ours: dict[str, str], theirs: dict[str, str], year: int
+) -> None:
+    files = [
+        write(tmp_path / f"{n}.csv", [{"id": "1", "age": "", "born": "", **row}])
+        for n, row in enumerate((ours, theirs))
+    ]
+    tables = [match.read_table(path) for path in files]
+    columns = {"birth_date": ("born",), "age": ("age",)}
+    assert match.year_of_ages(columns, tables, [True, True]) == year
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,8 @@ def read_birth(text: str, day_first: bool = True) -> Birth | None:
         return _made(year, month, 0) if year > 31 else None
     if len(numbers) != 3:
         return None
-    if len(parts[0]) == 4:
-        year, month, day = numbers
+    if len(parts[0]) == 4 or numbers[0] > 31:
+        year, month, day = (_century(numbers[0]), *numbers[1:])
     else:
         day, month, year = numbers if day_first else (numbers[1], numbers[0], numbers[2])
         year = _century(year) if len(parts[2]) <= 2 else year
