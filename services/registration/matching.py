@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from libs.common.access import SYSTEM, Access
+from libs.common.access import SYSTEM, Access, Forbidden
 from libs.common.cause import Cause, timer_cause
 from libs.common.clock import machine_now
 from libs.common.journal import ClaimTaken, Journal, NotFound, Outcome
@@ -119,13 +119,13 @@ async def merged_from(database: Database, id: str) -> list[str]:
 async def merge(
     journal: Journal, places: Places, id: str, command: patients.Merge, cause: Cause, access: Access
 ) -> Outcome[Patient]:
-    """`id` lives on in another. Raises Refused naming `into`, NotFound and Forbidden."""
+    """`id` lives on in another; who merges knows both. Raises Refused naming `into`, NotFound and Forbidden."""
     document = await journal.load(PATIENT, id)
     if document is None:
         raise NotFound
     access.check(document["state"])
     if not any(entry["cause"] == cause.id for entry in document["journal"]):
-        await _mergeable(journal, id, command.into, "into")
+        await mergeable(journal, id, command.into, "into", access)
         patients.decide(Patient.model_validate(document["state"]), command, places)
         await _changing(journal, id, cause)
     try:
@@ -150,10 +150,15 @@ async def merge(
     return outcome
 
 
-async def _mergeable(journal: Journal, id: str, into: str, field: str) -> None:
+async def mergeable(journal: Journal, id: str, into: str, field: str, access: Access = SYSTEM) -> None:
+    """Raises Refused naming the field, and Forbidden where the caller's facility does not know the other record."""
     target = await journal.load(PATIENT, into)
     if target is None:
         raise Refused("unknown-patient", "there is no such patient", field=field)
+    try:
+        access.check(target["state"])
+    except Forbidden:
+        raise Forbidden(f"your facility must know the record of {field!r} too: open it there first") from None
     if await survivor(journal, into) == id:
         raise Refused("same-record", "is part of this record", field=field)
     if target["state"]["status"] != "active":
@@ -228,7 +233,7 @@ async def resolve(
     into = await survivor(journal, command.candidate) if command.decision == "same" and command.candidate else None
     if into and state.review and state.review.status == "open":
         patients.decide(state, command, places)
-        await _mergeable(journal, id, into, "candidate")
+        await mergeable(journal, id, into, "candidate")
     outcome = await journal.append(PATIENT, id, lambda state: patients.decide(state, command, places), cause, access)
     if into:
         merging = patients.Merge(into, command.reason, command.by)

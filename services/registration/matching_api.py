@@ -132,9 +132,9 @@ def _deciding(routes: APIRouter, desk: Desk) -> None:
 
     @routes.post("/patients/{id}/merge/preview", summary="What merging would show, field by field; nothing is changed")
     async def preview(id: RecordId, body: PreviewMerge, access: Reading) -> dict[str, Any]:
-        one, other = await asyncio.gather(
-            desk.journal.read(PATIENT, id, access), desk.journal.read(PATIENT, body.into, access)
-        )
+        one = await desk.journal.read(PATIENT, id, access)
+        await matching.mergeable(desk.journal, id, body.into, "into", access)
+        other = await desk.journal.read(PATIENT, body.into, access)
         await asyncio.gather(*(desk.read_log.record(access, patient=who) for who in (id, body.into)))
         mine, theirs = one.card.model_dump(mode="json"), other.card.model_dump(mode="json")
         [weighed] = desk.known.matcher.candidates(to_person(id, mine), [to_person(body.into, theirs)], unlike=True)

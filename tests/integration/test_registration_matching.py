@@ -101,11 +101,16 @@ async def test_two_records_become_one_and_two_again(desk: Desk) -> None:
     assert (await desk.post(f"{path}/merge", into, role="records-officer")).status_code == 403
     wrong = await desk.post(f"{path}/merge", {"into": "nobody"}, **officer)
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "into")
+    for asked in ("merge", "merge/preview"):
+        unknown = await desk.post(f"{path}/{asked}", into, **officer)
+        assert unknown.status_code == 403, f"{asked} of a record that the officer's facility does not know"
+    seen = await desk.post(f"/patients/{lives_on['id']}/open", {"reason": "is it she?"}, facility=ELSEWHERE)
+    assert seen.status_code == 200
 
     merged = await desk.post(f"{path}/merge", into, key=(key := secrets.token_hex(8)), **officer)
     assert merged.json() == {"id": other["id"], "status": "merged", "merged_into": lives_on["id"]}
     assert (await desk.post(f"{path}/merge", into, key=key, **officer)).json() == merged.json()
-    back_to_front = await desk.post(f"/patients/{lives_on['id']}/merge", {"into": other["id"]}, role="records-officer")
+    back_to_front = await desk.post(f"/patients/{lives_on['id']}/merge", {"into": other["id"]}, **officer)
     assert back_to_front.status_code == 422
     read = (await desk.get(path, facility=ELSEWHERE)).json()
     assert (read["id"], read["asked_for"]) == (lives_on["id"], other["id"])
@@ -154,6 +159,8 @@ async def test_a_preview_says_what_differs_and_changes_nothing(desk: Desk) -> No
     assert said.json()["differ"] == ["village"]
     assert said.json()["match"]["band"] == "same"
     assert (await desk.get(f"/patients/{other['id']}")).json()["status"] == "active"
+    itself = await desk.post(f"/patients/{other['id']}/merge/preview", {"into": other["id"]}, role="records-officer")
+    assert (itself.status_code, itself.json()["errors"][0]["field"]) == (422, "into")
 
 
 async def test_a_review_is_resolved_with_a_reason(desk: Desk) -> None:
