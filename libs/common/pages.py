@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sse_starlette.sse import EventSourceResponse
 
+from libs.common.aadhaar import without_aadhaar
 from libs.common.access import PUBLIC, Table, allow
 from libs.common.journal import NotFound
 from libs.common.web import Body, Requested
@@ -52,7 +53,9 @@ SECURE = {
 
 
 class Discard(Body):
-    note: str = Field(min_length=3, max_length=200, description="Why it may go; no personal data")
+    note: Annotated[str, AfterValidator(without_aadhaar)] = Field(
+        min_length=3, max_length=200, description="Why it may go; no personal data"
+    )
 
 
 def router(service: Service) -> APIRouter:

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from libs.common.aadhaar import contains_aadhaar
 from libs.common.access import Forbidden
 from libs.common.journal import ClaimTaken, Contended, KeyReused, NotFound
 from libs.common.logs import logger
@@ -59,7 +60,8 @@ def field_errors(error: RequestValidationError) -> list[dict[str, str]]:
 def _named(part: Any) -> str:
     """A field's name; what an unknown field was called may be anybody's name, too."""
     text = str(part)
-    return text if text.replace("-", "_").isidentifier() or text.isdecimal() else "(unknown)"
+    named = text.replace("-", "_").isidentifier() or text.isdecimal()
+    return text if named and not contains_aadhaar(text) else "(unknown)"
 
 
 def install(app: FastAPI) -> None:

@@ -125,12 +125,12 @@ def check_occurred(occurred: dt.datetime, sent: dt.datetime) -> None:
         )
 
 
-def _instant(stated: str) -> dt.datetime:
+def _instant(stated: Any) -> dt.datetime:
     try:
         moment = dt.datetime.fromisoformat(stated)
         if moment.tzinfo is not None:
             return moment.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise Refused("occurred-at-invalid", "must be an ISO 8601 time with offset", field="occurred_at")
 
@@ -167,7 +167,7 @@ async def requested(request: Request) -> Write:
             body = json.loads(raw)
         except (ValueError, RecursionError):
             body = hashlib.sha256(raw).hexdigest()
-        if isinstance(body, dict) and isinstance(stated := body.get("occurred_at"), str):
+        if isinstance(body, dict) and (stated := body.get("occurred_at")) is not None:
             occurred = _instant(stated)
             check_occurred(occurred, sent)
     service_of(request).clock.saw(sent)

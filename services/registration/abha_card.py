@@ -95,11 +95,11 @@ def _code(value: Any) -> int | None:
 
 
 def _phone(value: Any) -> str | None:
-    if contains_aadhaar(str(value)):
-        raise _refused(NO_PHONE, "mobile")
     try:
         return phone(str(value)) if value else None
-    except ValueError:
+    except ValueError as error:
+        if str(error) == NO_PHONE:
+            raise _refused(NO_PHONE, "mobile") from None
         return None
 
 

@@ -16,11 +16,11 @@ from libs.common.journal import Journal
 from libs.common.paging import MOST, page
 from libs.common.refusal import Refused
 from libs.common.web import Body, Reading, Requested
-from libs.contracts.event import Code, Id
+from libs.contracts.event import Id
 from services.registration import certificates, screenings
 from services.registration.domain import asha as ashas
 from services.registration.domain.asha import MOST_PLACES, Asha, Beat, Population, Role
-from services.registration.domain.identifiers import IsoDate, PersonName, Phone, PlaceName, WithinReach
+from services.registration.domain.identifiers import Code, IsoDate, PersonName, Phone, PlaceName, WithinReach
 from services.registration.domain.patient import Language, each_once
 from services.registration.domain.places import Places
 from services.registration.domain.queue import desk_day

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from libs.contracts.event import Instant
 from services.registration.domain.camp import Format
+from services.registration.domain.identifiers import NoAadhaar
 from services.registration.domain.patient import Details
 
 MOST_ROWS = 20_000
@@ -27,9 +29,16 @@ class CampRow(Details):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    row_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}$")]
+    row_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}$"), NoAadhaar]
     occurred_at: Instant
     card: Annotated[str | None, Field(pattern=r"^C[0-9A-HJKMNP-TV-Z]{11}$")] = None
+
+    @field_validator("occurred_at", mode="before")
+    @classmethod
+    def _as_iso(cls, value: Any) -> Any:
+        if not isinstance(value, str) or not re.match(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:", value, re.ASCII):
+            raise ValueError("must be an ISO 8601 time with offset, like 2026-07-10T09:30:00+05:30")
+        return value
 
     @field_validator("card", mode="before")
     @classmethod

@@ -21,12 +21,11 @@ from pydantic import (
 from libs.common.clock import Clock
 from libs.common.refusal import Refused
 from libs.common.web import Reading
-from libs.contracts.event import Code
 from libs.contracts.registration import Sex
 from services.registration.domain import eligibility
 from services.registration.domain.eligibility import Answer, Officer
 from services.registration.domain.family import Family, Member
-from services.registration.domain.identifiers import COULD_BE, Age, IsoDate, WithinReach, contains_aadhaar
+from services.registration.domain.identifiers import COULD_BE, Age, Code, IsoDate, WithinReach, contains_aadhaar
 from services.registration.domain.places import Places
 from services.registration.domain.queue import desk_day
 from services.registration.domain.schemes import Scheme

@@ -21,12 +21,12 @@ from libs.common.read_log import ReadLog
 from libs.common.refusal import Refused
 from libs.common.tokens import Unauthenticated
 from libs.common.web import Body, Reading, Requested
-from libs.contracts.event import FacilityCode, Id
+from libs.contracts.event import Id
 from services.registration import home, papers
 from services.registration.aggregates import HOME_CARD
 from services.registration.domain.caller import A_WHILE, TOO_MANY_CODES
 from services.registration.domain.home_card import HomeCard, Relation
-from services.registration.domain.identifiers import Counter, IsoDate, Phone
+from services.registration.domain.identifiers import Counter, FacilityCode, IsoDate, Phone
 from services.registration.domain.patient import Details, Language
 from services.registration.domain.visit import Visit
 from services.registration.home import Home, Session

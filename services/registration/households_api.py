@@ -14,14 +14,14 @@ from libs.common.journal import Journal, Outcome
 from libs.common.read_log import ReadLog
 from libs.common.refusal import Refused
 from libs.common.web import Body, Reading, Requested
-from libs.contracts.event import Code, Id
+from libs.contracts.event import Id
 from libs.contracts.registration import Member, UnitKind
 from services.registration import households
 from services.registration.aggregates import PATIENT
 from services.registration.domain import membership
 from services.registration.domain.benefit_unit import BenefitUnit
 from services.registration.domain.household import Describe, Described, Description, Household, Refuse, Reverse
-from services.registration.domain.identifiers import COULD_BE, IsoDate, WithinReach, contains_aadhaar
+from services.registration.domain.identifiers import COULD_BE, Code, IsoDate, WithinReach, contains_aadhaar
 from services.registration.domain.membership import Join, Leave, Memberships
 from services.registration.domain.queue import desk_day
 from services.registration.eligibility_api import Answers, AskedCard, answers

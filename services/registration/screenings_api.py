@@ -12,12 +12,12 @@ from libs.common.journal import Journal, NotFound
 from libs.common.paging import MOST, page
 from libs.common.read_log import ReadLog
 from libs.common.web import Body, Reading, Requested
-from libs.contracts.event import Code, FacilityCode, Id
+from libs.contracts.event import Id
 from libs.contracts.registration import Sex
 from services.registration import screenings
 from services.registration.aggregates import PATIENT
 from services.registration.domain.assessment import Person
-from services.registration.domain.identifiers import Age
+from services.registration.domain.identifiers import Age, Code, FacilityCode
 from services.registration.domain.programmes import Measure, Programme
 from services.registration.domain.screening import Decline, Screening, Suggestion
 from services.registration.outreach import SCREENING

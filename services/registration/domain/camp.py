@@ -18,8 +18,9 @@ from libs.common.ids import derive
 from libs.common.refusal import Refused
 from libs.contracts.event import Event, FacilityCode, Instant
 from services.registration.domain.home_card import SIGNS, check_sign
+from services.registration.domain.identifiers import NoAadhaar
 
-DeviceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{1,29}$")]
+DeviceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{1,29}$"), NoAadhaar]
 MOST_SERIAL = 99_999
 LARGEST_BLOCK = 2_000
 

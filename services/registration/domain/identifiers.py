@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from libs.common.aadhaar import COULD_BE as COULD_BE
 from libs.common.aadhaar import contains_aadhaar as contains_aadhaar
+from libs.common.aadhaar import without_aadhaar
+from libs.contracts import event
 
 NAME_AT_MOST = 120
 PLACE_AT_MOST = 120
@@ -26,11 +28,6 @@ _SEPARATORS = re.compile(r"[\s\-().\u00a0]")
 NO_PHONE = "could be an Aadhaar number, which is never kept here: write a phone as ten digits, or as +91 and ten digits"
 
 
-def _refuse_aadhaar(text: str, says: str = COULD_BE) -> None:
-    if contains_aadhaar(text):
-        raise ValueError(says)
-
-
 def plain_text(text: str, at_most: int) -> str:
     """Trimmed, inner spaces made one, NFC. No control characters, no Aadhaar number, and a letter somewhere."""
     if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\t\r\n" for char in text):
@@ -40,7 +37,7 @@ def plain_text(text: str, at_most: int) -> str:
         raise ValueError("must not be blank, and must contain a letter")
     if len(text) > at_most:
         raise ValueError(f"must be at most {at_most} characters")
-    _refuse_aadhaar(text)
+    without_aadhaar(text)
     return text
 
 
@@ -60,14 +57,15 @@ def phone(text: str) -> str:
     if re.fullmatch(r"\d{10}", digits):
         return f"+91{digits}"
     if not digits.startswith("+"):
-        _refuse_aadhaar(digits, NO_PHONE)
+        if contains_aadhaar(digits):
+            raise ValueError(NO_PHONE)
         raise ValueError("must be ten digits, or + and the country's code")
     if digits.startswith("+91") and not re.fullmatch(r"\+91\d{10}", digits):
         raise ValueError("must have ten digits after +91")
     if not _E164.fullmatch(digits):
         raise ValueError("must be + and 8 to 15 digits (E.164)")
-    if not digits.startswith("+91"):
-        _refuse_aadhaar(digits[1:], NO_PHONE)
+    if not digits.startswith("+91") and contains_aadhaar(digits[1:]):
+        raise ValueError(NO_PHONE)
     return digits
 
 
@@ -75,7 +73,7 @@ def abha_number(text: str) -> str:
     """Fourteen digits, dashes and spaces dropped. Its check digit is only a warning (see `luhn_holds`)."""
     digits = re.sub(r"[\s\-]", "", text)
     if not (digits.isascii() and re.fullmatch(r"\d{14}", digits)):
-        _refuse_aadhaar(text)
+        without_aadhaar(text)
         raise ValueError("must be 14 digits")
     return digits
 
@@ -83,7 +81,7 @@ def abha_number(text: str) -> str:
 def abha_address(text: str) -> str:
     """Folded for matching, and lenient: addresses older than today's creation policy are in use (ABDM on-share)."""
     address = unicodedata.normalize("NFC", text).strip().casefold()
-    _refuse_aadhaar(address)
+    without_aadhaar(address)
     if not _ABHA_ADDRESS.fullmatch(address):
         raise ValueError("must be like name@abdm")
     return address
@@ -154,7 +152,8 @@ WithinReach = AfterValidator(_within_reach)
 """A day that somebody may ask about."""
 Age = Annotated[int, Field(strict=True, ge=0, le=130)]
 LgdCode = Annotated[int, Field(strict=True, ge=1, le=999_999)]
-Counter = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9]{1,20}$"), AfterValidator(lambda text: (_refuse_aadhaar(text), text)[1])
-]
+NoAadhaar = AfterValidator(without_aadhaar)
+Code = Annotated[event.Code, NoAadhaar]
+FacilityCode = Annotated[event.FacilityCode, NoAadhaar]
+Counter = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}$"), NoAadhaar]
 """An OPD counter's id as printed in its QR code: 1 to 20 letters and digits (NHA Scan & Share)."""

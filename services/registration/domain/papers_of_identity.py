@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from libs.common.aadhaar import COULD_BE, contains_aadhaar
 from libs.contracts.registration import IdentifierType
+from services.registration.domain.identifiers import FacilityCode
 
 FORMS: dict[str, tuple[re.Pattern[str], str]] = {
     "him-parivar-family": (re.compile(r"[A-Z0-9]{6,20}"), "must be 6 to 20 letters and digits"),
@@ -42,7 +43,7 @@ class PersonalIdentifier(BaseModel):
 
     type: IdentifierType
     value: str
-    facility: str | None = None
+    facility: FacilityCode | None = None
 
     @field_validator("value", mode="before")
     @classmethod
@@ -55,13 +56,6 @@ class PersonalIdentifier(BaseModel):
         if contains_aadhaar(plain):
             raise ValueError(COULD_BE)
         return plain
-
-    @field_validator("facility")
-    @classmethod
-    def _code(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Z0-9][A-Z0-9-]{1,39}", value):
-            raise ValueError("must be a facility's code")
-        return value
 
     @model_validator(mode="after")
     def _has_its_form(self) -> PersonalIdentifier:

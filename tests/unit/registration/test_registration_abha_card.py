@@ -52,6 +52,8 @@ def test_a_card_is_read_whole() -> None:
         ({"gender": "D"}, "sex", "unknown"),
         ({"gender": ...}, "sex", "unknown"),
         ({"mobile": "-"}, "phone", None),
+        # Its twelve digits pass Verhoeff; with +91 before ten it is a phone all the same.
+        ({"mobile": "+915550123409"}, "phone", "+915550123409"),
         ({"address": "12"}, "village", None),
         ({"address": "x" * 300}, "village", "x" * 120),
     ],
