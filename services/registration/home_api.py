@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from libs.common.clock import machine_now
 from libs.common.journal import Outcome
@@ -27,6 +27,7 @@ from services.registration.aggregates import HOME_CARD
 from services.registration.domain.caller import A_WHILE, TOO_MANY_CODES
 from services.registration.domain.home_card import HomeCard, Relation
 from services.registration.domain.identifiers import Counter, FacilityCode, IsoDate, Phone
+from services.registration.domain.papers_of_identity import PersonalIdentifier
 from services.registration.domain.patient import Details, Language
 from services.registration.domain.visit import Visit
 from services.registration.home import Home, Session
@@ -46,11 +47,19 @@ class GiveCode(Body):
 
 
 class RegisterAtHome(Details, Body):
-    """Somebody of the family. Identifiers are looked at by a desk, and not taken from home."""
+    """Somebody of the family. What only one person can hold is looked at by a desk, and not taken from home: whether it
+    is taken would tell who is registered."""
 
     relation: Relation
     abha_number: None = None
     abha_address: None = None
+
+    @field_validator("identifiers")
+    @classmethod
+    def _shared_or_own_papers(cls, value: tuple[PersonalIdentifier, ...]) -> tuple[PersonalIdentifier, ...]:
+        if any(one.type == "mrn" for one in value):
+            raise ValueError("a hospital's own number is for its desk to enter")
+        return value
 
 
 class ChooseDay(Body):

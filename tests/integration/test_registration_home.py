@@ -174,6 +174,8 @@ async def test_a_card_belongs_to_its_phone_and_what_is_taken_back_is_gone(desk: 
         ("/self/cards", {"name": "Padma 999941057058", "sex": "female", "age_years": 3, "relation": "self"}, "name"),
         ("/self/cards", {"name": "Padma", "sex": "female", "age_years": 3, "relation": "self",
                          "abha_number": "00207302319521"}, "abha_number"),
+        ("/self/cards", {"name": "Padma", "sex": "female", "age_years": 3, "relation": "self",
+                         "identifiers": [{"type": "mrn", "value": "1", "facility": HERE}]}, "identifiers"),
         ("/self/cards", {"name": "Padma", "sex": "female", "age_years": 3, "relation": "self", "state_lgd": 99},
          "state_lgd"),
     ],
