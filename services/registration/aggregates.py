@@ -154,9 +154,10 @@ CAMP_DEVICE = AggregateType(
     name="camp-device",
     collection="camp_devices",
     state=camp.Device,
-    events=(camp.DeviceSetUp, camp.BlockGiven, camp.NumberUsed),
+    events=(camp.DeviceSetUp, camp.BlockGiven, camp.NumberUsed, camp.DeviceEnrolled, camp.DeviceRevoked),
     evolve=camp.evolve_device,
     claims=lambda state: [f"card-prefix:{state.prefix}"],
+    indexes=(("state.facility",),),
 )
 
 CAMP_ROW = AggregateType(

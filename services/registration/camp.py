@@ -1,6 +1,7 @@
 """`python -m services.registration.camp block | upload | people`: what a camp's device does before and after.
 
-The token (role desk of the device's facility) stands in CAMP_TOKEN. `upload` goes on where an earlier one of the same
+The token (role desk of the device's facility) stands in CAMP_TOKEN, the device's own key, once it is enrolled, in
+CAMP_DEVICE_KEY. `upload` goes on where an earlier one of the same
 file broke off; the answers to refused rows come to standard output as JSON Lines, progress to standard error.
 Exit: 0 every row was accepted, 1 some were refused, 2 the server cannot be reached or refuses.
 """
@@ -32,9 +33,9 @@ class Trouble(Exception):
 class Line:
     """Talks to the server as the device; tries again while the link is down."""
 
-    def __init__(self, url: str, token: str, client: httpx.Client | None = None) -> None:
+    def __init__(self, url: str, token: str, key: str = "", client: httpx.Client | None = None) -> None:
         self._client = client or httpx.Client(base_url=url, timeout=60)
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers = {"Authorization": f"Bearer {token}"} | ({"X-Device-Key": key} if key else {})
 
     def ask(self, method: str, path: str, *, ok: Sequence[int], **how: Any) -> httpx.Response:
         """Raises Trouble."""
@@ -147,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     along.add_argument("--district", type=int, required=True)
     along.add_argument("--on", metavar="DATE", help="the day of the camp, like 2026-07-10: who is there in that month")
     asked = parser.parse_args(argv)
-    line = Line(asked.url, os.environ.get("CAMP_TOKEN", ""))
+    line = Line(asked.url, os.environ.get("CAMP_TOKEN", ""), os.environ.get("CAMP_DEVICE_KEY", ""))
     try:
         if asked.command == "block":
             key = {"Idempotency-Key": os.urandom(16).hex()}

@@ -1,4 +1,5 @@
-"""Who may do what with a camp's devices. A device speaks with its facility's token, and sees what that may see."""
+"""Who may do what with a camp's devices. A device speaks with its facility's token, and sees what that may see; once it
+is enrolled, only with its own key besides."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ _AT = allow("desk", at="facility")
 CAMP_ACCESS: dict[str, Rule] = {
     # Always a device of the caller's own facility: its id follows from both.
     "POST /camp-devices": allow("desk"),
+    "GET /camp-devices": allow("desk", "officer", at="facility"),
     "GET /camp-devices/{device}": allow("desk"),
+    "POST /camp-devices/{device}/enrol": allow("desk"),
+    "POST /camp-devices/{device}/revoke": allow("desk", "officer"),
     "POST /camp-devices/{device}/blocks": allow("desk"),
     "POST /camp-uploads": allow("desk"),
     "GET /camp-devices/{device}/people": allow("desk", at="facilities", reads_person=True),

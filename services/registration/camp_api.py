@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import datetime as dt
@@ -22,7 +23,7 @@ from libs.contracts.registration import PatientCard
 from services.registration import camp_desk
 from services.registration.aggregates import CAMP_DEVICE, CAMP_UPLOAD
 from services.registration.camp_desk import LARGEST_UPLOAD, Camp
-from services.registration.domain.camp import LARGEST_BLOCK, Device, DeviceName, Upload, device_id
+from services.registration.domain.camp import LARGEST_BLOCK, Device, DeviceName, Format, RevokedFor, Upload, device_id
 from services.registration.domain.identifiers import IsoDate, LgdCode, WithinReach
 from services.registration.domain.queue import desk_day
 from services.registration.domain.whereabouts import there
@@ -30,6 +31,10 @@ from services.registration.usecases import own_facility
 
 TUS = "1.0.0"
 CHUNK = "application/offset+octet-stream"
+DeviceKey = Annotated[
+    str,
+    Header(alias="X-Device-Key", max_length=100, description="The device's own, of POST …/enrol; needed from then on"),
+]
 UploadId = Annotated[str, Path(min_length=1, max_length=64)]
 NameInPath = Annotated[DeviceName, Path()]
 
@@ -57,8 +62,17 @@ class AskForBlock(Body):
     size: int = Field(strict=True, ge=1, le=LARGEST_BLOCK)
 
 
+class EnrolDevice(Body):
+    pass
+
+
+class RevokeDevice(Body):
+    reason: RevokedFor
+
+
 def device_shown(state: Device) -> dict[str, Any]:
-    return state.model_dump(mode="json") | {"left": state.quota - (state.given - state.used)}
+    own = {"id": device_id(state.facility, state.device), "left": state.quota - (state.given - state.used)}
+    return own | state.model_dump(mode="json", exclude={"keys"}) | {"enrolled": state.keys > 0}
 
 
 def upload_shown(id: str, state: Upload) -> dict[str, Any]:
@@ -106,9 +120,28 @@ def _devices(routes: APIRouter, desk: Camp) -> None:
         return device_shown(await desk.journal.read(CAMP_DEVICE, device_id(own_facility(access), device), access))
 
     @routes.post("/camp-devices/{device}/blocks", status_code=201, summary="The next card numbers, to take along")
-    async def block(device: NameInPath, body: AskForBlock, request: Requested) -> dict[str, Any]:
-        state, numbers = await camp_desk.give_block(desk, device, body.size, request.cause, request.access)
+    async def block(device: NameInPath, body: AskForBlock, request: Requested, key: DeviceKey = "") -> dict[str, Any]:
+        state, numbers = await camp_desk.give_block(desk, device, body.size, key, request.cause, request.access)
         return device_shown(state) | {"numbers": numbers}
+
+    @routes.get("/camp-devices", summary="The devices of one's facility")
+    async def listed(
+        access: Reading,
+        limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
+        cursor: Annotated[str | None, Query(max_length=1000)] = None,
+    ) -> dict[str, Any]:
+        found, following = await desk.store.devices(access, limit, cursor)
+        return {"devices": [device_shown(state) for state in found], "cursor": following}
+
+    @routes.post("/camp-devices/{device}/enrol", status_code=201, summary="A key of its own; it ends the one before")
+    async def enrol(device: NameInPath, body: EnrolDevice, request: Requested) -> dict[str, Any]:
+        state, key = await camp_desk.enrol(desk, device, request.cause, request.access)
+        return device_shown(state) | {"key": key}
+
+    @routes.post("/camp-devices/{device}/revoke", summary="Lost or worn out: it gets and brings nothing any more")
+    async def revoke(device: NameInPath, body: RevokeDevice, request: Requested) -> dict[str, Any]:
+        outcome = await camp_desk.revoke(desk, device, body.reason, request.cause, request.access)
+        return device_shown(outcome.state)
 
 
 def _uploads(routes: APIRouter, desk: Camp) -> None:
@@ -118,14 +151,14 @@ def _uploads(routes: APIRouter, desk: Camp) -> None:
         response: Response,
         length: Annotated[int, Header(alias="Upload-Length", ge=1, le=LARGEST_UPLOAD)],
         said: Annotated[str, Header(alias="Upload-Metadata", max_length=1000)],
+        key: DeviceKey = "",
     ) -> dict[str, Any]:
         about = metadata(said)
         format, device = about.get("format"), about.get("device", "")
         if format not in ("csv", "jsonl"):
             raise Refused("format-unknown", "format must be csv or jsonl", field="Upload-Metadata")
-        outcome = await camp_desk.begin(
-            desk, device, "csv" if format == "csv" else "jsonl", length, request.sent, request.cause, request.access
-        )
+        kind: Format = "csv" if format == "csv" else "jsonl"
+        outcome = await camp_desk.begin(desk, device, key, kind, length, request.sent, request.cause, request.access)
         response.headers["Location"] = f"/camp-uploads/{outcome.id}"
         response.headers.update(_tus(outcome.state))
         return upload_shown(outcome.id, outcome.state)
@@ -145,10 +178,13 @@ def _uploads(routes: APIRouter, desk: Camp) -> None:
         request: Request,
         at: Annotated[int, Header(alias="Upload-Offset", ge=0, le=LARGEST_UPLOAD)],
         kind: Annotated[str, Header(alias="Content-Type")] = "",
+        key: DeviceKey = "",
     ) -> Response:
         if kind != CHUNK:
             detail = f"must be {CHUNK}"
             return problem(415, "media-type", detail, errors=[{"field": "Content-Type", "detail": detail}])
+        begun = await desk.journal.read(CAMP_UPLOAD, id, access)
+        await camp_desk.device_of(desk, begun.device, key, access)
         try:
             state = await camp_desk.receive(desk, id, at, await request.body(), access)
         except Refused as refused:
@@ -186,16 +222,16 @@ def _downsync(routes: APIRouter, desk: Camp, read_log: ReadLog) -> None:
         cursor: Annotated[str, Query(max_length=64)] = "",
         limit: Annotated[int, Query(ge=1, le=MOST)] = MOST,
         accept: Annotated[str, Header(alias="Accept-Encoding")] = "",
+        key: DeviceKey = "",
     ) -> Response:
         """The last line is `{"cursor": …}`: null at the end. A cursor is a place that stays, also after a week. Who
         moves with the seasons is where they are on that day, which `there` says."""
-        known = await camp_desk.device_of(desk, device, access)
+        known = await camp_desk.device_of(desk, device, key, access)
         if district not in known.districts:
             raise Refused("not-this-devices", "is no district that this device may take along", field="district")
         day = on or desk_day(machine_now())
         found, following = await desk.store.people(access, district, day, cursor, limit)
-        for id, _ in found:
-            await read_log.record(access, patient=id)
+        await asyncio.gather(*(read_log.record(access, patient=id) for id, _ in found))
         lines = [_taken_along(card, day) for _, card in found]
         body = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in [*lines, {"cursor": following}]).encode()
         headers = {"Vary": "Accept-Encoding", "Cache-Control": "no-store"}

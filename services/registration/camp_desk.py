@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
+import hmac
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ from services.registration.camp_store import CampStore
 from services.registration.domain import camp
 from services.registration.domain.camp import Device, Format, Upload, card_number, device_id
 from services.registration.domain.patient import Details
+from services.registration.home import HomeStore
 from services.registration.usecases import House, own_facility
 
 ROWS_A_STEP = 48
@@ -38,6 +40,7 @@ LARGEST_UPLOAD = 20 * 1024 * 1024
 class Camp:
     house: House
     store: CampStore
+    keys: HomeStore
     parsed: dict[str, list[Read]] = field(default_factory=dict)
 
     @property
@@ -59,8 +62,35 @@ async def set_up(
     return await _device(desk, facility, device, command, cause, access)
 
 
-async def give_block(desk: Camp, device: str, size: int, cause: Cause, access: Access) -> tuple[Device, list[str]]:
-    """The next numbers of the device. Raises NotFound, and Refused beyond its quota."""
+async def enrol(desk: Camp, device: str, cause: Cause, access: Access) -> tuple[Device, str]:
+    """The device and its new key, which a retry is told again. Raises NotFound, and Refused once it was revoked."""
+    outcome = await _device(desk, own_facility(access), device, camp.EnrolDevice(), cause, access)
+    [event] = outcome.events
+    assert isinstance(event, camp.DeviceEnrolled)
+    return outcome.state, (await desk.keys.keeper()).device_key(outcome.id, event.key)
+
+
+async def revoke(desk: Camp, device: str, reason: camp.RevokedFor, cause: Cause, access: Access) -> Outcome[Device]:
+    """Lost, stolen or worn out: it gets and brings nothing any more. Raises NotFound, and Refused the second time."""
+    return await _device(desk, own_facility(access), device, camp.RevokeDevice(reason), cause, access)
+
+
+async def speaks_for(desk: Camp, state: Device, key: str) -> None:
+    """Raises Refused naming `device` where it was revoked, and Forbidden where its own key is needed."""
+    camp.in_use(state)
+    if state.keys == 0:
+        return
+    own = (await desk.keys.keeper()).device_key(device_id(state.facility, state.device), state.keys)
+    if not hmac.compare_digest(own.encode(), key.encode("utf-8", "replace")):
+        raise Forbidden("this device is enrolled: its own key is needed in X-Device-Key")
+
+
+async def give_block(
+    desk: Camp, device: str, size: int, key: str, cause: Cause, access: Access
+) -> tuple[Device, list[str]]:
+    """The next numbers of the device. Raises NotFound, Forbidden, and Refused beyond its quota."""
+    known = await desk.journal.read(CAMP_DEVICE, device_id(own_facility(access), device), access)
+    await speaks_for(desk, known, key)
     outcome = await _device(desk, own_facility(access), device, camp.GiveBlock(size), cause, access)
     [event] = outcome.events
     assert isinstance(event, camp.BlockGiven)
@@ -76,19 +106,21 @@ async def _device(
     )
 
 
-async def device_of(desk: Camp, device: str, access: Access) -> Device:
-    """A device of the caller's facility. Raises Refused naming `device`."""
+async def device_of(desk: Camp, device: str, key: str, access: Access) -> Device:
+    """A device of the caller's facility, which `key` opens. Raises Refused naming `device`, and Forbidden."""
     try:
-        return await desk.journal.read(CAMP_DEVICE, device_id(own_facility(access), device), SYSTEM)
+        known = await desk.journal.read(CAMP_DEVICE, device_id(own_facility(access), device), SYSTEM)
     except NotFound:
         raise Refused("unknown-device", "is not set up at this facility", field="device") from None
+    await speaks_for(desk, known, key)
+    return known
 
 
 async def begin(
-    desk: Camp, device: str, format: Format, length: int, sent: dt.datetime, cause: Cause, access: Access
+    desk: Camp, device: str, key: str, format: Format, length: int, sent: dt.datetime, cause: Cause, access: Access
 ) -> Outcome[Upload]:
-    """Raises Refused naming `device`."""
-    known = await device_of(desk, device, access)
+    """Raises Refused naming `device`, and Forbidden."""
+    known = await device_of(desk, device, key, access)
     begun = camp.UploadBegun(
         facility=known.facility,
         device=device,

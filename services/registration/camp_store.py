@@ -9,8 +9,9 @@ from typing import Any
 
 from libs.common.access import Access
 from libs.common.mongo import ASCENDING, Database, Document, IndexModel, UpdateOne
-from libs.common.paging import MOST
+from libs.common.paging import MOST, page
 from libs.contracts.registration import PatientCard
+from services.registration.domain.camp import Device
 from services.registration.domain.whereabouts import there
 
 
@@ -21,6 +22,12 @@ class CampStore:
     async def ensure_indexes(self) -> None:
         await self._database["camp_answers"].create_indexes([IndexModel([("upload", ASCENDING), ("index", ASCENDING)])])
         await self._database["camp_chunks"].create_indexes([IndexModel([("upload", ASCENDING), ("offset", ASCENDING)])])
+
+    async def devices(self, access: Access, limit: int, cursor: str | None) -> tuple[list[Device], str | None]:
+        found, following = await page(
+            self._database["camp_devices"], access.filter(), sort="_id", limit=limit, cursor=cursor
+        )
+        return [Device.model_validate(document["state"]) for document in found], following
 
     async def keep_chunk(self, upload: str, offset: int, data: bytes) -> None:
         """Before the journal says that it came; the same bytes again change nothing."""

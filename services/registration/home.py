@@ -65,6 +65,10 @@ class Keeper:
     def card_number(self, id: str) -> str:
         return card_number(self._mac("card", id))
 
+    def device_key(self, device: str, key: int) -> str:
+        """Of the device's id and which of its keys it is."""
+        return base64.urlsafe_b64encode(self._mac("device", device, str(key))).decode().rstrip("=")
+
     def session(self, caller: str, until: dt.datetime) -> str:
         said = f"{caller}.{int(until.timestamp())}"
         return f"{said}.{base64.urlsafe_b64encode(self._mac('session', said)).decode().rstrip('=')}"

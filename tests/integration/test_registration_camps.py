@@ -197,6 +197,40 @@ async def test_a_device_takes_along_its_districts_people_page_by_page_and_no_oth
     assert {json.loads(line)["id"] for line in file.read_text().splitlines()} == set(seen)
 
 
+async def test_an_enrolled_device_is_told_by_its_own_key_and_a_revoked_one_brings_nothing(desk: Desk) -> None:
+    name, numbers = await device(desk)
+    path, key = f"/camp-devices/{name}", secrets.token_hex(8)
+    first, again = [await desk.post(f"{path}/enrol", {}, key=key) for _ in range(2)]
+    assert first.status_code == 201, first.text
+    assert first.json() == again.json()
+    newer = (await desk.post(f"{path}/enrol", {})).json()["key"]
+    shown = (await desk.get(path)).json()
+    assert (shown["enrolled"], shown["id"], "key" in shown) == (True, first.json()["id"], False)
+    content = rows(f"r1,{dt.datetime.now(dt.UTC).isoformat()},Deskit Angmo,female,44,,Hanle,9,{numbers[0]}")
+    for wrong in ({}, {"X-Device-Key": first.json()["key"]}, {"X-Device-Key": "nonsense"}):
+        assert (await begin(desk, name, content, **wrong)).status_code == 403
+        assert (await desk.post(f"{path}/blocks", {"size": 1}, headers=wrong)).status_code == 403
+        people = await desk.served.client.get(f"{path}/people?district=9", headers=bearer(desk) | wrong)
+        assert people.status_code == 403
+    own = {"X-Device-Key": newer}
+    place = (await begin(desk, name, content, **own)).headers["location"]
+    assert (await send(desk, place, 0, content[:10])).status_code == 403
+    assert (await send(desk, place, 0, content[:10], **own)).status_code == 204
+    assert (await desk.post(f"{path}/revoke", {"reason": "lost it"}, headers=own)).status_code == 422
+    revoked = await desk.post(f"{path}/revoke", {"reason": "stolen"})
+    assert (revoked.status_code, revoked.json()["status"]) == (200, "revoked")
+    for late in (
+        await send(desk, place, 10, content[10:], **own),
+        await begin(desk, name, content, **own),
+        await desk.post(f"{path}/blocks", {"size": 1}, headers=own),
+        await desk.post(f"{path}/enrol", {}),
+        await desk.post("/camp-devices", {"device": name, "quota": 9}),
+    ):
+        assert (late.status_code, late.json()["errors"][0]["field"]) == (422, "device"), late.text
+    listed = (await desk.get("/camp-devices?limit=200")).json()["devices"]
+    assert [one["revoked_for"] for one in listed if one["device"] == name] == ["stolen"]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [

@@ -194,6 +194,10 @@ async def _patch(client: httpx.AsyncClient, headers: Headers, id: str) -> httpx.
     return await client.patch(f"/camp-uploads/{id}", content=b"12345", headers=how)
 
 
+def _no_devices(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.json()["devices"] == []
+
+
 def _no_device(answer: httpx.Response) -> bool:
     return answer.status_code == 422 and "Rigzin" not in answer.text
 
@@ -413,6 +417,7 @@ EXAMPLES: list[dict[str, Any]] = [
         ("POST /visits/{id}/transfer", "desk", _visit, _write("/visits/{id}/transfer", {"counter": "OPD2"}), {}),
         ("GET /visits/{id}/slip.pdf", "desk", _visit, _read("/visits/{id}/slip.pdf"), {}),
         ("GET /opd/{facility}/register/{date}", "desk", _today, _read(f"/opd/{HERE}/register/{{id}}"), {}),
+        ("GET /camp-devices", "desk", _device, _read("/camp-devices"), {"refused": _no_devices}),
         (
             "GET /camp-devices/{device}/people",
             "desk",

@@ -21,6 +21,7 @@ from services.registration.domain.home_card import SIGNS, check_sign
 from services.registration.domain.identifiers import NoAadhaar
 
 DeviceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{1,29}$"), NoAadhaar]
+RevokedFor = Literal["lost", "stolen", "broken", "retired", "misused"]
 MOST_SERIAL = 99_999
 LARGEST_BLOCK = 2_000
 
@@ -53,7 +54,8 @@ def serial_of(number: str, prefix: str) -> int | None:
 
 class Device(BaseModel):
     """`given` is the newest serial handed out, `used` how many came back on cards; `quota` is how many may be out.
-    `districts` are the LGD codes whose people it may take along."""
+    `districts` are the LGD codes whose people it may take along. `keys` counts the keys it was given, of which the
+    newest opens; a device that has none yet is told by its name alone."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -64,6 +66,9 @@ class Device(BaseModel):
     districts: tuple[int, ...] = ()
     given: int = 0
     used: int = 0
+    keys: int = 0
+    status: Literal["active", "revoked"] = "active"
+    revoked_for: str | None = None
 
 
 class DeviceSetUp(Event):
@@ -81,6 +86,16 @@ class BlockGiven(Event):
 
 class NumberUsed(Event):
     serial: int
+
+
+class DeviceEnrolled(Event):
+    """A key was made for it, which is derived and not kept; the one before opens nothing any more."""
+
+    key: int
+
+
+class DeviceRevoked(Event):
+    reason: RevokedFor
 
 
 @dataclass(frozen=True)
@@ -101,11 +116,23 @@ class UseNumber:
     serial: int
 
 
-DeviceCommand = SetUpDevice | GiveBlock | UseNumber
+@dataclass(frozen=True)
+class EnrolDevice:
+    pass
+
+
+@dataclass(frozen=True)
+class RevokeDevice:
+    reason: RevokedFor
+
+
+DeviceCommand = SetUpDevice | GiveBlock | UseNumber | EnrolDevice | RevokeDevice
 
 
 def decide_device(state: Device | None, command: DeviceCommand) -> Sequence[Event]:
-    """Raises Refused naming `size`."""
+    """Raises Refused naming `size`, and `device` where it was revoked."""
+    if not isinstance(command, UseNumber):
+        in_use(state)
     match command:
         case SetUpDevice():
             return [DeviceSetUp(**vars(command), prefix=prefix_of(device_id(command.facility, command.device)))]
@@ -120,17 +147,30 @@ def decide_device(state: Device | None, command: DeviceCommand) -> Sequence[Even
             return [BlockGiven(first=state.given + 1, last=state.given + command.size)]
         case UseNumber():
             return [] if state is None else [NumberUsed(serial=command.serial)]
+        case EnrolDevice():
+            return [] if state is None else [DeviceEnrolled(key=state.keys + 1)]
+        case RevokeDevice():
+            return [] if state is None else [DeviceRevoked(reason=command.reason)]
+
+
+def in_use(state: Device | None) -> None:
+    """Raises Refused for a device that was revoked: what it had out stays valid, and nothing new comes of it."""
+    if state is not None and state.status == "revoked":
+        raise Refused("device-revoked", f"was revoked ({state.revoked_for}): set up another", field="device")
 
 
 def evolve_device(state: Device | None, event: Event) -> Device:
     match event:
         case DeviceSetUp():
-            kept = {"given": state.given, "used": state.used} if state else {}
-            return Device(**event.model_dump(), **kept)
+            return (state or Device(**event.model_dump())).model_copy(update=event.model_dump())
         case BlockGiven() if state:
             return state.model_copy(update={"given": event.last})
         case NumberUsed() if state:
             return state.model_copy(update={"used": state.used + 1})
+        case DeviceEnrolled() if state:
+            return state.model_copy(update={"keys": event.key})
+        case DeviceRevoked() if state:
+            return state.model_copy(update={"status": "revoked", "revoked_for": event.reason})
     raise ValueError(f"no device can have {event.TYPE}")
 
 

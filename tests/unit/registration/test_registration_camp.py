@@ -15,7 +15,9 @@ from services.registration.camp_rows import Read, Unreadable, read_rows
 from services.registration.domain.camp import (
     Device,
     DeviceCommand,
+    EnrolDevice,
     GiveBlock,
+    RevokeDevice,
     SetUpDevice,
     Upload,
     UploadBegun,
@@ -54,6 +56,17 @@ def test_blocks_go_on_from_each_other_and_a_quota_is_what_may_be_out() -> None:
     assert block.model_dump() == {"first": 11, "last": 12}
     kept = device(GiveBlock(6), SetUpDevice("LA-X", "tab-1", 50, ()))
     assert (kept.given, kept.quota, kept.districts) == (6, 50, ())
+
+
+def test_a_device_that_was_revoked_gets_nothing_new_and_what_it_had_out_still_counts() -> None:
+    state = device(GiveBlock(6), EnrolDevice(), EnrolDevice(), RevokeDevice("stolen"))
+    assert (state.keys, state.status, state.revoked_for) == (2, "revoked", "stolen")
+    for command in (GiveBlock(1), EnrolDevice(), RevokeDevice("lost"), SetUpDevice("LA-X", "tab-1", 10, (9,))):
+        with pytest.raises(Refused) as refused:
+            decide_device(state, command)
+        assert (refused.value.code, refused.value.field) == ("device-revoked", "device")
+    assert [event.model_dump() for event in decide_device(state, UseNumber(3))] == [{"serial": 3}]
+    assert device(EnrolDevice(), SetUpDevice("LA-X", "tab-1", 50, ())).keys == 1, "set up anew, it keeps its key"
 
 
 @given(st.integers(1, 99_999), st.integers(0, 11), st.sampled_from("0123456789ABCDEFGHJKMNPQRSTVWXYZ"))
