@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from services.registration.domain.places import FOR_EVER, KINDS, LONG_AGO, Kind,
 FILE = Path(__file__).with_name("places.yaml")
 
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,60}$")]
+Name = Annotated[str, Field(max_length=100)]
 
 
 class _Written(BaseModel):
@@ -29,18 +31,35 @@ class WithinRow(_Written):
 
 
 class Row(_Written):
-    """`within` is one place for good, or a list of places with their days."""
+    """`within` is one place for good, or a list of places with their days. `codes` are several places that have nothing
+    of their own but a name and a code."""
 
     kind: Kind
-    code: int | None = Field(None, ge=1, le=999_999)
+    code: Annotated[int, Field(ge=1, le=999_999)] | None = None
+    codes: dict[Name, Annotated[int, Field(ge=1, le=999_999)]] = Field(default_factory=dict)
     key: Key | None = None
-    name: str = Field(min_length=1, max_length=100)
+    name: Name = ""
     also: tuple[str, ...] = ()
     since: dt.date = LONG_AGO
     until: dt.date = FOR_EVER
     within: Key | tuple[WithinRow, ...] = ()
     language: str | None = None
     note: str = Field("", max_length=300)
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Row:
+        if self.codes and self.model_fields_set & {"name", "code", "key", "also"}:
+            raise ValueError("has codes by name, so it has no name or code of its own")
+        return self
+
+    def each(self) -> list[Row]:
+        """Itself, or one for each of its codes."""
+        own = [{"name": name, "code": code, "codes": {}} for name, code in self.codes.items()]
+        return [self.model_copy(update=one) for one in own] or [self]
+
+    @property
+    def parents(self) -> str:
+        return self.within if isinstance(self.within, str) else ", ".join(one.place for one in self.within)
 
     @property
     def own_key(self) -> str:
@@ -69,8 +88,10 @@ class Directory(RootModel[list[Row]]):
     @model_validator(mode="after")
     def _fits_together(self) -> Directory:
         rows: dict[str, Row] = {}
-        names: dict[tuple[str, str], str] = {}
-        for index, row in enumerate(self.root):
+        names: dict[tuple[str, str, str], str] = {}
+        for index, row in self._each():
+            if not row.name:
+                raise Misfit("needs a name, or codes by name", index)
             if row.code is None and row.key is None:
                 raise Misfit("needs a code, or a key while it has none", index)
             if row.own_key in rows:
@@ -78,12 +99,17 @@ class Directory(RootModel[list[Row]]):
             if row.since > row.until:
                 raise Misfit("ends before it begins", index, "until")
             for name in {fold(each) for each in (row.name, *row.also)}:
-                if (taken := names.setdefault((row.kind, name), row.own_key)) != row.own_key:
+                if (taken := names.setdefault((row.kind, name, row.parents), row.own_key)) != row.own_key:
                     raise Misfit(f"{taken} is called {name} too", index, "name")
             rows[row.own_key] = row
-        for index, row in enumerate(self.root):
+        for index, row in self._each():
             self._check_parents(index, row, rows)
         return self
+
+    def _each(self) -> Iterator[tuple[int, Row]]:
+        for index, row in enumerate(self.root):
+            for one in row.each():
+                yield index, one
 
     def _check_parents(self, index: int, row: Row, rows: dict[str, Row]) -> None:
         """Part of a larger place on each of its days, and of one at a time."""
@@ -109,4 +135,4 @@ class Directory(RootModel[list[Row]]):
 
 def read_places(path: Path = FILE) -> Places:
     """Raises BadFile."""
-    return Places.of([row.place() for row in read(path, Directory).root])
+    return Places.of([one.place() for row in read(path, Directory).root for one in row.each()])

@@ -61,6 +61,38 @@ def test_aliases(spelt: str, keys: set[str]) -> None:
     assert {place.key for place in PLACES.named(spelt)} == keys
 
 
+@pytest.mark.parametrize(
+    ("said", "lived"),
+    [
+        (("Spiti", None), Lived(2, 21, None, 174, AFTER)),
+        (("Gurez", None), Lived(1, 623, None, 24, AFTER)),
+        (("Tissa", None), Lived(2, 16, None, 144, AFTER)),
+        # The whole district, though a block in it has its name.
+        (("Kullu", None), Lived(2, 20, None, None, AFTER)),
+        (("Leh", None), Lived(37, 9, None, None, AFTER)),
+        # A district of Himachal and a block of Poonch; two blocks of two territories.
+        (("Mandi", None), None),
+        (("Mandi", 2), Lived(2, 22, None, None, AFTER)),
+        (("Rajgarh", None), None),
+        (("Rajgarh", 1), Lived(1, 621, None, 6947, AFTER)),
+    ],
+)
+def test_blocks_of_all_three_territories_are_known_by_name(said: tuple[str, int | None], lived: Lived | None) -> None:
+    name, state = said
+    if lived is not None:
+        assert PLACES.lived(name, Lived(state_lgd=state), AFTER) == lived
+        return
+    with pytest.raises(Refused) as refused:
+        PLACES.lived(name, Lived(state_lgd=state), AFTER)
+    assert (refused.value.code, refused.value.field) == ("place-not-clear", "place")
+
+
+def test_each_territory_has_its_blocks() -> None:
+    states = [PLACES.settled(Lived(block_lgd=place.code), AFTER).state_lgd for place in PLACES.all.values()
+              if place.kind == "block"]  # fmt: skip
+    assert {state: states.count(state) for state in set(states)} == {1: 287, 2: 80, 37: 13}
+
+
 def test_a_stored_record_does_not_change_its_meaning_when_the_district_does() -> None:
     recorded = PLACES.lived("Zanskar", Lived(), BEFORE)
     assert (recorded.state_lgd, recorded.district_lgd, recorded.sub_district_lgd) == (37, 6, 15)
@@ -192,6 +224,9 @@ OLD_STATE = "{place: state-1, until: 2019-10-30}"
         ("code: 2, name: Budgam", "code: 1, name: Budgam", "district-1 stands twice"),
         ("name: Budgam", "name: Anantnag", "district-1 is called anantnag too"),
         ("within: state-1", "within: state-99", "state-99 is no larger place"),
+        ("Gohar: 176", "Gohar: 175", "block-175 stands twice"),
+        ("{Nahan: 194,", "{Nahan: 194, nahan: 4711,", "block-194 is called nahan too"),
+        ("  within: district-15\n", "  within: district-15\n  name: Bilaspur\n", "has codes by name"),
         ("kind: district, code: 1,", "kind: hamlet, code: 1,", "'state', 'district', 'sub-district' or 'block'"),
     ],
 )
