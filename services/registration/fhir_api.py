@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 
+from libs.common.aadhaar import without_aadhaar
+from libs.common.access import Forbidden
+from libs.common.journal import NotFound
+from libs.common.tokens import Unauthenticated
 from libs.common.web import Reading
 from services.registration import matching
 from services.registration.aggregates import PATIENT
@@ -24,12 +30,16 @@ from services.registration.domain.fhir_patient import (
     outcome,
     to_fhir,
 )
+from services.registration.domain.matching.person import read_identifier
+from services.registration.domain.papers_of_identity import folded
 from services.registration.domain.patient import Patient
+from services.registration.domain.who import KINDS
 from services.registration.matching_api import Desk, glimpse
 from services.registration.store import Store
 
 RELEASED = "2026-11-20"
-ASKED = frozenset({"_id", "identifier", "name", "phone", "telecom", "birthdate", "gender", "_count"})
+NAMES = ("name", "given", "family")
+ASKED = frozenset({"_id", "identifier", *NAMES, "phone", "telecom", "birthdate", "gender", "_count"})
 MOST = 100
 RecordId = Annotated[str, Path(min_length=1, max_length=64)]
 
@@ -38,8 +48,28 @@ class Fhir(JSONResponse):
     media_type = "application/fhir+json"
 
 
+class FhirRoute(APIRoute):
+    """Says in FHIR's own words who is not let in, and what is not there."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except NotFound:
+                return Fhir(outcome("not-found", "There is no such record."), status_code=404)
+            except Forbidden as refused:
+                return Fhir(outcome("forbidden", refused.detail), status_code=403)
+            except Unauthenticated as refused:
+                headers = {"WWW-Authenticate": "Bearer"}
+                return Fhir(outcome("login", str(refused)), status_code=401, headers=headers)
+
+        return answer
+
+
 def router(desk: Desk, store: Store) -> APIRouter:
-    routes = APIRouter(prefix="/fhir", tags=["FHIR"], default_response_class=Fhir)
+    routes = APIRouter(prefix="/fhir", tags=["FHIR"], default_response_class=Fhir, route_class=FhirRoute)
 
     @routes.get("/metadata", summary="CapabilityStatement")
     async def metadata() -> Fhir:
@@ -48,8 +78,10 @@ def router(desk: Desk, store: Store) -> APIRouter:
     @routes.get("/Patient/{id}", summary="One patient; a merged one says what it was replaced by")
     async def read(id: RecordId, access: Reading) -> Fhir:
         patient = await desk.journal.read(PATIENT, id, access)
+        if patient.status == "erased":
+            return Fhir(outcome("deleted", "This record was erased."), status_code=410)
         await desk.read_log.record(access, patient=id)
-        return Fhir(to_fhir(id, patient.card, await matching.merged_from(desk.database, id)))
+        return Fhir(await _whole(desk, id, patient))
 
     @routes.post("/Patient/_search", summary="Search one's own facility's patients; logged for each found")
     async def search(request: Request, access: Reading) -> Fhir:
@@ -62,12 +94,25 @@ def router(desk: Desk, store: Store) -> APIRouter:
             document = await desk.journal.load(PATIENT, id)
             found = [document] if document else []
             found = [one for one in found if access.caller.facility in one["state"]["facilities"]]
+            more = None
         else:
-            found, _ = await store.search(access, **wanted, name_starts=None, limit=_count(said), cursor=None)
+            found, more = await store.search(
+                access,
+                phone=wanted["phone"],
+                abha=wanted["abha"],
+                name=None,
+                name_starts=None,
+                limit=_count(said),
+                cursor=None,
+                keys=_keys_of(wanted["other"], access.caller.facility) if wanted["other"] else (),
+                word=max(wanted["words"], key=len, default=None),
+            )
         states = [(one["_id"], Patient.model_validate(one["state"])) for one in found]
-        kept = [(id, state) for id, state in states if _also(state, said, wanted)]
+        kept = [(id, state) for id, state in states if state.status != "erased" and _also(state, said, wanted)]
         await asyncio.gather(*(desk.read_log.record(access, patient=id) for id, _ in kept))
-        return Fhir(bundle([{"resource": to_fhir(id, state.card), "search": {"mode": "match"}} for id, state in kept]))
+        resources = await asyncio.gather(*(_whole(desk, id, state) for id, state in kept))
+        entries = [{"resource": resource, "search": {"mode": "match"}} for resource in resources]
+        return Fhir(bundle(entries, whole=more is None))
 
     @routes.post("/Patient/$match", summary="Who may this be? Scored, of all facilities; little is shown of elsewhere")
     async def match(request: Request, access: Reading) -> Fhir:
@@ -87,6 +132,17 @@ def router(desk: Desk, store: Store) -> APIRouter:
         return Fhir(bundle(entries[: 1 if certain else count]))
 
     return routes
+
+
+async def _whole(desk: Desk, id: str, state: Patient) -> dict[str, Any]:
+    return to_fhir(id, state.card, await matching.merged_from(desk.database, id))
+
+
+def _keys_of(value: str, facility: str) -> tuple[str, ...]:
+    """What a record with this identifier is found by, of whichever type; a record number is one's own facility's."""
+    plain = read_identifier(folded(value))
+    kinds = [f"i:{kind}:{plain}" for kind in KINDS if kind != "mrn"]
+    return (*kinds, f"i:mrn:{read_identifier(f'{facility}{folded(value)}')}")
 
 
 def _shown(id: str, state: Patient, facility: str) -> dict[str, Any]:
@@ -110,22 +166,28 @@ def _wanted(said: dict[str, str]) -> dict[str, Any]:
         phone = identifiers.phone(said.get("phone") or said.get("telecom") or "") if _has_phone(said) else None
     except ValueError as error:
         raise ValueError(f"phone {error}") from None
-    abha = None
-    if value := said.get("identifier", "").rpartition("|")[2]:
+    abha, other = None, ""
+    if value := said.get("identifier", "").rpartition("|")[2].strip():
         try:
-            number = "@" not in value
-            read = identifiers.abha_number(value) if number else identifiers.abha_address(value)
-            abha = f"abha-{'number' if number else 'address'}:{read}"
+            if "@" in value:
+                abha = f"abha-address:{identifiers.abha_address(value)}"
+            elif re.fullmatch(r"\d{14}", re.sub(r"[\s\-]", "", value), re.ASCII):
+                abha = f"abha-number:{identifiers.abha_number(value)}"
+            else:
+                other = without_aadhaar(value)
         except ValueError as error:
             raise ValueError(f"identifier {error}") from None
     if birth := said.get("birthdate"):
         fits_birth("1970", birth)
-    name = said.get("name")
-    if not (phone or abha or name or said.get("_id")):
+    names = {field: said[field] for field in NAMES if field in said}
+    for field, name in names.items():
+        if not identifiers.fold(name):
+            raise ValueError(f"{field} must contain a letter")
+        if identifiers.contains_aadhaar(name):
+            raise ValueError(f"{field} {identifiers.COULD_BE}")
+    if not (phone or abha or other or names or said.get("_id")):
         raise ValueError("give _id, identifier, phone or name")
-    if name is not None and not identifiers.fold(name):
-        raise ValueError("name must contain a letter")
-    return {"phone": phone, "name": name, "abha": abha}
+    return {"phone": phone, "words": identifiers.words(" ".join(names.values())), "abha": abha, "other": other}
 
 
 def _has_phone(said: dict[str, str]) -> bool:
@@ -164,7 +226,10 @@ def _also(state: Patient, said: dict[str, str], wanted: dict[str, Any]) -> bool:
     card = state.card
     if wanted["phone"] not in (None, card.phone) or said.get("gender") not in (None, "", card.sex):
         return False
-    if wanted["name"] and not set(identifiers.words(wanted["name"])) <= set(identifiers.words(card.name)):
+    own = identifiers.words(card.name)
+    if not all(any(word.startswith(asked) for word in own) for asked in wanted["words"]):
+        return False
+    if wanted["other"] and folded(wanted["other"]) not in {folded(one.value) for one in card.identifiers}:
         return False
     addresses = {f"abha-address:{address}" for address in (card.abha_address, *state.addresses)}
     if wanted["abha"] and wanted["abha"] not in {f"abha-number:{card.abha_number}", *addresses}:

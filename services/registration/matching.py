@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -216,8 +215,8 @@ async def decisions(journal: Journal, id: str, access: Access) -> list[dict[str,
 async def reviews(
     database: Database, access: Access, status: str, limit: int, cursor: str | None
 ) -> tuple[list[Document], str | None]:
-    conditions: Sequence[Document] = [access.filter(), {"state.review.status": status}]
-    return await page(database["patients"], {"$and": list(conditions)}, sort="_id", limit=limit, cursor=cursor)
+    wanted = access.filter() | {"state.review.status": status}
+    return await page(database["patients"], wanted, sort="_id", limit=limit, cursor=cursor)
 
 
 async def resolve(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from libs.common.access import Access
@@ -35,8 +37,11 @@ class Store:
         abha: str | None,
         limit: int,
         cursor: str | None,
+        keys: Sequence[str] = (),
+        word: str | None = None,
     ) -> tuple[list[Document], str | None]:
-        """Active patients of the caller's own facilities to whom everything given applies, by name."""
+        """Active patients of the caller's own facilities to whom everything given applies, by name. `keys`: one of the
+        matcher's; `word`: how a word of the name begins, folded."""
         # Side by side, for behind an `$and` some servers look for no index.
         wanted: Document = access.filter() | {"state.status": "active"}
         if abha is not None:
@@ -46,6 +51,10 @@ class Store:
         if name is not None:
             first, *others = words(name)
             wanted["state.search.words"] = {"$all": [first, *others]} if others else first
+        if keys:
+            wanted["state.search.keys"] = {"$in": list(keys)}
+        if word is not None:
+            wanted["state.search.words"] = {"$regex": f"^{re.escape(word)}"}
         if name_starts is not None:
             start = fold(name_starts)
             within = {"state.search.name": {"$gte": start, "$lt": start + AFTER_ANY_LETTER}}
@@ -57,11 +66,9 @@ class Store:
 
     async def visits(self, access: Access, facility: str, counter: str, date: dt.date) -> list[dict[str, Any]]:
         """A queue's visits by number: everything is at most one day at one counter."""
-        conditions = [
-            access.filter(),
-            {"state.facility": facility, "state.counter": counter, "state.date": date.isoformat()},
-        ]
-        found = self._database["visits"].find({"$and": conditions}, {"state": 1}).sort("state.number", 1)
+        access.check({"facility": facility})
+        wanted = {"state.facility": facility, "state.counter": counter, "state.date": date.isoformat()}
+        found = self._database["visits"].find(wanted, {"state": 1}).sort("state.number", 1)
         return [{"id": document["_id"], **document["state"]} async for document in found]
 
     async def merged_into(self, patient: str) -> list[str]:

@@ -68,15 +68,49 @@ async def test_a_search_finds_by_what_is_posted(desk: Desk) -> None:
         {"phone": known["phone"], "gender": "female"},
         {"identifier": f"{TYPES}|{known['abha_address']}"},
         {"identifier": known["abha_number"], "birthdate": str(known["birth_year"])},
+        {"identifier": f"{TYPES}|{known['identifiers'][0]['value'].lower()}"},
+        {"name": "YANG", "phone": known["phone"]},
+        {"given": "pad", "family": "Yangdol", "phone": known["phone"]},
     ):
         answer = await call(desk, "/fhir/Patient/_search", data=said)
         bundle = Bundle.model_validate(answer.json())
         assert [entry.resource.id for entry in bundle.entry] == [known["id"]], said
     nobody = await call(desk, "/fhir/Patient/_search", data={"phone": known["phone"], "gender": "male"})
     assert Bundle.model_validate(nobody.json()).total == 0
+    for other in ({"name": "angdol", "phone": known["phone"]}, {"identifier": "BIC0000"}):
+        assert Bundle.model_validate((await call(desk, "/fhir/Patient/_search", data=other)).json()).total == 0, other
     refused = await call(desk, "/fhir/Patient/_search", data={"address": "Turtuk"})
     assert refused.status_code == 400
     assert "Turtuk" not in str(OperationOutcome.model_validate(refused.json()).issue[0].diagnostics)
+
+
+async def test_a_search_that_finds_more_says_so_and_carries_nothing_in_an_address(desk: Desk) -> None:
+    name = "".join(secrets.choice("bdgklmnprst") + secrets.choice("aiou") for _ in range(5)).title()
+    for _ in range(3):
+        await desk.register(name=f"{name} Angmo", phone=None)
+    part = Bundle.model_validate((await call(desk, "/fhir/Patient/_search", data={"name": name, "_count": "2"})).json())
+    assert (part.total, part.link) == (None, None)
+    assert [entry.search.mode for entry in part.entry] == ["match", "match", "outcome"]
+    whole = Bundle.model_validate(
+        (await call(desk, "/fhir/Patient/_search", data={"name": name, "_count": "3"})).json()
+    )
+    assert whole.total == 3
+
+
+async def test_who_is_not_let_in_and_what_is_not_there_is_said_in_fhir(desk: Desk) -> None:
+    known = await somebody(desk)
+    path = f"/fhir/Patient/{known['id']}"
+    for answer, status, code in (
+        (await desk.get("/fhir/Patient/nobody"), 404, "not-found"),
+        (await desk.get(path, facility=ELSEWHERE), 403, "forbidden"),
+        (await desk.get(path, role="citizen"), 403, "forbidden"),
+        (await desk.served.client.get(path), 401, "login"),
+    ):
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/fhir+json")
+        assert OperationOutcome.model_validate(answer.json()).issue[0].code == code
+    assert (await desk.post(f"/patients/{known['id']}/erase", {}, role="privacy-officer")).status_code == 200
+    gone = await desk.get(path)
+    assert (gone.status_code, OperationOutcome.model_validate(gone.json()).issue[0].code) == (410, "deleted")
 
 
 async def test_a_match_is_graded_and_shows_little_of_elsewhere(desk: Desk) -> None:

@@ -19,6 +19,7 @@ TYPES = "https://nrces.in/ndhm/fhir/r4/CodeSystem/ndhm-identifier-type-code"
 MEDICAL_RECORD = "http://terminology.hl7.org/CodeSystem/v2-0203"
 GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 CODES = {"ration-card": "RCN", "tibetan-refugee-card": "TRC", "border-id-card": "BIC", "domicile": "DCF"}
+TYPED = {code: type for type, code in CODES.items()}
 LANGUAGES = {"lbj": "lbj", "bo": "bo", "hi": "hi", "ur": "ur", "en": "en", "doi": "doi", "ks": "ks"}
 
 
@@ -110,6 +111,9 @@ def from_fhir(resource: Mapping[str, Any]) -> dict[str, Any]:
                 card["abha_number"] = one["value"][:40]
             elif code == "ABHA":
                 card["abha_address"] = one["value"][:120]
+            elif code in TYPED:
+                paper = {"type": TYPED[code], "value": one["value"][:60], "facility": None}
+                card.setdefault("identifiers", []).append(paper)
     return card
 
 
@@ -152,12 +156,16 @@ def fits_birth(born: str, asked: str) -> bool:
     }[how]
 
 
-def bundle(entries: Sequence[Mapping[str, Any]], total: int | None = None) -> dict[str, Any]:
+def bundle(entries: Sequence[Mapping[str, Any]], *, whole: bool = True) -> dict[str, Any]:
+    """A searchset. Where it is not `whole`, it says so instead of a total: a next page would carry what was asked for
+    in its address."""
+    more = outcome("too-costly", "there are more: ask for something narrower", "information")
+    listed = [*entries] if whole else [*entries, {"resource": more, "search": {"mode": "outcome"}}]
     return {
         "resourceType": "Bundle",
         "type": "searchset",
-        "total": len(entries) if total is None else total,
-        **({"entry": list(entries)} if entries else {}),
+        **({"total": len(entries)} if whole else {}),
+        **({"entry": listed} if listed else {}),
     }
 
 
@@ -169,8 +177,8 @@ def graded(resource: Mapping[str, Any], match: Candidate) -> dict[str, Any]:
     return {"resource": dict(resource), "search": search}
 
 
-def outcome(code: str, says: str) -> dict[str, Any]:
-    return {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": code, "diagnostics": says}]}
+def outcome(code: str, says: str, severity: str = "error") -> dict[str, Any]:
+    return {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": code, "diagnostics": says}]}
 
 
 def capabilities(date: str) -> dict[str, Any]:
@@ -195,6 +203,8 @@ def capabilities(date: str) -> dict[str, Any]:
                             {"name": "_id", "type": "token"},
                             {"name": "identifier", "type": "token"},
                             {"name": "name", "type": "string"},
+                            {"name": "given", "type": "string"},
+                            {"name": "family", "type": "string"},
                             {"name": "phone", "type": "token"},
                             {"name": "birthdate", "type": "date"},
                             {"name": "gender", "type": "token"},
