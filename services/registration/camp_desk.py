@@ -23,7 +23,7 @@ from services.registration.camp_rows import MOST_ROWS, CampRow, Read, Unreadable
 from services.registration.camp_store import CampStore
 from services.registration.domain import camp
 from services.registration.domain.camp import Device, Format, Upload, card_number, device_id
-from services.registration.domain.patient import Details
+from services.registration.domain.patient import Details, warnings
 from services.registration.home import HomeStore
 from services.registration.usecases import House, own_facility
 
@@ -150,18 +150,19 @@ async def receive(desk: Camp, id: str, offset: int, data: bytes, access: Access)
 
 
 async def step(desk: Camp, id: str, document: Document) -> None:
-    """Timer of an upload: the next rows, each answered, and the answer written before the count that covers it."""
+    """Timer of an upload: the next rows, each answered, and the answer written before the count that covers it. What
+    nobody went on with is refused."""
     state = Upload.model_validate(document["state"])
     now = machine_now()
     cause = timer_cause("rows", state.done, 0, aggregate=id, service="registration", now=now)
+    if state.status == "receiving":
+        abandoned = f"was not finished within {camp.ABANDONED.days} days of its last bytes"
+        await _refuse(desk, id, state, abandoned, cause.derive("abandoned", str(state.offset)))
+        return
     try:
         rows = await _rows(desk, id, state.format)
     except Unreadable as unreadable:
-        refusal = camp.UploadRefused(reason=str(unreadable))
-        await desk.journal.append(
-            CAMP_UPLOAD, id, lambda now: [refusal] if now and now.status == "processing" else [], cause, SYSTEM
-        )
-        await desk.store.forget_chunks(id)
+        await _refuse(desk, id, state, str(unreadable), cause)
         return
     part = rows[state.done : state.done + ROWS_A_STEP]
     device = await desk.journal.read(CAMP_DEVICE, device_id(state.facility, state.device), SYSTEM)
@@ -185,6 +186,19 @@ async def step(desk: Camp, id: str, document: Document) -> None:
     if counted.last:
         desk.parsed.pop(id, None)
         await desk.store.forget_chunks(id)
+
+
+async def _refuse(desk: Camp, id: str, seen: Upload, reason: str, cause: Cause) -> None:
+    """Its bytes, which hold names, are forgotten."""
+    refusal = camp.UploadRefused(reason=reason)
+    await desk.journal.append(
+        CAMP_UPLOAD,
+        id,
+        lambda now: [refusal] if now and (now.status, now.offset) == (seen.status, seen.offset) else [],
+        cause,
+        SYSTEM,
+    )
+    await desk.store.forget_chunks(id)
 
 
 def abreast(rows: Sequence[Read]) -> Iterator[list[Read]]:
@@ -238,7 +252,10 @@ async def take_row(desk: Camp, device: Device, upload: Upload, read: Read) -> Do
     except ClaimTaken as claim:
         field = claim.kind.replace("-", "_")
         return answer | {"status": "refused", "errors": _errors([(field, "belongs to another record")])}
-    return answer | {"status": "accepted", "patient": taken.state.patient, "card": taken.state.card, "errors": []}
+    told = {"warnings": found} if (found := warnings(read.row)) else {}
+    return (
+        answer | told | {"status": "accepted", "patient": taken.state.patient, "card": taken.state.card, "errors": []}
+    )
 
 
 def _errors(found: Any) -> list[dict[str, str]]:

@@ -31,6 +31,7 @@ from services.registration.board import Boards, board
 from services.registration.domain import visit as visits
 from services.registration.domain.identifiers import Counter, IsoDate, PlaceName
 from services.registration.domain.opd import Minutes, Opd, PaperLanguage, opd_id
+from services.registration.domain.patient import warnings
 from services.registration.domain.queue import Door, desk_day
 from services.registration.domain.visit import TokenVoidReason, Visit, allowed
 from services.registration.register import register
@@ -332,7 +333,8 @@ def _cards(routes: APIRouter, office: Office) -> None:
     async def read(body: ReadCard, access: Reading) -> dict[str, Any]:
         details = read_card(body.qr, desk_day(office.clock.now()), house.places)
         holder = await opd.holder_of(house, details)
-        return {"details": details.model_dump(mode="json"), "verified": False, "known": holder is not None}
+        told = {"warnings": found} if (found := warnings(details)) else {}
+        return {"details": details.model_dump(mode="json"), "verified": False, "known": holder is not None} | told
 
     @routes.post("/abha-cards", status_code=201, tags=["patients"], summary="Scan and Pull: for who has no phone")
     async def pull(body: PullCard, request: Requested) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from registration_desk import ELSEWHERE, HERE, Desk, serving_desk, until
 
 from deploy.local.testing import TestStack
 from services.registration import camp
+from services.registration.domain.identifiers import luhn_holds
 
 CHUNK = "application/offset+octet-stream"
 
@@ -195,6 +196,31 @@ async def test_a_device_takes_along_its_districts_people_page_by_page_and_no_oth
     call = ["--url", desk.served.url, "--device", name, "people", str(file), "--district", "9"]
     assert await asyncio.to_thread(camp.main, call) == 0
     assert {json.loads(line)["id"] for line in file.read_text().splitlines()} == set(seen)
+
+
+async def test_a_check_digit_that_does_not_fit_is_a_warning_and_an_aadhaar_number_is_refused_unsaid(desk: Desk) -> None:
+    name, _ = await device(desk)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    said = {"occurred_at": at, "name": "Kunzes Dolma", "sex": "female", "age_years": 9, "district_lgd": 9}
+    abha = f"00{secrets.randbelow(10**11):011d}"
+    wrong = next(f"{abha}{digit}" for digit in "01" if not luhn_holds(f"{abha}{digit}"))
+    lines = [
+        {"row_key": "w1", "abha_number": wrong},
+        {"row_key": "999941057058"},
+        {"row_key": "w3", "identifiers": [{"type": "domicile", "value": "9999 4105 7058"}]},
+        {"row_key": "w4", "occurred_at": 1763790000},
+        {"row_key": "w5", "999941057058": "x"},
+    ]
+    content = "\n".join(json.dumps(said | line) for line in lines).encode()
+    place = (await begin(desk, name, content, "jsonl")).headers["location"]
+    await send(desk, place, 0, content)
+    await finished(desk, place)
+    told = await answers(desk, place)
+    assert [one["status"] for one in told] == ["accepted", "refused", "refused", "refused", "refused"]
+    assert [one["field"] for one in told[0]["warnings"]] == ["abha_number"]
+    fields = [one["errors"][0]["field"] for one in told[1:]]
+    assert fields == ["row_key", "identifiers", "occurred_at", "(unknown)"]
+    assert "999941057058" not in str(told)
 
 
 async def test_an_enrolled_device_is_told_by_its_own_key_and_a_revoked_one_brings_nothing(desk: Desk) -> None:

@@ -24,6 +24,8 @@ DeviceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{1,29}$"), N
 RevokedFor = Literal["lost", "stolen", "broken", "retired", "misused"]
 MOST_SERIAL = 99_999
 LARGEST_BLOCK = 2_000
+ABANDONED = dt.timedelta(days=7)
+"""How long an upload that broke off may be gone on with."""
 
 Format = Literal["csv", "jsonl"]
 
@@ -241,7 +243,8 @@ def take(state: Row | None, taken: RowTaken) -> Sequence[Event]:
 
 
 class Upload(BaseModel):
-    """`offset` bytes of `length` have come; then `done` rows are answered, by steps (`next_at`, machine's clock)."""
+    """`offset` bytes of `length` have come; then `done` rows are answered, by steps (`next_at`, machine's clock). Until
+    all have come, `next_at` is when nobody is waited for any longer."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -306,7 +309,7 @@ def evolve_upload(state: Upload | None, event: Event) -> Upload:
             offset = event.offset + event.size
             whole = offset == state.length
             new = {"offset": offset, "status": "processing" if whole else "receiving"}
-            return state.model_copy(update=new | {"next_at": event.at if whole else None})
+            return state.model_copy(update=new | {"next_at": event.at if whole else event.at + ABANDONED})
         case RowsAnswered() if state:
             return state.model_copy(
                 update={

@@ -491,8 +491,8 @@ def claims(state: Patient) -> list[str]:
     return numbers + [f"abha-address:{address}" for address in sorted(filter(None, addresses))] + records + merged
 
 
-def warnings(card: PatientCard) -> list[Mapping[str, str]]:
+def warnings(said: PatientCard | Details) -> list[Mapping[str, str]]:
     """What the desk should look at again; never a reason to refuse."""
-    if card.abha_number and not luhn_holds(card.abha_number):
+    if said.abha_number and not luhn_holds(said.abha_number):
         return [{"field": "abha_number", "detail": "the check digit does not fit: please read it again"}]
     return []

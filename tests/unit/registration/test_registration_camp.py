@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.refusal import Refused
-from services.registration.camp_desk import abreast
+from services.registration.camp_desk import AT_ONCE, abreast
 from services.registration.camp_rows import Read, Unreadable, read_rows
 from services.registration.domain.camp import (
+    ABANDONED,
     Device,
     DeviceCommand,
     EnrolDevice,
@@ -145,7 +146,8 @@ def test_bytes_come_in_order_each_once_and_then_it_is_whole(offsets: list[int]) 
         else:
             with pytest.raises(Refused):
                 receive(state, offset, 2, NOW)
-    assert (state.status == "processing") == (state.offset == 6) == (state.next_at is not None)
+    assert (state.status == "processing") == (state.offset == 6) == (state.next_at == NOW)
+    assert state.next_at in (None, NOW, NOW + ABANDONED)
 
 
 def test_of_two_rows_with_one_key_or_one_card_the_later_waits() -> None:
@@ -154,6 +156,6 @@ def test_of_two_rows_with_one_key_or_one_card_the_later_waits() -> None:
 
     groups = [[one.row_key for one in group] for group in abreast([row("a"), row("b"), row("a"), row(None), row(None)])]
     assert groups == [["a", "b"], ["a", None, None]]
-    many = list(abreast([row(str(index)) for index in range(40)]))
-    assert [len(group) for group in many] == [16, 16, 8]
+    many = list(abreast([row(str(index)) for index in range(2 * AT_ONCE + 8)]))
+    assert [len(group) for group in many] == [AT_ONCE, AT_ONCE, 8]
     assert list(abreast([])) == []
