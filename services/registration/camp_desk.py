@@ -30,7 +30,7 @@ from services.registration.usecases import House, own_facility
 ROWS_A_STEP = 48
 """Few, because other timers wait for a step: a citizen's screen waits half a minute for its token."""
 
-AT_ONCE = ROWS_A_STEP
+AT_ONCE = 16
 REMEMBERED = 4
 """Uploads whose rows are kept in memory between steps."""
 LARGEST_UPLOAD = 20 * 1024 * 1024
