@@ -242,7 +242,9 @@ class Places:
         if not found:
             raise Refused("unknown-place", "is no place that we know", field="place")
         codes: dict[Kind, int | None] = {kind: said.code(kind) for kind in KINDS}
-        for place in self._as_large_as_said(found):
+        for place in found:
+            if place.code is None:
+                continue
             if codes[place.kind] is None:
                 codes[place.kind] = place.code
             elif codes[place.kind] != place.code:
@@ -256,13 +258,6 @@ class Places:
         if settled == Lived(on=on):
             return self._of_codeless(found[-1], on)
         return settled
-
-    def _as_large_as_said(self, found: Sequence[Place]) -> list[Place]:
-        """Those with a code. A district's name does not say that the block of that name in it was meant."""
-        coded = [place for place in found if place.code is not None]
-        districts = [place for place in coded if place.kind == "district"]
-        within = [place for place in coded if any(self._lies_within(place, one.key, None) for one in districts)]
-        return [place for place in coded if place in districts or place not in within]
 
     def _of_codeless(self, place: Place, on: dt.date) -> Lived:
         """A place without a code is recorded by what it came out of, or lies in."""

@@ -67,9 +67,9 @@ def test_aliases(spelt: str, keys: set[str]) -> None:
         (("Spiti", None), Lived(2, 21, None, 174, AFTER)),
         (("Gurez", None), Lived(1, 623, None, 24, AFTER)),
         (("Tissa", None), Lived(2, 16, None, 144, AFTER)),
-        # The whole district, though a block in it has its name.
-        (("Kullu", None), Lived(2, 20, None, None, AFTER)),
-        (("Leh", None), Lived(37, 9, None, None, AFTER)),
+        # Namesakes that lie in one another, down to the block.
+        (("Kullu", None), Lived(2, 20, None, 170, AFTER)),
+        (("Leh", None), Lived(37, 9, 10, 97, AFTER)),
         # A district of Himachal and a block of Poonch; two blocks of two territories.
         (("Mandi", None), None),
         (("Mandi", 2), Lived(2, 22, None, None, AFTER)),
