@@ -23,6 +23,7 @@ KINDS = (
     "family_id", "ration_card",
 )  # fmt: skip
 """Identifiers in the order they are compared; the last two belong to a family."""
+OF_ONE_PERSON = KINDS[:-2]
 _AS_KIND = {"him-parivar-family": "family_id", "ration-card": "ration_card"}
 RETURNING_YEARS, DISCOVERY_YEARS = 2, 5
 YEARS_TOGETHER = 4
@@ -138,12 +139,14 @@ class Matcher:
             rivals = max(together - math.exp(min(odds, 700)), 1.0)
             chance = probability(odds - math.log(rivals))
             chosen = band(chance)
-            if chosen == "new" and not unlike and probability(odds) < ASK_FROM:
+            if chosen == "new" and (probability(odds) >= ASK_FROM or _same_paper(one, other)):
+                chosen = "ask"
+            if chosen == "new" and not unlike:
                 continue
             found.append(
                 Candidate(
                     patient=other.id,
-                    band="ask" if chosen == "new" and probability(odds) >= ASK_FROM else chosen,
+                    band=chosen,
                     weight=round(self._model.weight(weight), 1),
                     probability=round(chance, 4),
                     fields=self._in_words(sides, weight.parts),
@@ -165,6 +168,11 @@ class Matcher:
                 )
             )
         return tuple(said)
+
+
+def _same_paper(one: Person, other: Person) -> bool:
+    """Both have a number that only one person can have: a slip of the pen, or something a person must look at."""
+    return any(one.identifiers.get(kind) == other.identifiers.get(kind) is not None for kind in OF_ONE_PERSON)
 
 
 _NAMES = {

@@ -22,6 +22,11 @@ ACROSS_SCRIPTS = [
     ("Mushtaq", "مشتاق"), ("Nasreen", "نسرین"), ("Khushboo", "खुशबू"), ("Kaushalya", "कौशल्या"), ("Zeeshan", "ज़ीशान"),
     ("Thupstan", "ཐུབ་བསྟན"), ("Tsultim", "ཚུལ་ཁྲིམས"), ("Drukmo", "འབྲུག་མོ"), ("Yeshe", "ཡེ་ཤེས"),
 ]  # fmt: skip
+# As the script writes them: no space between a person's names.
+RUN_TOGETHER = [
+    ("Ngawang Chosphel", "ངག་དབང་ཆོས་འཕེལ"), ("Lhundup Wangyal", "ལྷུན་གྲུབ་དབང་རྒྱལ"), ("Padma Lhazom", "པདྨ་ལྷ་འཛོམས"),
+    ("Jigmet Namgyal", "འཇིགས་མེད་རྣམ་རྒྱལ"), ("Kalzang Chodon", "སྐལ་བཟང་ཆོས་སྒྲོན"), ("Karma", "ཀརྨ"),
+]  # fmt: skip
 SHORTENED = [("Mushtaq", "Mq"), ("Khurshid", "Kh"), ("Abdul", "Ab"), ("Ghulam", "Gh"), ("Mohammad", "Mohd")]
 
 
@@ -52,6 +57,15 @@ def test_names_one_letter_apart_do_not_sound_the_same(one: str, other: str) -> N
 @pytest.mark.parametrize(("plain", "written"), ACROSS_SCRIPTS)
 def test_a_name_is_itself_in_another_script(plain: str, written: str) -> None:
     assert words_alike(word(plain), word(written)) <= Alike.NEAR
+
+
+@pytest.mark.parametrize(("plain", "written"), RUN_TOGETHER)
+def test_a_persons_names_are_told_apart_where_the_script_writes_no_space(plain: str, written: str) -> None:
+    one, other = read_name(plain), read_name(written)
+    assert len(one.words) == len(other.words)
+    likeness = lists_alike(one.words, other.words)
+    assert likeness is not None
+    assert likeness.alike <= Alike.NEAR
 
 
 @pytest.mark.parametrize(("whole", "short"), SHORTENED)

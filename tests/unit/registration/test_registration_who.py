@@ -50,6 +50,7 @@ def meets(card: PatientCard, known: PatientCard = KNOWN) -> bool:
         {"name": "Chhering Dolma"},
         {"name": "Smt Tshering Drolma", "birth_year": 1987},
         {"name": "ཚེ་རིང་ སྒྲོལ་མ"},
+        {"name": "ཚེ་རིང་སྒྲོལ་མ"},
         {"phone": None},
         {"village": "Hundar", "birth_year": 1985},
         {"guardian": None, "village": None},
@@ -58,6 +59,18 @@ def meets(card: PatientCard, known: PatientCard = KNOWN) -> bool:
 def test_the_same_person_noted_by_another_ear_is_found(said: dict[str, Any]) -> None:
     assert meets(asked(**said))
     assert band(asked(**said)) == "same"
+
+
+def test_whoever_has_the_same_number_of_one_person_is_shown_to_a_person() -> None:
+    mine, theirs = "00207302319521", "00821167342079"
+    known = KNOWN.model_copy(update={"abha_number": mine})
+    stranger = {"name": "Parveena Akhter", "birth_year": 1950, "phone": None, "village": None, "guardian": None}
+    assert band(asked(**stranger, abha_number=mine), known) == "ask"
+    assert band(asked(**stranger, abha_number=theirs), known) == "new"
+    # A family's number is no person's.
+    card = Identifier(type="ration-card", value="RC123456")
+    family = KNOWN.model_copy(update={"identifiers": (card,)})
+    assert band(asked(**stranger, identifiers=(card,)), family) == "new"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 from anyascii import anyascii
@@ -64,16 +65,32 @@ def latin(text: str) -> str:
 
 
 def _tibetan(text: str) -> str:
-    """Read by syllable, as it is spoken: a name's syllables are one word."""
+    """Read by syllable, as it is spoken. The script has no space between words: of four syllables and more each two are
+    one of a person's names."""
     spoken: list[str] = []
-    for word in text.split():
-        read = ""
-        for part in re.split("[\u0f0b\u0f0c\u0f0d]", word):
-            linking, syllable = _syllable(part)
-            # What is silent at a syllable's beginning is heard at the end of an open one before it: blo-bzang, rdo-rje.
-            read += (linking if read[-1:] in ("a", "e", "i", "o", "u") else "") + syllable
-        spoken.append(read)
+    for run in text.split():
+        parts = [part for part in re.split("[\u0f0b\u0f0c\u0f0d]", run) if part]
+        heard = [len(re.findall("[aeiou]+", _syllable(part)[1])) for part in parts]
+        several = sum(heard) > 3
+        words: list[list[str]] = [[]]
+        for place, part in enumerate(parts):
+            done = sum(heard[place - len(words[-1]) : place])
+            if several and done >= 2 and sum(heard[place:]) >= 2:
+                words.append([])
+            words[-1].append(part)
+        spoken += [_spoken(word) for word in words]
     return " ".join(spoken)
+
+
+def _spoken(syllables: Sequence[str]) -> str:
+    read = ""
+    for part in syllables:
+        linking, syllable = _syllable(part)
+        if syllable.startswith("w") and read.endswith(("ag", "eg", "ig", "og", "ug")):
+            read = read[:-1]  # ngag-dbang
+        # What is silent at a syllable's beginning is heard at the end of an open one before it: blo-bzang, rdo-rje.
+        read += (linking if read[-1:] in ("a", "e", "i", "o", "u") else "") + syllable
+    return read
 
 
 def _syllable(text: str) -> tuple[str, str]:
@@ -102,13 +119,17 @@ def _syllable(text: str) -> tuple[str, str]:
         onset = "w"
     after = [stack[0][0] for stack in stacks[root + 1 :] if stack[0][0] != "'"]
     coda = after[0] if after and after[0] != "s" else ""
+    if root + 1 < len(stacks) and len(stacks[root + 1][0]) > 1:
+        # A word of Sanskrit, whose second syllable stands below: pad-ma.
+        below, end = stacks[root + 1]
+        other = "".join(below[1:]) + (end or "a") + other
     return linking, onset + (vowel or "a") + coda + other
 
 
 def _root(stacks: list[tuple[list[str], str]]) -> int:
     for place, (letters, vowel) in enumerate(stacks):
         if vowel or len(letters) > 1:
-            return place
+            return place if stacks[0][0][0] in _PREFIXES else 0
     prefixed = len(stacks) > 2 or (len(stacks) == 2 and stacks[1][0] == ["'"])
     return 1 if prefixed and stacks[0][0][0] in _PREFIXES and stacks[1][0] != ["'"] else 0
 
