@@ -19,13 +19,16 @@ from libs.common.clock import machine_now
 from libs.common.read_log import PURPOSES
 from libs.common.refusal import Refused
 from libs.common.tokens import Unauthenticated
-from libs.contracts.event import Instant
+from libs.contracts.event import EARLIEST, LATEST, Instant
 
 if TYPE_CHECKING:
     from libs.common.service import Service
 
 AHEAD = dt.timedelta(minutes=5)
 """How far after its own time of sending a request may claim that something happened."""
+
+BEHIND = dt.timedelta(days=3653)
+"""How long before it: no link is down for ten years."""
 
 LONGEST_KEY = 255
 
@@ -113,9 +116,12 @@ def time_of_sending(request: Request) -> dt.datetime:
         return machine_now()
     try:
         sent = parsedate_to_datetime(header)
-        return (sent if sent.tzinfo else sent.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        sent = (sent if sent.tzinfo else sent.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        if EARLIEST <= sent < LATEST:
+            return sent
     except (ValueError, OverflowError):
-        raise Refused("date-invalid", "must be an RFC 9110 date", field="Date") from None
+        pass
+    raise Refused("date-invalid", "must be an RFC 9110 date", field="Date")
 
 
 def check_occurred(occurred: dt.datetime, sent: dt.datetime) -> None:
@@ -123,6 +129,8 @@ def check_occurred(occurred: dt.datetime, sent: dt.datetime) -> None:
         raise Refused(
             "occurred-after-sending", "must not be more than 5 minutes after the time of sending", field="occurred_at"
         )
+    if occurred < sent - BEHIND:
+        raise Refused("occurred-too-long-ago", "must not be more than ten years ago", field="occurred_at")
 
 
 def _instant(stated: Any) -> dt.datetime:

@@ -15,14 +15,19 @@ def _to_utc_milliseconds(value: dt.datetime) -> str:
 
 
 def _truncate(value: Any) -> Any:
-    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+    if isinstance(value, dt.datetime) and value.tzinfo is not None and EARLIEST <= value < LATEST:
         value = value.astimezone(dt.UTC)
         return value.replace(microsecond=value.microsecond // 1000 * 1000)
     return value
 
 
+EARLIEST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+LATEST = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
+"""Beyond these nobody means what they say, and what is counted from it may be no time at all."""
+
 Instant = Annotated[
     AwareDatetime,
+    Field(ge=EARLIEST, lt=LATEST),
     BeforeValidator(_truncate),
     PlainSerializer(_to_utc_milliseconds, return_type=str, when_used="json"),
 ]
