@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -67,6 +68,10 @@ class CancelBody(Body):
 
 class DepartBody(Body):
     mode: codes.DepartMode
+
+
+LONGEST_HOLD = dt.timedelta(days=366)
+"""Every road opens within the year."""
 
 
 class HoldBody(Body):
@@ -255,6 +260,9 @@ def _travelling(routes: APIRouter, step: Stepping) -> None:
     @routes.post("/referrals/{id}/hold", tags=["transport"])
     async def hold(id: str, body: HoldBody, request: Requested) -> ReferralAnswer:
         """The patient cannot travel on, or cannot leave."""
+        release, held = body.expected_release, request.cause.occurred_at
+        if release is not None and not held <= release <= held + LONGEST_HOLD:
+            raise Refused("out-of-range", "must be later than the hold, by at most a year", field="expected_release")
         return await step(id, commands.Hold(body.reason, body.expected_release), request)
 
     @routes.post("/referrals/{id}/refuse-travel", tags=["transport"])

@@ -13,21 +13,29 @@ from libs.common.mongo import Database
 from services.referral import outside, store
 from services.referral.domain import facility
 from services.referral.domain.chain import Hop
-from services.referral.domain.commands import By, Elsewhere, Request, Void
+from services.referral.domain.commands import By, Elsewhere, Redirect, Request, Void
 from services.referral.domain.events import HopAsked, HopOpened
 from services.referral.domain.referral import Referral, decide
+from services.referral.patients import Patients, Withdrawn
 from services.referral.store import REFERRAL
 
 
-async def prepared(journal: Journal, database: Database, clock: Clock, command: Elsewhere, cause: Cause) -> Elsewhere:
-    """The command with the id that the next referral will have, and whether its place is listed."""
+async def prepared(
+    journal: Journal, database: Database, patients: Patients, clock: Clock, command: Elsewhere, cause: Cause
+) -> Elsewhere:
+    """The command with the id that the next referral will have, and what is known of its place, service and person."""
     next_id = cause.derive("hop").new_id("referral")
     if isinstance(command, Void):
-        return dataclasses.replace(command, next=next_id)
+        withdrawn = command.patient is not None and isinstance(await patients.get(command.patient), Withdrawn)
+        return dataclasses.replace(command, next=next_id, withdrawn=withdrawn)
     if command.outside is not None:
         await outside.list_place(journal, clock, command.outside)
     card = await store.facility_card(database, command.to)
-    return dataclasses.replace(command, next=next_id, listed=card is not None and card.level != facility.OFFICE)
+    listed = card is not None and card.level != facility.OFFICE
+    if isinstance(command, Redirect):
+        return dataclasses.replace(command, next=next_id, listed=listed)
+    offered = command.outside is not None or await store.is_offered(database, command.service)
+    return dataclasses.replace(command, next=next_id, listed=listed, offered=offered)
 
 
 def request_of(id: str, state: Referral) -> Request:

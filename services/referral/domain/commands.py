@@ -126,7 +126,7 @@ class Redirect:
 
 @dataclass(frozen=True)
 class ReferOnward:
-    """`urgency` None: as it was."""
+    """`urgency` None: as it was. `listed` and `offered` as of a Request."""
 
     verb: ClassVar[str] = "refer-onward"
     to: str
@@ -136,6 +136,7 @@ class ReferOnward:
     outside: Outside | None = None
     next: str = ""
     listed: bool = True
+    offered: bool = True
 
 
 @dataclass(frozen=True)
@@ -157,12 +158,14 @@ class RecordDeath:
 
 @dataclass(frozen=True)
 class Void:
-    """`patient` is whom it was meant for; they get a referral of their own, whose id will be `next`."""
+    """`patient` is whom it was meant for; they get a referral of their own, whose id will be `next`. `withdrawn` as of
+    a Request."""
 
     verb: ClassVar[str] = "void"
     reason: str
     patient: str | None = None
     next: str = ""
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,10 @@ def asked_for(state: Referral, command: Command, now: dt.datetime) -> list[Event
     }
     if isinstance(command, Redirect | ReferOnward) and not command.listed:
         raise Refused("unknown-facility", "there is no such facility in the directory", field="to")
+    if isinstance(command, ReferOnward) and not command.offered:
+        raise Refused("unknown-service", "no facility in the directory offers this", field="service")
+    if isinstance(command, Void) and command.withdrawn:
+        raise Refused("record-withdrawn", "this patient's record was withdrawn", field="patient")
     match command:
         case Redirect():
             if command.to in (state.origin, state.destination):
