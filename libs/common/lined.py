@@ -104,6 +104,8 @@ def _line(node: yaml.Node, location: Sequence[str | int]) -> tuple[str, int]:
     for part in location:
         if isinstance(node, yaml.MappingNode):
             entry = next(((name, value) for name, value in node.value if str(name.value) == str(part)), None)
+            if entry is None and part == 0:
+                continue  # One may stand for a list of one.
             if entry is None:
                 place.append(str(part))
                 break

@@ -219,6 +219,8 @@ class ReferralBreached(ReferralEvent, topic=REFERRAL):
 
     promise: Code
     """`answer`, `arrival` or `chain` (nobody along all its hops has treated the patient)."""
+    rests_with: FacilityCode | None = None
+    """The facility that had the next step when it was broken."""
     escalated_to: str
     """A role at a facility (`doctor@CODE`), never a person."""
     facility: FacilityCode | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -107,13 +107,14 @@ def read_categories(path: Path = CATEGORIES) -> Mapping[str, Category]:
     return read(path, Catalogue).categories
 
 
-def read_proactive(path: Path = PROACTIVE, known: Iterable[str] = ()) -> Mapping[str, Rule]:
+def read_proactive(path: Path = PROACTIVE, known: Iterable[str] = ()) -> Mapping[str, Sequence[Rule]]:
     """Raises BadFile: a bad file, or a category nobody knows."""
     rules = read(path, Rules).events
     categories = set(known)
-    for type_, rule in rules.items():
-        if rule.category not in categories:
-            raise _no_such_category(path, rule.category, "events", type_, "category")
+    for type_, several in rules.items():
+        for position, rule in enumerate(several):
+            if rule.category not in categories:
+                raise _no_such_category(path, rule.category, "events", type_, position, "category")
     return rules
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from libs.common.records import Received
 from libs.common.service import Service
@@ -20,33 +20,32 @@ def directory(service: Service) -> Directory:
     return Directory(service.replica(FACILITY, "facilities"))
 
 
-def reactions(service: Service, office: Office, rules: Mapping[str, proactive.Rule]) -> None:
+def reactions(service: Service, office: Office, rules: Mapping[str, Sequence[proactive.Rule]]) -> None:
     react = reaction(office, rules)
     for topic in (REFERRAL, VISIT, HOUSEHOLD, IDENTITY, MESSAGE):
         service.react(topic, react)
 
 
-def reaction(office: Office, rules: Mapping[str, proactive.Rule]) -> Callable[[Received], Awaitable[None]]:
+def reaction(office: Office, rules: Mapping[str, Sequence[proactive.Rule]]) -> Callable[[Received], Awaitable[None]]:
     """Remembers who was where, and opens a case where a rule says so."""
 
     async def react(received: Received) -> None:
         await office.sightings.saw(received)
-        await _watch(office, rules.get(proactive.NEVER_CALLED), received)
-        rule = rules.get(received.type)
-        if rule is None:
+        await _watch(office, rules.get(proactive.NEVER_CALLED, ()), received)
+        if received.type not in rules:
             return
         data = received.event.model_dump(mode="json")
-        if found := proactive.found(rule, received.key, data, received.occurred_at):
+        if found := proactive.found(rules[received.type], received.key, data, received.occurred_at):
             await usecases.open_by_itself(office, found, received.id, received.occurred_at)
 
     return react
 
 
-async def _watch(office: Office, rule: proactive.Rule | None, received: Received) -> None:
+async def _watch(office: Office, rules: Sequence[proactive.Rule], received: Received) -> None:
     """What no event says: that a token was never called."""
-    if rule is None or not isinstance(received.event, TokenIssued):
+    if not rules or not isinstance(received.event, TokenIssued):
         return
     for token in await office.sightings.never_called(received.event):
         data = {"facility": token.facility}
-        if found := proactive.found(rule, token.visit, data, received.occurred_at):
+        if found := proactive.found(rules, token.visit, data, received.occurred_at):
             await usecases.open_by_itself(office, found, received.id, received.occurred_at)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from libs.contracts.event import Code, FacilityCode, Id
 
@@ -21,6 +21,10 @@ OLDEST = dt.timedelta(days=30)
 Value = str | int | bool
 
 
+def _several(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
 class Rule(BaseModel):
     """One row of proactive.yaml; what its fields mean stands there."""
 
@@ -28,7 +32,7 @@ class Rule(BaseModel):
 
     because: Code
     category: Code
-    about: str
+    about: Annotated[tuple[str, ...], BeforeValidator(_several)]
     also_about: tuple[str, ...] = ()
     referral: str | None = None
     when: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
@@ -46,11 +50,11 @@ class Rule(BaseModel):
 
 
 class Rules(BaseModel):
-    """The rules by event type."""
+    """The rules by event type, one or several."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    events: dict[str, Rule]
+    events: dict[str, Annotated[tuple[Rule, ...], BeforeValidator(_several)]]
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,10 @@ class Found:
     recipient: str
 
 
-def found(rule: Rule, key: str, data: Mapping[str, Any], occurred_at: dt.datetime) -> Found | None:
-    """None where the rule does not take this event. `same` makes two events one case."""
-    if not rule.takes(data):
+def found(rules: Sequence[Rule], key: str, data: Mapping[str, Any], occurred_at: dt.datetime) -> Found | None:
+    """What the first rule that takes this event says of it; None where none does. `same` makes two events one case."""
+    rule = next((each for each in rules if each.takes(data)), None)
+    if rule is None:
         return None
 
     def said(name: str) -> Any:
@@ -75,7 +80,8 @@ def found(rule: Rule, key: str, data: Mapping[str, Any], occurred_at: dt.datetim
             return f"{occurred_at:%Y-%m}"
         return key if name == KEY else data.get(name)
 
-    about = None if rule.about == PLACE_OF_RECIPIENT else said(rule.about)
+    places = (None if name == PLACE_OF_RECIPIENT else said(name) for name in rule.about)
+    about = next((code for code in places if code), None)
     also = [said(name) for name in rule.also_about]
     return Found(
         rule=rule,

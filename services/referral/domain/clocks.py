@@ -39,6 +39,9 @@ UNTREATED = frozenset(
 )
 """Statuses in which nobody has treated the patient yet, and the chain's clock runs."""
 
+AT_DESTINATION = frozenset({"requested", "lapsed", "appointment-cancelled", "cancel-requested", "arrived", "seen"})
+"""Statuses in which the next step is the destination's; in any other it is the origin's, and its transport's."""
+
 WAITS = "waits:"
 
 AFTER_APPOINTMENT = dt.timedelta(days=1)
@@ -108,6 +111,11 @@ def of_chain(state: Referral, at: dt.datetime) -> dt.datetime | None:
     if state.chain_seconds is not None:
         return at + dt.timedelta(seconds=state.chain_seconds)
     return state.chain_due
+
+
+def rests_with(state: Referral) -> str:
+    """The facility that has the next step."""
+    return (state.answered_by or state.destination) if state.status in AT_DESTINATION else state.origin
 
 
 def passed_on() -> dict[str, Any]:

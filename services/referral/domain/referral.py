@@ -337,9 +337,13 @@ def overdue(state: Referral | None, escalated_to: str, travel: Travel | None, no
 
 
 def _breached(state: Referral, promise: clocks.Clock, escalated_to: str, now: dt.datetime) -> ReferralBreached:
-    facility = escalated_to.partition("@")[2]
     return ReferralBreached(
-        **_public(state), promise=promise, escalated_to=escalated_to, facility=facility or None, at=now
+        **_public(state),
+        promise=promise,
+        rests_with=clocks.rests_with(state),
+        escalated_to=escalated_to,
+        facility=escalated_to.partition("@")[2] or None,
+        at=now,
     )
 
 

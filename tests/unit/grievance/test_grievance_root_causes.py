@@ -98,7 +98,7 @@ LEG = {"patient": "p1", "origin": "A-B", "destination": "C-D", "service": "surge
 
 
 def test_each_kind_of_event_of_the_list_has_its_rule() -> None:
-    assert {rule.because for rule in RULES.values()} == {
+    assert {rule.because for rules in RULES.values() for rule in rules} == {
         "referral-breach",
         "death-in-transfer",
         "message-undelivered",
@@ -143,13 +143,32 @@ def test_who_is_accused_of_a_death_on_the_way_is_both_ends() -> None:
     assert (opened.about, opened.also_about, opened.referral) == ("A-B", ("C-D",), "k")
 
 
+@pytest.mark.parametrize(
+    ("promise", "rests_with", "category", "about", "also"),
+    [
+        ("answer", "C-D", "referral-not-answered", "C-D", ()),
+        ("arrival", "A-B", "referral-not-completed", "A-B", ("C-D",)),
+        ("chain", "A-B", "referral-not-completed", "A-B", ("C-D",)),
+        ("chain", "C-D", "referral-not-completed", "C-D", ("A-B",)),
+        ("chain", None, "referral-not-completed", "C-D", ("A-B",)),
+    ],
+)
+def test_a_broken_promise_is_about_who_had_the_next_step(
+    promise: str, rests_with: str | None, category: str, about: str, also: tuple[str, ...]
+) -> None:
+    said = LEG | {"promise": promise, "rests_with": rests_with}
+    opened = found(RULES["referral.ReferralBreached.v1"], "k", said, NOW)
+    assert opened is not None
+    assert (opened.rule.category, opened.about, opened.also_about) == (category, about, also)
+
+
 def test_a_rule_names_fields_that_its_event_has() -> None:
     """Where the contract knows the type; the others wait for it."""
     public = generate.load_events()
     assert {type_ for type_ in RULES if type_ in public} >= {"notifications.MessageFailed.v1"}
-    for type_, rule in RULES.items():
+    for type_, rule in ((type_, rule) for type_, rules in RULES.items() for rule in rules):
         if type_ in public:
-            named = {rule.about, *rule.also_about, *rule.when, *rule.unless, *rule.starts, *rule.once_per}
+            named = {*rule.about, *rule.also_about, *rule.when, *rule.unless, *rule.starts, *rule.once_per}
             named -= {proactive.KEY, proactive.MONTH, proactive.PLACE_OF_RECIPIENT}
             assert named <= set(public[type_].model_fields), type_
 
@@ -160,7 +179,11 @@ def test_a_bad_file_is_refused_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match=r"proactive\.yaml:4: "):
         read_proactive(bad)
     bad.write_text("events:\n  a.B.v1:\n    because: x\n    category: nonsense\n    about: facility\n    text: t\n")
-    with pytest.raises(BadFile, match="nonsense"):
+    with pytest.raises(BadFile, match=r"proactive\.yaml:4: .*nonsense"):
+        read_proactive(bad, known=["long-wait"])
+    row = "because: x\n      category: {}\n      about: facility\n      text: t\n"
+    bad.write_text(f"events:\n  a.B.v1:\n    - {row.format('long-wait')}    - {row.format('nonsense')}")
+    with pytest.raises(BadFile, match=r"proactive\.yaml:8: .*nonsense"):
         read_proactive(bad, known=["long-wait"])
     screening = tmp_path / "screening.yaml"
     screening.write_text("reasons:\n  rti:\n    name: n\n    passed_to: pio\n    explanation:\n      hi: क\n")
@@ -172,4 +195,4 @@ def test_every_screening_reason_is_explained_in_the_complainants_language_where_
     reasons = read_screening()
     assert {"sub-judice", "rti", "family-dispute", "religious", "territorial-integrity"} <= set(reasons)
     assert reasons["rti"].told("hi") != reasons["rti"].told("en") == reasons["rti"].told("bo")
-    assert isinstance(RULES["referral.ReferralBreached.v1"], Rule)
+    assert all(isinstance(rule, Rule) for rule in RULES["referral.ReferralBreached.v1"])

@@ -74,11 +74,13 @@ def test_each_promise_that_is_broken_is_said_aloud_once_and_a_question_for_advic
     for at, promise in ((HALF_AN_HOUR, "answer"), (2 * HALF_AN_HOUR, "chain")):
         said = referral.overdue(fold(told), f"nodal-officer@{cell}", None, NOW + at)
         assert breaches(said) == [(promise, f"nodal-officer@{cell}", cell)]
+        assert [e.rests_with for e in said if isinstance(e, ReferralBreached)] == [THERE]
         told += said
         assert referral.overdue(fold(told), f"nodal-officer@{cell}", None, NOW + at) == []
     late = accepted(travel=by_road(1))
     said = referral.overdue(fold(late), f"nodal-officer@{cell}", by_road(1), NOW + 2 * HALF_AN_HOUR)
     assert breaches(said) == [("arrival", f"nodal-officer@{cell}", cell)]
+    assert [e.rests_with for e in said if isinstance(e, ReferralBreached)] == [HERE]
     question = machine.Ask("p1", THERE, "surgery", "urgent", "may he travel?", answer_within=HALF_AN_HOUR)
     asked = decide(None, question, DOCTOR_HERE, NOW)
     said = referral.overdue(fold(asked), f"nodal-officer@{cell}", None, NOW + HALF_AN_HOUR)
