@@ -27,6 +27,11 @@ RUN_TOGETHER = [
     ("Ngawang Chosphel", "ངག་དབང་ཆོས་འཕེལ"), ("Lhundup Wangyal", "ལྷུན་གྲུབ་དབང་རྒྱལ"), ("Padma Lhazom", "པདྨ་ལྷ་འཛོམས"),
     ("Jigmet Namgyal", "འཇིགས་མེད་རྣམ་རྒྱལ"), ("Kalzang Chodon", "སྐལ་བཟང་ཆོས་སྒྲོན"), ("Karma", "ཀརྨ"),
 ]  # fmt: skip
+TITLED = [
+    ("Hemlata", "श्रीमती हेमलता"), ("Kaushalya Singh", "डॉ. कौशल्या सिंह"), ("Nasreen", "محترمہ نسرین"),
+    ("Mushtaq", "حاجی مشتاق"), ("Gyaneshwar", "श्री ज्ञानेश्वर"),
+]  # fmt: skip
+SHORTENED_ACROSS = [("Kh", "खुर्शीद"), ("Gh", "غلام"), ("Ab", "अब्दुल"), ("M", "مشتاق")]
 SHORTENED = [("Mushtaq", "Mq"), ("Khurshid", "Kh"), ("Abdul", "Ab"), ("Ghulam", "Gh"), ("Mohammad", "Mohd")]
 
 
@@ -66,6 +71,21 @@ def test_a_persons_names_are_told_apart_where_the_script_writes_no_space(plain: 
     likeness = lists_alike(one.words, other.words)
     assert likeness is not None
     assert likeness.alike <= Alike.NEAR
+
+
+@pytest.mark.parametrize(("plain", "written"), TITLED)
+def test_titles_say_nothing_in_any_script(plain: str, written: str) -> None:
+    one, other = read_name(plain), read_name(written)
+    assert len(one.words) == len(other.words)
+    likeness = lists_alike(one.words, other.words)
+    assert likeness is not None
+    assert likeness.alike <= Alike.NEAR
+
+
+@pytest.mark.parametrize(("short", "whole"), SHORTENED_ACROSS)
+def test_an_abbreviation_is_no_disagreement_with_another_script(short: str, whole: str) -> None:
+    assert words_alike(word(short), word(whole)) <= Alike.SHORT
+    assert words_alike(word(whole), word(short)) <= Alike.SHORT
 
 
 @pytest.mark.parametrize(("whole", "short"), SHORTENED)

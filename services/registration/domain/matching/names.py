@@ -59,6 +59,8 @@ TITLES = frozenset(
         "al janab sayeda pandit pt sardar lt col capt maj sgt gen rev father sister ven geshe baby"
     )
 )
+# The same in other scripts, as they come out in Latin letters; in Latin some of these are names.
+WRITTEN_TITLES = frozenset(listed("srimti susri do dktr ku jnab jnb hajy hjy mhtrmh"))
 # Endings that many bear, that come and go, and that change with age and marriage: they neither join nor part people.
 ENDINGS = frozenset(
     sound(word)
@@ -106,7 +108,7 @@ def words_of(text: str) -> tuple[Word, ...]:
 
 def untitled(words: tuple[Word, ...]) -> tuple[Word, ...]:
     kept = words
-    while len(kept) > 1 and kept[0].text in TITLES:
+    while len(kept) > 1 and (kept[0].text in TITLES or (not kept[0].latin and kept[0].text in WRITTEN_TITLES)):
         kept = kept[1:]
     return kept
 
@@ -115,7 +117,9 @@ def words_alike(one: Word, other: Word) -> Alike:
     """By letters within one script, by consonants across two."""
     if one.text == other.text:
         return Alike.EXACT
-    return _within(one.text, other.text) if one.latin == other.latin else _across(one.text, other.text)
+    if one.latin == other.latin:
+        return _within(one.text, other.text)
+    return _across(one.text, other.text) if one.latin else _across(other.text, one.text)
 
 
 @lru_cache(maxsize=PAIRS)
@@ -141,11 +145,14 @@ def _within(a: str, b: str) -> Alike:
 
 @lru_cache(maxsize=PAIRS)
 def _across(a: str, b: str) -> Alike:
+    """`a` is written in Latin."""
     left, right = bones(a), bones(b)
     if not left or not right:
         return Alike.PARTLY
     if left == right:
         return Alike.SOUND if len(left) > 1 else Alike.NEAR
+    if len(a) <= 4 and len(left) < len(right) and not re.search("[aeiou]", a[1:]) and right.startswith(left):
+        return Alike.SHORT
     steps = OSA.distance(left, right, score_cutoff=2)
     if steps == 1 and min(len(left), len(right)) >= 3:
         return Alike.NEAR

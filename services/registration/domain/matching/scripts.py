@@ -23,6 +23,8 @@ def listed(words: str) -> list[str]:
 _BEFORE = str.maketrans(
     {"च": "ch", "छ": "ch", "ञ": "n", "ङ": "n", "ः": "", "ँ": "n", "ं": "n", "چ": "ch", "ء": "", "ع": "", "ھ": "h"}
 )
+# Hindi says gy where it writes jñ, and ng before h: ज्ञान, सिंह.
+_SPOKEN = (("ज्ञ", "ग्य"), ("ंह", "ंघ"))
 _TIBETAN_BASE = dict(
     zip(
         range(0x0F40, 0x0F6D),
@@ -61,6 +63,8 @@ def latin(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     if any(0x0F00 <= ord(char) <= 0x0FFF for char in text):
         text = _tibetan(text)
+    for written, spoken in _SPOKEN:
+        text = text.replace(written, spoken)
     return str(anyascii(text.translate(_BEFORE))).lower().replace("'", "").replace("`", "")
 
 
