@@ -71,7 +71,7 @@ QUEUE = AggregateType(
     name="queue",
     collection="queues",
     state=queue.Queue,
-    events=(queue.TokenTaken, queue.TokenRepeated, queue.PromisesChecked),
+    events=(queue.TokenTaken, queue.TokenRepeated, queue.HoldEnded, queue.PromisesChecked),
     evolve=queue.evolve,
     retry_at=lambda state: state.check_at,
 )

@@ -10,12 +10,13 @@ from libs.common.journal import ClaimTaken, KeyReused, NotFound, Outcome
 from libs.common.refusal import Refused
 from libs.contracts.registration import TokenCalled
 from services.registration import usecases
-from services.registration.aggregates import OPD, PATIENT, VISIT
+from services.registration.aggregates import OPD, PATIENT, QUEUE, VISIT
 from services.registration.domain import opd as opds
+from services.registration.domain import queue as queues
 from services.registration.domain import visit as visits
 from services.registration.domain.opd import Opd, PaperLanguage, opd_id
 from services.registration.domain.patient import Details, Patient, new_card
-from services.registration.domain.queue import TokenTaken, desk_day
+from services.registration.domain.queue import TokenTaken, desk_day, queue_id
 from services.registration.domain.visit import Visit
 from services.registration.usecases import House, own_facility
 
@@ -84,8 +85,20 @@ async def _moved(house: House, id: str, move: visits.Move, cause: Cause, access:
 
 
 async def move(house: House, id: str, move: visits.Move, cause: Cause, access: Access) -> Outcome[Visit]:
-    """Recall, serve, skip, no-show, void, put first. Raises Refused with the moves that are left, and NotFound."""
+    """Recall, serve, skip, no-show, put first. Raises Refused with the moves that are left, and NotFound."""
     return await _moved(house, id, move, cause, access)
+
+
+async def void(house: House, id: str, reason: visits.TokenVoidReason, cause: Cause, access: Access) -> Outcome[Visit]:
+    """The number is never given again, and the person may get another at once. Raises Refused and NotFound."""
+    outcome = await _moved(house, id, visits.Void(reason), cause, access)
+    state = outcome.state
+    end = queues.EndHold(state.patient, id)
+    queue = queue_id(state.facility, state.counter, state.date)
+    await house.journal.append(
+        QUEUE, queue, lambda state: queues.decide(state, end), cause.derive("hold-ended"), SYSTEM
+    )
+    return outcome
 
 
 async def transfer(house: House, id: str, counter: str, cause: Cause, access: Access) -> Outcome[Visit]:

@@ -190,7 +190,7 @@ def _calling(routes: APIRouter, office: Office, registry: CollectorRegistry) -> 
 
     @routes.post("/visits/{id}/void", tags=["queues"], summary="The token is of no use any more")
     async def void(id: RecordId, body: VoidToken, request: Requested) -> dict[str, Any]:
-        return visit_shown(await opd.move(house, id, visits.Void(body.reason), request.cause, request.access))
+        return visit_shown(await opd.void(house, id, body.reason, request.cause, request.access))
 
     @routes.post("/visits/{id}/urgent", tags=["queues"], summary="To be called before all who are not urgent")
     async def urgent(id: RecordId, body: PutFirst, request: Requested) -> dict[str, Any]:

@@ -125,6 +125,10 @@ async def test_a_rescan_gets_the_same_token_and_an_acknowledgement_of_its_own(de
     assert late.json() == first
     fresh = (await desk.share(at=NOW + dt.timedelta(minutes=31), **how)).json()
     assert (fresh["patient"], fresh["tokenNumber"]) == (first["patient"], "2")
+    # A void number is never called: who scans again is given another.
+    assert (await desk.post(f"/visits/{fresh['visit']}/void", {"reason": "left"})).status_code == 200
+    another = (await desk.share(at=NOW + dt.timedelta(minutes=40), **how)).json()
+    assert another["tokenNumber"] == "3"
     tomorrow = (await desk.share(at=NOW + dt.timedelta(days=1), **how)).json()
     assert tomorrow["tokenNumber"] == "1"
 

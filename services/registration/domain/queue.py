@@ -85,6 +85,13 @@ class TokenRepeated(Event):
     noted_at: Instant
 
 
+class HoldEnded(Event):
+    """The token was declared void: who scans again while it would be valid gets a number that will be called."""
+
+    patient: Id
+    visit: Id
+
+
 class PromisesChecked(Event):
     """So many promises are kept. `noted_at` is by the machine's clock."""
 
@@ -116,7 +123,13 @@ class ConfirmKept:
     noted_at: dt.datetime
 
 
-Command = TakeToken | ConfirmKept
+@dataclass(frozen=True)
+class EndHold:
+    patient: str
+    visit: str
+
+
+Command = TakeToken | ConfirmKept | EndHold
 
 
 def decide(state: Queue | None, command: Command) -> Sequence[Event]:
@@ -146,6 +159,9 @@ def decide(state: Queue | None, command: Command) -> Sequence[Event]:
                     door=command.door,
                 )
             ]
+        case EndHold():
+            held = state.tokens.get(command.patient) if state else None
+            return [HoldEnded(**vars(command))] if held and held.visit == command.visit else []
         case ConfirmKept():
             if state is None or not state.checked < command.kept <= state.promises:
                 return []
@@ -161,6 +177,9 @@ def evolve(state: Queue | None, event: Event) -> Queue:
             return _promised(state, event.noted_at).model_copy(update={"last": event.number, "tokens": valid})
         case TokenRepeated() if state:
             return _promised(state, event.noted_at)
+        case HoldEnded() if state:
+            left = {patient: token for patient, token in state.tokens.items() if patient != event.patient}
+            return state.model_copy(update={"tokens": left})
         case PromisesChecked() if state:
             again = event.noted_at + CHECK_AFTER if event.kept < state.promises else None
             return state.model_copy(update={"checked": event.kept, "check_at": again})

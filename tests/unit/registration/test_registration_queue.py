@@ -11,6 +11,7 @@ from libs.contracts.event import Event
 from services.registration.domain import visit as visits
 from services.registration.domain.queue import (
     ConfirmKept,
+    EndHold,
     PromisesChecked,
     Queue,
     TakeToken,
@@ -42,6 +43,17 @@ def play(commands: list[TakeToken | ConfirmKept]) -> tuple[Queue | None, list[Ev
             state = evolve(state, type(event).model_validate(event.model_dump(mode="json")))
             journal.append(event)
     return state, journal
+
+
+def test_who_scans_again_after_a_void_token_gets_one_that_will_be_called() -> None:
+    held = play([take("a", 0, visit="v1"), take("b", 1, visit="v2")])[0]
+    for patient, visit, number in (("a", "v1", 3), ("a", "another", 1), ("b", "v2", 3)):
+        ended = held
+        for event in decide(held, EndHold(patient, visit)):
+            ended = evolve(ended, type(event).model_validate(event.model_dump(mode="json")))
+        [event] = decide(ended, take(patient, 5, visit="v3"))
+        assert isinstance(event, TokenTaken | TokenRepeated)
+        assert event.number == number
 
 
 takes = st.builds(
