@@ -20,6 +20,7 @@ from services.registration.domain import patient as patients
 from services.registration.domain import queue as queues
 from services.registration.domain import share as shares
 from services.registration.domain import visit as visits
+from services.registration.domain.care import given
 from services.registration.domain.home_card import CardErased
 from services.registration.domain.patient import Changes, Details, Patient, VoidReason
 from services.registration.domain.places import Places
@@ -162,8 +163,9 @@ async def take_token(house: House, patient: str, counter: str, cause: Cause, acc
 
 
 async def seen_at(house: House, id: str, facility: str, cause: Cause) -> str:
-    """The person is active, and known at this facility from now on; a merged id stands for where it lives on, which is
-    given back. Raises Refused naming `patient`."""
+    """The person is active, and known at this facility from now on, unless they withdrew the consent to that: then it
+    takes breaking the glass. A merged id stands for where it lives on, which is given back. Raises Refused naming
+    `patient`."""
     document = await house.journal.load(PATIENT, id)
     if document is not None and document["state"]["card"].get("merged_into"):
         id = await survivor(house.journal, id)
@@ -172,7 +174,8 @@ async def seen_at(house: House, id: str, facility: str, cause: Cause) -> str:
         raise Refused("unknown-patient", "there is no such patient", field="patient")
     if document["state"]["status"] != "active":
         raise Refused("not-active", f"this record is {document['state']['status']}", field="patient")
-    if facility not in document["state"]["facilities"]:
+    state = Patient.model_validate(document["state"])
+    if facility not in state.facilities and given(state.consents, "CAREMGT") is not False:
         await house.journal.append(
             PATIENT,
             id,

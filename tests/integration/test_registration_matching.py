@@ -292,6 +292,9 @@ async def test_consent_is_withdrawn_as_easily_and_then_only_broken_glass_opens(d
     assert withdrawn.json()["consents"][0]["withdrawn_at"]
     refused = await desk.post(f"{path}/open", {"reason": "second opinion"}, facility=ELSEWHERE)
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:hillhealth:problem:consent-withdrawn")
+    token = await desk.token(known["id"], facility=ELSEWHERE)
+    assert token["number"], "who stands there is served"
+    assert (await desk.get(path, facility=ELSEWHERE)).status_code == 403, "and a token opens nothing"
     broken = await desk.post(f"{path}/open", {"reason": "unconscious", "break_glass": True}, facility=ELSEWHERE)
     assert broken.status_code == 200
 
