@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 from libs.common.aadhaar import without_aadhaar
-from libs.common.access import Forbidden
+from libs.common.access import Access, Forbidden
 from libs.common.journal import NotFound
 from libs.common.tokens import Unauthenticated
 from libs.common.web import Reading
@@ -87,32 +87,17 @@ def router(desk: Desk, store: Store) -> APIRouter:
     async def search(request: Request, access: Reading) -> Fhir:
         try:
             said = _posted(await request.body())
-            wanted = _wanted(said)
         except ValueError as error:
             return Fhir(outcome("invalid", str(error)), status_code=400)
-        if id := said.get("_id"):
-            document = await desk.journal.load(PATIENT, id)
-            found = [document] if document else []
-            found = [one for one in found if access.caller.facility in one["state"]["facilities"]]
-            more = None
-        else:
-            found, more = await store.search(
-                access,
-                phone=wanted["phone"],
-                abha=wanted["abha"],
-                name=None,
-                name_starts=None,
-                limit=_count(said),
-                cursor=None,
-                keys=_keys_of(wanted["other"], access.caller.facility) if wanted["other"] else (),
-                word=max(wanted["words"], key=len, default=None),
-            )
-        states = [(one["_id"], Patient.model_validate(one["state"])) for one in found]
-        kept = [(id, state) for id, state in states if state.status != "erased" and _also(state, said, wanted)]
-        await asyncio.gather(*(desk.read_log.record(access, patient=id) for id, _ in kept))
-        resources = await asyncio.gather(*(_whole(desk, id, state) for id, state in kept))
-        entries = [{"resource": resource, "search": {"mode": "match"}} for resource in resources]
-        return Fhir(bundle(entries, whole=more is None))
+        return await _searched(desk, store, said, access)
+
+    @routes.get("/Patient", summary="By _id only: what is personal is searched by POST _search")
+    async def by_id(request: Request, access: Reading) -> Fhir:
+        said = dict(request.query_params)
+        if not said.get("_id") or set(said) - {"_id", "_count"}:
+            personal = "only _id: what is personal stands in no address, and is searched by POST Patient/_search"
+            return Fhir(outcome("not-supported", personal), status_code=400)
+        return await _searched(desk, store, said, access)
 
     @routes.post("/Patient/$match", summary="Who may this be? Scored, of all facilities; little is shown of elsewhere")
     async def match(request: Request, access: Reading) -> Fhir:
@@ -132,6 +117,35 @@ def router(desk: Desk, store: Store) -> APIRouter:
         return Fhir(bundle(entries[: 1 if certain else count]))
 
     return routes
+
+
+async def _searched(desk: Desk, store: Store, said: dict[str, str], access: Access) -> Fhir:
+    try:
+        wanted = _wanted(said)
+    except ValueError as error:
+        return Fhir(outcome("invalid", str(error)), status_code=400)
+    more = None
+    if id := said.get("_id"):
+        document = await desk.journal.load(PATIENT, id)
+        found = [document] if document and access.caller.facility in document["state"]["facilities"] else []
+    else:
+        found, more = await store.search(
+            access,
+            phone=wanted["phone"],
+            abha=wanted["abha"],
+            name=None,
+            name_starts=None,
+            limit=_count(said),
+            cursor=None,
+            keys=_keys_of(wanted["other"], access.caller.facility) if wanted["other"] else (),
+            word=max(wanted["words"], key=len, default=None),
+        )
+    states = [(one["_id"], Patient.model_validate(one["state"])) for one in found]
+    kept = [(id, state) for id, state in states if state.status != "erased" and _also(state, said, wanted)]
+    await asyncio.gather(*(desk.read_log.record(access, patient=id) for id, _ in kept))
+    resources = await asyncio.gather(*(_whole(desk, id, state) for id, state in kept))
+    entries = [{"resource": resource, "search": {"mode": "match"}} for resource in resources]
+    return Fhir(bundle(entries, whole=more is None))
 
 
 async def _whole(desk: Desk, id: str, state: Patient) -> dict[str, Any]:

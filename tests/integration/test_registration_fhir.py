@@ -79,6 +79,13 @@ async def test_a_search_finds_by_what_is_posted(desk: Desk) -> None:
     assert Bundle.model_validate(nobody.json()).total == 0
     for other in ({"name": "angdol", "phone": known["phone"]}, {"identifier": "BIC0000"}):
         assert Bundle.model_validate((await call(desk, "/fhir/Patient/_search", data=other)).json()).total == 0, other
+    by_id = await desk.get(f"/fhir/Patient?_id={known['id']}")
+    assert [entry.resource.id for entry in Bundle.model_validate(by_id.json()).entry] == [known["id"]]
+    personal = await desk.get("/fhir/Patient?name=Padma")
+    assert (personal.status_code, OperationOutcome.model_validate(personal.json()).issue[0].code) == (
+        400,
+        "not-supported",
+    )
     refused = await call(desk, "/fhir/Patient/_search", data={"address": "Turtuk"})
     assert refused.status_code == 400
     assert "Turtuk" not in str(OperationOutcome.model_validate(refused.json()).issue[0].diagnostics)

@@ -286,6 +286,7 @@ EXAMPLES: list[dict[str, Any]] = [
         ("POST /patients/{id}/correct", "desk", _patient, _write("/patients/{id}/correct", {"village": "Diskit"}), {}),
         ("POST /patients/{id}/void", "desk", _patient, _write("/patients/{id}/void", {"reason": "test-entry"}), {}),
         ("GET /fhir/Patient/{id}", "doctor", _patient, _read("/fhir/Patient/{id}"), {}),
+        ("GET /fhir/Patient", "doctor", _patient, _read("/fhir/Patient?_id={id}"), {"refused": _empty_bundle}),
         ("POST /fhir/Patient/_search", "doctor", _patient, _fhir_search, {"refused": _empty_bundle}),
         (
             "POST /patients/{id}/consents",
