@@ -1,12 +1,13 @@
 """`python -m services.registration.lint`: read the rules of schemes, the programmes and the places as a start would.
 
-`--schemes` and `--programmes` name other folders. Prints what was read; a bad file is named with its line and why, and
-the exit status is then 1.
+`--schemes` and `--programmes` name other folders, as SCHEMES and PROGRAMMES do at a start. Prints what was read; a bad
+file is named with its line and why, and the exit status is then 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +20,8 @@ from services.registration.rulebook import SCHEMES, read_rulebook
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--schemes", type=Path, default=SCHEMES)
-    parser.add_argument("--programmes", type=Path, default=PROGRAMMES)
+    parser.add_argument("--schemes", type=Path, default=Path(os.environ.get("SCHEMES", SCHEMES)))
+    parser.add_argument("--programmes", type=Path, default=Path(os.environ.get("PROGRAMMES", PROGRAMMES)))
     asked = parser.parse_args(arguments)
     try:
         rules, programmes, places = read_rulebook(asked.schemes), read_programmes(asked.programmes), read_places()

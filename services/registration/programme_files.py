@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from libs.common.lined import BadFile, line_of, read
+from libs.common.lined import BadFile, files, line_of, read
 from services.registration.domain.programmes import Programme
 
 PROGRAMMES = Path(__file__).parent / "programmes"
@@ -14,7 +14,7 @@ PROGRAMMES = Path(__file__).parent / "programmes"
 def read_programmes(folder: Path = PROGRAMMES) -> Mapping[str, Programme]:
     """Raises BadFile, and OSError."""
     found: dict[str, Programme] = {}
-    for path in sorted(folder.glob("*.yaml")):
+    for path in files(folder):
         programme = read(path, Programme)
         if programme.programme in found:
             raise BadFile(f"{path}:{line_of(path, 'programme')}: {programme.programme} stands in another file too")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import RootModel
 
-from libs.common.lined import BadFile, line_of, read
+from libs.common.lined import BadFile, files, line_of, read
 from libs.contracts.event import Code
 from services.registration.domain.identifiers import fold
 from services.registration.domain.schemes import Category, Scheme
@@ -48,7 +48,7 @@ def read_rulebook(folder: Path = SCHEMES, categories: Path = CATEGORIES) -> Rule
     """Raises BadFile: a file with a mistake, a contradiction or a gap; and OSError."""
     known = dict(read(categories, _Categories).root)
     schemes: dict[str, Scheme] = {}
-    paths = {path: read(path, Scheme) for path in sorted(folder.glob("*.yaml"))}
+    paths = {path: read(path, Scheme) for path in files(folder)}
     if not paths:
         raise BadFile(f"{folder}:1: there is no scheme")
     for path, scheme in paths.items():

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from libs.common.misfit import Misfit
 from libs.contracts.event import Code
@@ -146,12 +146,18 @@ class Follow(Written):
         return self
 
 
+def _one_or_several(said: Any) -> Any:
+    """A list of conditions is a list with one such list."""
+    return [said] if isinstance(said, list) and said and all(isinstance(one, dict) for one in said) else said
+
+
 class Result(Written):
-    """The first result all of whose conditions hold, for any of its lists in `when`; `otherwise` comes last."""
+    """The first result all of whose conditions hold, for any of its lists in `when` (one list may stand alone);
+    `otherwise` comes last."""
 
     result: Code
     says: str = Field(min_length=1, max_length=300)
-    when: Literal["otherwise"] | tuple[tuple[Condition, ...], ...]
+    when: Annotated[Literal["otherwise"] | tuple[tuple[Condition, ...], ...], BeforeValidator(_one_or_several)]
     urgent: bool = False
     follows: tuple[Follow, ...] = ()
     again_after_days: int | None = Field(None, ge=1, le=3700)

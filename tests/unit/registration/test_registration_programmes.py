@@ -279,6 +279,7 @@ MODERATE = "when: [[{value: adjusted, below: moderate}]]"
     ("was", "becomes", "at", "why"),
     [
         ("when: otherwise", LAST_OF_SOME, LAST_OF_SOME, "gap: the last"),
+        (MODERATE, "when: [{value: adjustd, below: moderate}]", "adjustd", "nothing of that name"),
         (MODERATE, "when: otherwise", "result: moderate", "contradiction: otherwise comes last"),
         ("{at_least: 500, gives", "{at_least: 0, gives", "{at_least: 0, gives: 0.4", "contradiction: must be above"),
         ("      - {at_least: 0, gives: 0}\n", "", "bands:", "gap: no band for altitude_m from 0"),
@@ -308,8 +309,13 @@ def test_a_bad_programme_is_refused_with_its_line(tmp_path: Path, was: str, beco
     assert abs(int(number) - wanted) <= 2, (number, wanted, reason)
 
 
+def test_one_list_of_conditions_may_stand_alone(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(SHIPPED.replace(MODERATE, MODERATE.replace("[[", "[").replace("]]", "]")))
+    assert read_programmes(tmp_path)["t3-anaemia"] == read_programmes()["t3-anaemia"]
+
+
 def test_a_new_programme_needs_a_file_and_no_code(tmp_path: Path) -> None:
-    (tmp_path / "goitre.yaml").write_text(
+    (tmp_path / "goitre.yml").write_text(
         """\
 programme: goitre
 version: palpation
