@@ -13,7 +13,7 @@ from libs.common.paging import page
 from libs.contracts.grievance import CONTACT as CONTACT_TOPIC
 from libs.contracts.grievance import GRIEVANCE as GRIEVANCE_TOPIC
 from libs.contracts.grievance import ContactErased, ContactRecorded
-from services.grievance.domain import contact, declared, events, fold
+from services.grievance.domain import contact, declared, events, fold, older
 from services.grievance.domain.contact import Contact
 from services.grievance.domain.declared import DatesDerived, DayDeclared, DeclaredDays
 from services.grievance.domain.moments import next_due
@@ -33,6 +33,9 @@ GRIEVANCE = AggregateType(
     evolve=fold.evolve,
     topic=GRIEVANCE_TOPIC,
     claims=lambda state: [f"ticket:{state.ticket}"],
+    # The second: promises by jurisdiction, and clocks side by side (domain/older.py).
+    shape=2,
+    upcasters=older.UPCASTERS,
     due=_due,
     # What a crash cut in half: an appeal that has no case yet, a parent that was not told.
     retry_at=lambda state: LONG_AGO if state.parent_waits or state.appeal_waits else None,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from libs.contracts.event import Code, FacilityCode, Id, Instant, personal
 from libs.contracts.grievance import Reporter
+from services.grievance.domain import older
 from services.grievance.domain.clocks import Clock
 from services.grievance.domain.policy import CasePolicy
 from services.grievance.domain.route import office_of
@@ -144,6 +145,11 @@ class Grievance(BaseModel):
     attachments: tuple[Attachment, ...] = ()
     cluster: Id | None = None
     verified: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_of_today(cls, data: Any) -> Any:
+        return older.state(data) if isinstance(data, dict) else data
 
     @property
     def accused(self) -> tuple[str, ...]:
