@@ -58,16 +58,41 @@ def read(routing_file: Path, templates_dir: Path) -> tuple[Routing, Wording]:
     wording = _wording(languages, routing, templates_dir)
     if faults := routing.faults(heard_events(), wording):
         raise CatalogueInvalid(
-            "\n".join(f"{routing_file}:{lined.line_of(routing_file, *_place(fault))}: {fault}" for fault in faults)
+            "\n".join(f"{routing_file}:{lined.line_of(routing_file, *fault.place)}: {fault}" for fault in faults)
         )
     return routing, wording
 
 
-def _place(fault: str) -> tuple[str, str]:
-    """A fault begins with the event that it is about, or with another part of the file and the name in it."""
-    about = fault.partition(": ")[0]
-    part, _, name = about.partition(" ")
-    return (part, name) if part in Routing.model_fields else ("events", about)
+def read_all(
+    routing_file: Path, templates_dir: Path, dlt_file: Path, codes_file: Path
+) -> tuple[Routing, Wording, dlt.Registration, Codes]:
+    """Every file, held against the others: what goes out as SMS must be what the operators take.
+
+    Raises BadFile and CatalogueInvalid, each fault with file and line.
+    """
+    routing, wording = read(routing_file, templates_dir)
+    registered, codes, wrong = read_registration(dlt_file), read_codes(codes_file), []
+    for fault in dlt.lint_all(wording, sms_templates(routing), registered):
+        file, place = dlt_file, ["promotional_header" if fault.promotional else "header"]
+        if fault.template:
+            file, place = _file_of(templates_dir, fault.language), ["templates", fault.template]
+        wrong.append(f"{file}:{lined.line_of(file, *place)}: {fault}")
+    for template, ids in registered.templates.items():
+        for language in ids:
+            if language not in wording.languages or template not in wording.languages[language].templates:
+                line = lined.line_of(dlt_file, "templates", template, language)
+                wrong.append(f"{dlt_file}:{line}: there is no text {template} in {language}")
+    for name, own in routing.own.items():
+        if own.promotional and not registered.promotional_header:
+            line = lined.line_of(routing_file, "own", name, "promotional")
+            wrong.append(f"{routing_file}:{line}: own {name}: there is no promotional_header in {dlt_file.name}")
+    if wrong:
+        raise CatalogueInvalid("\n".join(wrong))
+    return routing, wording, registered, codes
+
+
+def _file_of(folder: Path, language: str) -> Path:
+    return next(path for path in lined.files(folder) if path.stem == language)
 
 
 def _wording(languages: dict[str, Language], routing: Routing, folder: Path) -> Wording:

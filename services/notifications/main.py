@@ -12,7 +12,6 @@ from libs.contracts import grievance, notifications, referral, registration
 from services.notifications import api, campaigns, catalogue, providers, sends, store, stream, usecases
 from services.notifications.access import ACCESS
 from services.notifications.campaigns import CAMPAIGN
-from services.notifications.domain import dlt
 from services.notifications.merges import Merges
 from services.notifications.metrics import MessageMetrics
 from services.notifications.people import AUDIENCE, PERSON, ROSTER, People
@@ -28,13 +27,11 @@ KINDS = (MESSAGE, PREFERENCES, PERSON, ROSTER, AUDIENCE, STOP, NUMBER, SEND, CAM
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Raises CatalogueInvalid, with every fault, if the routing and the templates do not fit the contracts."""
+    """Raises BadFile or CatalogueInvalid, with file and line, if a data file does not fit the contracts or the others."""
     settings = settings or Settings()
-    routing, wording = catalogue.read(settings.routing_file, settings.templates_dir)
-    registered = catalogue.read_registration(settings.dlt_file)
-    codes = catalogue.read_codes(settings.codes_file)
-    if faults := dlt.lint_all(wording, catalogue.sms_templates(routing), registered):
-        raise catalogue.CatalogueInvalid(f"{settings.dlt_file.name}: " + "; ".join(str(fault) for fault in faults))
+    routing, wording, registered, codes = catalogue.read_all(
+        settings.routing_file, settings.templates_dir, settings.dlt_file, settings.codes_file
+    )
     service = Service(
         "notifications",
         settings,

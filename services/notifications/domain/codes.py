@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+from libs.common.misfit import Misfit
 
 Meaning = Literal["stop", "later", "never", "refused"]
 
@@ -31,6 +33,22 @@ class Codes(BaseModel):
     @classmethod
     def _as_text(cls, value: object) -> object:
         return tuple(str(one) for one in value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _one_meaning_each(self) -> Codes:
+        """A code under two meanings would have the first, whatever its writer thought."""
+        said: dict[str, str] = {}
+        for meaning in _MEANINGS:
+            for index, one in enumerate(getattr(self, meaning)):
+                bounds = _RANGE.fullmatch(one)
+                if bounds and int(bounds[1]) > int(bounds[2]):
+                    raise Misfit(f"{one} ends before it begins", meaning, index)
+                if not bounds and one != written(one):
+                    raise Misfit(f"must be written as {written(one)}", meaning, index)
+                if one in said:
+                    raise Misfit(f"{one} stands under {said[one]} too", meaning, index)
+                said[one] = meaning
+        return self
 
     def meaning(self, code: str) -> Meaning | None:
         """None for a code that nobody has decided about."""

@@ -90,6 +90,8 @@ class Fault(NamedTuple):
     language: str
     rule: str
     detail: str
+    promotional: bool = False
+    """Of a header: the one for advertising."""
 
     def __str__(self) -> str:
         about = self.template + (f" ({self.language})" if self.language else "")
@@ -167,7 +169,8 @@ def lint_header(header: str, *, promotional: bool = False) -> Iterable[Fault]:
     form = PROMOTIONAL_HEADER if promotional else SERVICE_HEADER
     if not form.fullmatch(header):
         wanted = "six digits" if promotional else "six letters"
-        yield Fault("", "", "header-form", f"{header!r} is not {wanted}; prefix and suffix are the operator's")
+        why = f"{header!r} is not {wanted}; prefix and suffix are the operator's"
+        yield Fault("", "", "header-form", why, promotional)
 
 
 def lint_all(wording: Wording, names: Iterable[str], registration: Registration) -> list[Fault]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
 from libs.contracts.event import Code, Event
 from libs.contracts.notifications import Channel
@@ -161,6 +162,16 @@ class Own(Told):
         return self
 
 
+class Fault(NamedTuple):
+    """What is wrong, and where in the file."""
+
+    why: str
+    place: tuple[str | int, ...]
+
+    def __str__(self) -> str:
+        return self.why
+
+
 class Target(NamedTuple):
     """One recipient of one event."""
 
@@ -242,13 +253,18 @@ def written(value: Any, form: Form) -> str:
     return str(value)
 
 
-def _has_field(model: type[BaseModel], path: str) -> bool:
+def _field(model: type[BaseModel], path: str) -> FieldInfo | None:
     first, _, rest = path.partition(".")
     field = model.model_fields.get(first)
     if field is None or not rest:
-        return field is not None
+        return field
     nested = field.annotation
-    return isinstance(nested, type) and issubclass(nested, BaseModel) and _has_field(nested, rest)
+    return _field(nested, rest) if isinstance(nested, type) and issubclass(nested, BaseModel) else None
+
+
+def _is_a_day(kind: Any) -> bool:
+    """A date or a moment, or one that may be missing."""
+    return kind in (dt.date, dt.datetime, AwareDatetime) or any(map(_is_a_day, get_args(kind)))
 
 
 class Routing(BaseModel):
@@ -307,26 +323,35 @@ class Routing(BaseModel):
             )
         return found
 
-    def faults(self, public: Mapping[str, type[Event]], wording: Wording) -> list[str]:
+    def faults(self, public: Mapping[str, type[Event]], wording: Wording) -> list[Fault]:
         """What is wrong with the file, held against the events it must name and the templates there are."""
-        wrong = [f"{type_}: not named (say [] for nobody)" for type_ in public if type_ not in self.events]
-        wrong += [f"{type_}: there is no such event" for type_ in self.events if type_ not in public]
+        wrong = [
+            Fault(f"{type_}: not named (say [] for nobody)", ("events",))
+            for type_ in public
+            if type_ not in self.events
+        ]
+        for part in ("events", "never"):
+            for type_ in getattr(self, part):
+                if type_ not in public:
+                    wrong.append(Fault(f"{type_}: there is no such event", (part, type_)))
         for type_ in self.events.keys() & public.keys():
-            for tell in self.events[type_]:
-                wrong += [f"{type_}: {fault}" for fault in _faults(tell, public[type_], wording)]
+            for index, tell in enumerate(self.events[type_]):
+                found = [*_faults(tell, public[type_], wording)]
                 if tell.audience in self.never.get(type_, ()):
-                    wrong.append(f"{type_}: {tell.audience} must never be told of it")
-        wrong += [f"{type_}: there is no such event" for type_ in self.never if type_ not in public]
-        wrong += [f"own {name}: no template {name}" for name in self.own if not wording.has(name)]
+                    found.append(Fault(f"{tell.audience} must never be told of it", ("audience",)))
+                wrong += [Fault(f"{type_}: {why}", ("events", type_, index, *place)) for why, place in found]
+        wrong += [Fault(f"own {name}: no template {name}", ("own", name)) for name in self.own if not wording.has(name)]
         wrong += [
-            f"stand_in {language}: there are no texts in {other}"
+            Fault(f"stand_in {language}: there are no texts in {other}", ("stand_in", language))
             for language, others in self.stand_in.items()
             for other in others
             if other not in wording.languages
         ]
         if self.mailbox_language not in wording.languages:
-            wrong.append(f"mailbox_language: there are no texts in {self.mailbox_language}")
-        return sorted(wrong)
+            why = f"mailbox_language: there are no texts in {self.mailbox_language}"
+            wrong.append(Fault(why, ("mailbox_language",)))
+        # What stands in the file comes before what is missing from it.
+        return sorted(wrong, key=lambda fault: (fault.place == ("events",), fault.why))
 
 
 def _recipient(tell: Tell, event: Any) -> str | None:
@@ -337,19 +362,27 @@ def _recipient(tell: Tell, event: Any) -> str | None:
     return AUDIENCES[tell.audience](event)
 
 
-def _faults(tell: Tell, event: type[Event], wording: Wording) -> list[str]:
-    wrong = [f"{tell.audience} needs {name}" for name in NEEDS.get(tell.audience, ()) if name not in event.model_fields]
+def _faults(tell: Tell, event: type[Event], wording: Wording) -> Iterator[Fault]:
+    """Of one row; places are below it."""
+    for name in NEEDS.get(tell.audience, ()):
+        if name not in event.model_fields:
+            yield Fault(f"{tell.audience} needs {name}", ("audience",))
     if tell.audience in OF_A_PATIENT and not {"patient", "card"} & event.model_fields.keys():
-        wrong.append(f"{tell.audience} needs patient or card")
-    if tell.at is not None and not _has_field(event, tell.at):
-        wrong.append(f"no field {tell.at}")
-    fields = [source.field for source in tell.variables.values()] + list(tell.override.when if tell.override else ())
-    fields += [*tell.only, *tell.unless]
-    wrong += [f"no field {field}" for field in fields if not _has_field(event, field)]
+        yield Fault(f"{tell.audience} needs patient or card", ("audience",))
+    named: list[tuple[str, tuple[str | int, ...]]] = [(tell.at, ("at",))] if tell.at is not None else []
+    named += [(source.field, ("variables", name, "from")) for name, source in tell.variables.items()]
+    named += [(field, ("override", "when", field)) for field in (tell.override.when if tell.override else ())]
+    named += [(field, (part, field)) for part in ("only", "unless") for field in getattr(tell, part)]
+    missing = [(field, place) for field, place in named if _field(event, field) is None]
+    yield from (Fault(f"no field {field}", place) for field, place in missing)
+    for name, source in tell.variables.items():
+        if source.form == "date" and (field := _field(event, source.field)) and not _is_a_day(field.annotation):
+            yield Fault(f"{source.field} is no date", ("variables", name, "as"))
     try:
         needed = wording.placeholders(tell.template)
     except KeyError:
-        return [*wrong, f"no template {tell.template}"]
+        yield Fault(f"no template {tell.template}", ("template",))
+        return
     if needed != tell.variables.keys():
-        wrong.append(f"{tell.template} has placeholders {sorted(needed)}, given are {sorted(tell.variables)}")
-    return wrong
+        why = f"{tell.template} has placeholders {sorted(needed)}, given are {sorted(tell.variables)}"
+        yield Fault(why, ("variables",) if tell.variables else ("template",))

@@ -196,7 +196,7 @@ def test_our_own_versions_are_released() -> None:
     ("old", "new", "line", "said"),
     [
         ("useful_hours: 12", "useful_hours: 0", "useful_hours: 0", "greater than 0"),
-        ("template: token-issued", "template: token-lost", "registration.TokenIssued.v1:", "no template token-lost"),
+        ("template: token-issued", "template: token-lost", "template: token-lost", "no template token-lost"),
         ("channels: [in-app, sms, email]", "channels: [pigeon]", "channels: [pigeon]", "Input should be"),
         ("  health-camp:", "  health-fair:", "health-fair", "no template health-fair"),
     ],

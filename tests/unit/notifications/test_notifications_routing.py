@@ -237,7 +237,7 @@ def test_a_due_date_is_an_indian_day() -> None:
 def faults(**changed: Any) -> str:
     raw = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     raw["events"] |= changed
-    return "; ".join(Routing.model_validate(raw).faults(catalogue.heard_events(), WORDING))
+    return "; ".join(map(str, Routing.model_validate(raw).faults(catalogue.heard_events(), WORDING)))
 
 
 TELL = {"audience": "patient", "channels": ["in-app", "sms"], "template": "registered", "useful_hours": 1}
@@ -254,6 +254,11 @@ TELL = {"audience": "patient", "channels": ["in-app", "sms"], "template": "regis
         ("referral.PatientVanished.v1", TELL, "there is no such event"),
         ("referral.PatientArrived.v1", TELL | {"only": {"weather": "snow"}}, "no field weather"),
         ("referral.PatientArrived.v1", TELL | {"unless": {"weather": "snow"}}, "no field weather"),
+        (
+            "referral.PatientArrived.v1",
+            TELL | {"variables": {"facility": {"from": "origin", "as": "date"}}},
+            "origin is no date",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_with_what_is_wrong(type_: str, tell: dict[str, Any], fault: str) -> None:
@@ -264,7 +269,7 @@ def test_an_event_nobody_decided_about_is_a_fault() -> None:
     raw = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     del raw["events"]["referral.OutcomeRecorded.v1"]
     found = Routing.model_validate(raw).faults(catalogue.heard_events(), WORDING)
-    assert found == ["referral.OutcomeRecorded.v1: not named (say [] for nobody)"]
+    assert [str(fault) for fault in found] == ["referral.OutcomeRecorded.v1: not named (say [] for nobody)"]
 
 
 @pytest.mark.parametrize(
@@ -302,6 +307,17 @@ def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
         ("routing.yaml", "  appointment-reminder:", "  appointment-remindr:", "remindr"),
         ("routing.yaml", 'from: "21:00"', 'from: "25:00"', "quiet_hours.from"),
         ("routing.yaml", 'from: "21:00"', 'from: "21:00Z"', "zone"),
+        ("routing.yaml", "template: family-referral-arrived", "template: family-referal-arrived", "no template"),
+        ("routing.yaml", "number: {from: number}", "number: {from: nombre}", "no field nombre"),
+        ("routing.yaml", "variables: {ticket: {", "variables: {tickets: {", "has placeholders"),
+        ("routing.yaml", "due: {from: due_at, as: date}", "due: {from: ticket, as: date}", "ticket is no date"),
+        ("routing.yaml", "only: {outcome: died}", "only: {outcom: died}", "no field outcom"),
+        ("routing.yaml", "unless: {deceased:", "unless: {desceased:", "no field desceased"),
+        ("routing.yaml", "when: {urgency: emergency}", "when: {urgence: emergency}", "no field urgence"),
+        ("routing.yaml", "      at: origin", "      at: orign", "no field orign"),
+        ("routing.yaml", "    - audience: sending-doctor", "    - audience: reporter", "reporter needs reporter"),
+        ("routing.yaml", "  referral.PatientNoShow.v1:", "  referral.PatientShow.v1:", "no such event"),
+        ("routing.yaml", "  referral.OutcomeRecorded.v1: [", "  referral.OutcomRecorded.v1: [", "no such event"),
         ("templates/en.yaml", "language: en", "language: english", "must be en"),
         ("templates/hi.yaml", "  registered:", "  registerd:", "not there in en"),
         ("templates/hi.yaml", "  registered:\n    text:", "  registered:\n    txt:", "txt"),
@@ -320,3 +336,40 @@ def test_a_bad_data_file_is_refused_with_its_line(tmp_path: Path, file: str, old
     assert says in found[3]
     wrong = Path(found[1]).read_text(encoding="utf-8").splitlines()[int(found[2]) - 1]
     assert wrong.strip() in new or new.splitlines()[-1] in wrong
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("dlt.yaml", "header: HILHLT", "header: JD-HILHLT-S", "header-form"),
+        ("dlt.yaml", 'promotional_header: ""', 'promotional_header: "HILHLT"', "six digits"),
+        ("dlt.yaml", "templates: {}", "templates: {registerd: {en: '1107'}}", "no text registerd in en"),
+        ("dlt.yaml", "templates: {}", "templates: {registered: {xx: '1107'}}", "no text registered in xx"),
+        ("dlt.yaml", "variable_limit: 30", "variable_limit: 41", "variable_limit"),
+        ("dlt.yaml", 'tag_style: "{#%s#}"', 'tag_style: "<%s>"', "tag_style"),
+        ("routing.yaml", "  health-camp:", "  health-camp:\n    promotional: true", "promotional_header"),
+        ("templates/en.yaml", "  registered:\n    text: ", "  registered:\n    text: Call 1800112233. ", "whitelisted"),
+        ("codes.yaml", "  - absent-sub\n", "  - template-inactive\n", "stands under stop too"),
+        ("codes.yaml", "  - 600-699", "  - 699-600", "ends before"),
+        ("codes.yaml", "  - mob-off", "  - MOB_OFF", "written as mob-off"),
+        ("codes.yaml", "refused:", "rejected:", "rejected"),
+    ],
+)
+def test_what_the_operators_would_not_take_is_refused_at_the_start_with_its_line(
+    tmp_path: Path, file: str, old: str, new: str, says: str
+) -> None:
+    for name in ("routing.yaml", "dlt.yaml", "codes.yaml"):
+        shutil.copy(FILE.parent / name, tmp_path / name)
+    shutil.copytree(TEMPLATES, tmp_path / "templates")
+    text = (tmp_path / file).read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises((lined.BadFile, catalogue.CatalogueInvalid)) as refusal:
+        catalogue.read_all(
+            tmp_path / "routing.yaml", tmp_path / "templates", tmp_path / "dlt.yaml", tmp_path / "codes.yaml"
+        )
+    found = re.fullmatch(r"(.*):(\d+): (.*)", str(refusal.value).splitlines()[0])
+    assert found is not None
+    assert says in found[3]
+    lines = Path(found[1]).read_text(encoding="utf-8").splitlines()[int(found[2]) - 1 : int(found[2]) + 1]
+    assert any(line.strip() and line.strip() in new for line in lines)
