@@ -27,7 +27,7 @@ KINDS = (MESSAGE, PREFERENCES, PERSON, ROSTER, AUDIENCE, STOP, NUMBER, SEND, CAM
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Raises BadFile or CatalogueInvalid, with file and line, if a data file does not fit the contracts or the others."""
+    """Raises BadFile or CatalogueInvalid, with file and line, if a data file does not fit the contracts or others."""
     settings = settings or Settings()
     routing, wording, registered, codes = catalogue.read_all(
         settings.routing_file, settings.templates_dir, settings.dlt_file, settings.codes_file

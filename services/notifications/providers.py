@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from libs.contracts.notifications import Channel
 from services.notifications.channels import Provider
@@ -14,10 +14,14 @@ from services.notifications.channels.sms_gateway import SmsGateway
 from services.notifications.channels.smtp import Smtp
 from services.notifications.channels.webhook import Webhook
 from services.notifications.channels.whatsapp import WhatsApp
+from services.notifications.domain.circuit import Limits
 from services.notifications.domain.codes import Codes
 from services.notifications.domain.dlt import Registration
 from services.notifications.metrics import MessageMetrics
 from services.notifications.settings import Settings
+
+ALONE = Limits(longest_rest=60.0)
+"""Of a provider that nobody stands in for: it is probed more often."""
 
 
 def build(
@@ -27,27 +31,40 @@ def build(
     metrics: MessageMetrics,
     secret_of: Callable[[str], Awaitable[str]],
 ) -> dict[Channel, Provider]:
-    """Raises FileNotFoundError for a secret that a named provider needs."""
+    """Who tells whom outside: each with a circuit, but for those where every address is another server.
+
+    Raises FileNotFoundError for a secret that a named provider needs.
+    """
+    mail = Smtp(settings.smtp_host, settings.smtp_port, settings.mail_from, seconds=settings.smtp_seconds)
     made: dict[Channel, Provider] = {
         "in-app": Listed("in-app"),
         "relay": Listed("relay"),
-        "sms": _sms(settings, codes, registration, metrics),
-        "email": Smtp(settings.smtp_host, settings.smtp_port, settings.mail_from, seconds=settings.smtp_seconds),
+        "sms": _resting("sms", _sms(settings, codes, registration), metrics),
+        "email": _resting("email", {"smtp": mail}, metrics),
         "webhook": Webhook(secret_of, seconds=settings.webhook_seconds),
         "apprise": Others(seconds=settings.others_seconds),
     }
     if settings.whatsapp_url:
-        made["whatsapp"] = WhatsApp(
+        meta = WhatsApp(
             settings.whatsapp_url,
             settings.whatsapp_phone_number_id,
             settings.secret("whatsapp_token").decode(),
             seconds=settings.sms_connect_seconds + settings.sms_answer_seconds,
         )
+        made["whatsapp"] = _resting("whatsapp", {"whatsapp": meta}, metrics)
     return made
 
 
-def _sms(settings: Settings, codes: Codes, registration: Registration, metrics: MessageMetrics) -> Provider:
-    """One gateway as it is; of several, the next takes what the ones before surely have not."""
+def _resting(channel: Channel, providers: Mapping[str, Provider], metrics: MessageMetrics) -> Fallback:
+    """A bad one is left alone for a while; of several, the next takes what the ones before surely have not."""
+
+    def saw(name: str, standing: str) -> None:
+        metrics.resting.labels(channel, name).set(standing != "closed")
+
+    return Fallback(channel, providers, limits=ALONE if len(providers) == 1 else None, saw=saw)
+
+
+def _sms(settings: Settings, codes: Codes, registration: Registration) -> dict[str, Provider]:
     found: dict[str, Provider] = {}
     if settings.mobile_seva_url:
         found["mobile-seva"] = MobileSeva(
@@ -70,10 +87,4 @@ def _sms(settings: Settings, codes: Codes, registration: Registration, metrics: 
                 at_once=settings.sends_at_once,
                 codes=codes,
             )
-    if len(found) == 1:
-        return next(iter(found.values()))
-
-    def saw(name: str, standing: str) -> None:
-        metrics.resting.labels("sms", name).set(standing != "closed")
-
-    return Fallback("sms", found, saw=saw)
+    return found

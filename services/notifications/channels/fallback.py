@@ -1,4 +1,4 @@
-"""Several providers of one channel, in order: the next one only where the one before surely has not taken it.
+"""The providers of one channel, in order: the next one only where the one before surely has not taken it.
 
 What one may have taken is never given to another: it is asked for first, and of all of them.
 """

@@ -34,6 +34,8 @@ class Limits:
 class Circuit:
     limits: Limits = field(default_factory=Limits)
     _calls: deque[tuple[float, bool]] = field(default_factory=deque)
+    _bad: int = 0
+    """How many of them went wrong: counted along, for a busy gateway has thousands in its window."""
     _open_until: float | None = None
     _rest: float = 0.0
     _probe_until: float | None = None
@@ -64,17 +66,21 @@ class Circuit:
                 self._close() if good else self._open(now, self._rest * 2)
             return
         self._calls.append((now, good))
+        self._bad += not good
         while self._calls and self._calls[0][0] <= now - self.limits.window:
-            self._calls.popleft()
-        bad = sum(not well for _, well in self._calls)
-        if bad >= self.limits.errors and bad >= self.limits.share * len(self._calls):
+            self._bad -= not self._calls.popleft()[1]
+        if self._bad >= self.limits.errors and self._bad >= self.limits.share * len(self._calls):
             self._open(now, self.limits.rest)
 
     def _open(self, now: float, rest: float) -> None:
         self._rest = min(rest, self.limits.longest_rest)
         self._open_until = now + self._rest
-        self._calls.clear()
+        self._forget()
 
     def _close(self) -> None:
         self._open_until, self._rest = None, 0.0
+        self._forget()
+
+    def _forget(self) -> None:
         self._calls.clear()
+        self._bad = 0

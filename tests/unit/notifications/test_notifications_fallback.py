@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from libs.common.metrics import Metrics
 from libs.contracts.notifications import Channel
+from services.notifications import providers
 from services.notifications.channels import Answer, Never, NotTaken, Outgoing, Standing, Taken, Unsure
 from services.notifications.channels.fallback import Fallback
 from services.notifications.domain.circuit import Circuit, Limits
+from services.notifications.domain.codes import Codes
+from services.notifications.domain.dlt import Registration
+from services.notifications.metrics import MessageMetrics
 from services.notifications.settings import Settings
 
 MESSAGE = Outgoing("id", "+915550000001", "text", "", "registered", "en")
@@ -85,6 +91,38 @@ async def test_a_bad_one_rests_and_is_probed_by_one_call() -> None:
     await fallback.send(MESSAGE)
     await fallback.send(MESSAGE)
     assert (first.calls, second.calls) == (LIMITS.errors + 3, calls)
+
+
+async def test_one_that_stands_alone_rests_too_and_one_call_tries_it_again() -> None:
+    time, only = Time(), Scripted(NotTaken("gateway-away"))
+    alone = Fallback("sms", {"first": only}, limits=LIMITS, clock=time)
+    said = [await alone.send(MESSAGE) for _ in range(10)]
+    assert (only.calls, said[-1]) == (LIMITS.errors, NotTaken("all-resting"))
+    for when, calls in ((11, 1), (12, 1), (32, 2), (33, 2)):
+        time.now = when
+        assert isinstance(await alone.send(MESSAGE), NotTaken)
+        assert only.calls == LIMITS.errors + calls
+    only.answer, time.now = Taken(), 80
+    assert [await alone.send(MESSAGE) for _ in range(2)] == [Taken(), Taken()]
+    assert only.calls == LIMITS.errors + 4
+
+
+async def test_every_provider_outside_that_is_one_server_has_a_circuit(tmp_path: Path) -> None:
+    (tmp_path / "whatsapp_token").write_text("t" * 32)
+    settings = Settings(development=True, secrets_dir=tmp_path, whatsapp_url="http://127.0.0.1:9", smtp_host="")
+    metrics = MessageMetrics(Metrics())
+    built = providers.build(settings, Codes(), Registration(header="HILHLT"), metrics, secret_of)
+    assert {channel for channel, one in built.items() if isinstance(one, Fallback)} == {"sms", "email", "whatsapp"}
+    for _ in range(Limits().errors):
+        assert await built["whatsapp"].send(MESSAGE) == NotTaken("whatsapp-away")
+    assert await built["whatsapp"].send(MESSAGE) == NotTaken("all-resting")
+    resting = {"channel": "whatsapp", "provider": "whatsapp"}
+    assert metrics.resting.labels(**resting)._value.get() == 1
+    await built["whatsapp"].close()
+
+
+async def secret_of(recipient: str) -> str:
+    return ""
 
 
 async def test_when_all_rest_nothing_is_called() -> None:
