@@ -144,7 +144,7 @@ async def figures(post: Post, id: str) -> dict[str, Any]:
     reasons: Counter[str] = Counter()
     people: set[str] = set()
     delivered = segments = 0
-    async for message in store.of_case(post.database, id):
+    async for _, message in store.of_case(post.database, id):
         people.add(message.recipient)
         by_channel.setdefault(message.channel, Counter())[message.status] += 1
         delivered += message.delivery == "delivered"

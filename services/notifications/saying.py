@@ -14,6 +14,7 @@ from services.notifications.domain.message import (
     NUMBER_MARKED,
     OPTED_OUT,
     QUIET_HOURS,
+    RECIPIENT_DECEASED,
     TEMPLATE_MISMATCH,
     TEMPLATE_STOPPED,
     Plan,
@@ -35,6 +36,8 @@ def said_through(post: Post, plan: Plan, channel: Channel, known: Known) -> Rend
         return Settle(plan, channel, "lapsed", known.gone)
     if channel not in known.addresses:
         return Settle(plan, channel, "failed", NO_ADDRESS)
+    if known.deceased and channel != LEAD:
+        return Settle(plan, channel, "lapsed", RECIPIENT_DECEASED)
     if channel in known.refused:
         return Settle(plan, channel, "lapsed", OPTED_OUT)
     if channel in known.marked:

@@ -158,6 +158,11 @@ class Known:
     """Channels by which their number takes nothing, and why."""
     preferences: preference.Preferences | None = None
 
+    @property
+    def deceased(self) -> bool:
+        """Their feed is their own record; to their number nothing more is sent."""
+        return self.preferences is not None and bool(self.preferences.deaths)
+
     def usable(self, channel: Channel) -> bool:
         return channel in self.addresses and channel not in self.refused and channel not in self.marked
 
@@ -234,6 +239,10 @@ class Recipients:
         """Ids of all records of one person, as far as we know; the one that lives on first."""
         return await self._merges.same_person(patient) if self._merges else (patient,)
 
+    async def deceased(self, patient: str) -> bool:
+        stated = await self._stated(f"patient:{patient}")
+        return stated is not None and bool(stated.deaths)
+
     async def _stated(self, recipient: str) -> preference.Preferences | None:
         """What a person said under any of their records; of two choices the newest stands."""
         kind, _, key = recipient.partition(":")
@@ -287,7 +296,8 @@ class Recipients:
         if card.get("email"):
             addresses["email"] = card["email"]
         if kind == "patient" and "relay" in plan.channels:
-            relay = await self._people.relay_for(await self.same_person(key), _village(card, self._now()))
+            records, village = await self.same_person(key), _village(card, self._now())
+            relay = await self._people.relay_for(records, village, plan.not_through)
             if relay is not None:
                 addresses["relay"] = relay
         return Known((card.get("language") or FALLBACK,), addresses)
@@ -421,10 +431,10 @@ async def held_for_digest(database: Database, state: message.Message) -> list[tu
     return sorted(together, key=lambda one: (one[1].occurred_at, one[0]))
 
 
-async def of_case(database: Database, case: str) -> AsyncIterator[message.Message]:
+async def of_case(database: Database, case: str) -> AsyncIterator[tuple[str, message.Message]]:
     """Every message about an aggregate: a referral, a campaign."""
     async for found in database[MESSAGE.collection].find({"state.case": case}, {"state": 1}):
-        yield message.Message.model_validate(found["state"])
+        yield found["_id"], message.Message.model_validate(found["state"])
 
 
 async def any_waiting(database: Database) -> bool:

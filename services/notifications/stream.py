@@ -10,7 +10,7 @@ from libs.common.mongo import STORE_AWAY
 from libs.common.records import Received
 from libs.common.replica import Replica
 from libs.contracts.registration import CodeRequested, PatientMerged, PatientRegistered, RecordOpened
-from services.notifications import sends, usecases
+from services.notifications import deaths, sends, usecases
 from services.notifications.post import Post
 
 log = logger("stream")
@@ -28,6 +28,7 @@ def reaction(post: Post, merged: Callable[[], None] = lambda: None) -> Callable[
         event = received.event
         if isinstance(event, PatientMerged):
             merged()
+        await deaths.heard(post, received)
         carries = isinstance(event, PatientRegistered | CodeRequested | RecordOpened)
         card = event.model_dump(mode="json")["card"] if carries else None
         plans = usecases.plans(post.routing, received.id, event, received.occurred_at, received.key)

@@ -31,6 +31,8 @@ from services.notifications.domain.message import (
     NUMBER_MARKED,
     OPEN,
     OPTED_OUT,
+    PATIENT_DECEASED,
+    RECIPIENT_DECEASED,
     SUPERSEDED,
     TEMPLATE_STOPPED,
     TOO_LATE,
@@ -81,6 +83,7 @@ def plans(routing: Routing, event_id: str, event: Event, occurred_at: dt.datetim
             when=target.when,
             urgency=target.urgency,
             ladders=target.ladders,
+            not_through=target.not_through,
         )
         for target in routing.targets(event, occurred_at)
     ]
@@ -118,8 +121,10 @@ async def _tell_group(post: Post, plan: Plan, cause: Cause) -> None:
     """Its members are looked up once and written down, so that a repeat of the event tells the same people."""
     id = derive(plan.event, "audience", plan.recipient, plan.template)
     if await post.journal.load(AUDIENCE, id) is None:
-        members = await _members(post, plan)
-        reason = None if members else NOBODY[plan.recipient.partition(":")[0]]
+        kind, _, key = plan.recipient.partition(":")
+        deceased = kind != "duty" and await post.recipients.deceased(key)
+        members = [] if deceased else await _members(post, plan)
+        reason = None if members else PATIENT_DECEASED if deceased else NOBODY[kind]
         outcome = await post.journal.create(
             AUDIENCE,
             id,
@@ -310,6 +315,8 @@ def _needless_or_unwanted(state: Message, known: Known) -> str | None:
     """Why it is not sent any more, by what is known of its recipient now."""
     if known.gone:
         return known.gone
+    if known.deceased:
+        return RECIPIENT_DECEASED
     if state.channel not in known.addresses:
         return NO_ADDRESS
     return OPTED_OUT if state.channel in known.refused else None
@@ -410,6 +417,11 @@ async def _needless(post: Post, state: Message) -> bool:
     return (
         delayed and state.event_type != DIGEST and bool(state.case) and await store.newer_of_case(post.database, state)
     )
+
+
+async def withdraw(post: Post, id: str, reason: str) -> None:
+    """It is not to be told any more; what is at a provider cannot be called back."""
+    settle(post, await _step(post, id, Lapse(reason), "withdraw", 1))
 
 
 async def cards_came(post: Post, kind: str, keys: list[str]) -> None:

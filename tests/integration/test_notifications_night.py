@@ -15,6 +15,7 @@ from notifications_post import (
     eventually,
     new_id,
     patient,
+    phone,
     registered,
     token,
     types,
@@ -71,6 +72,64 @@ async def test_the_night_holds_what_can_wait_and_only_the_newest_goes_out(
     assert (first["is"], first["state"]["reason"]) == ("lapsed", "superseded")
     assert second["is"] == "sent"
     assert (len(inboxes.sms(first["_id"])), len(inboxes.sms(second["_id"]))) == (0, 1)
+
+
+async def test_once_a_death_is_recorded_no_phone_is_written_to(
+    stack: TestStack, served: Served, world: Others, messages: Messages, inboxes: Inboxes
+) -> None:
+    """What was held for the number of who has died, or for the ASHA about them, is withdrawn; the feed stays."""
+    who = await registered(world, messages)
+    operator = {"Authorization": f"Bearer {stack.issuer.token(role='operator', facility='')}"}
+    asha = await served.client.post(
+        "/people",
+        json={"kind": "asha", "phone": phone(), "patients": [who], "facility": HERE},
+        headers=operator | {"Idempotency-Key": new_id()},
+    )
+    assert asha.status_code == 201, asha.text
+    night = next_night() + dt.timedelta(days=1)
+    served.service.clock.saw(night)
+    referred: dict[str, Any] = {"patient": who, "origin": HERE, "destination": THERE, "service": "x"}
+    case, urgency = new_id(), {"urgency": "routine"}
+    missed = await world.publish(referral.PatientNoShow(**referred, **urgency), case, occurred_at=night)
+    reporter = {"kind": "patient", "id": who}
+    complained = await world.publish(
+        complaint(grievance.GrievanceAcknowledged, reporter, due_at=night), new_id(), occurred_at=night
+    )
+
+    async def held() -> Any:
+        found = await messages.of(complained), await messages.of(missed)
+        both = found[0].get(("patient", "sms")), found[1].get(("person", "sms"))
+        return both if all(one and one["is"] == "queued" for one in both) else None
+
+    await eventually(held)
+    await world.publish(referral.PatientDeceased(**referred, **urgency, place="home"), case, occurred_at=night)
+    mine = (await messages.settled(complained, 2))["patient", "sms"]
+    hers = (await messages.settled(missed, 4))["person", "sms"]
+    assert (mine["is"], mine["state"]["reason"]) == ("lapsed", "recipient-deceased")
+    assert (hers["is"], hers["state"]["reason"]) == ("lapsed", "patient-deceased")
+    assert inboxes.sms(mine["_id"]) == inboxes.sms(hers["_id"]) == []
+
+    later = await messages.settled(await world.publish(token(who), new_id(), occurred_at=night), 2)
+    assert later["patient", "in-app"]["is"] == "sent"
+    assert (later["patient", "sms"]["is"], later["patient", "sms"]["state"]["reason"]) == (
+        "lapsed",
+        "recipient-deceased",
+    )
+    gone = await world.publish(referral.PatientNoShow(**referred, **urgency), new_id(), occurred_at=night)
+    await messages.settled(gone, 2)
+    audience = await messages.database["audiences"].find_one({"state.event": gone})
+    assert (audience["state"]["members"], audience["state"]["reason"]) == ([], "patient-deceased")
+
+    voided = referral.ReferralVoided(**referred, **urgency, reason="wrong-person")
+    await messages.settled(await world.publish(voided, case, occurred_at=night), 1)
+
+    async def alive() -> bool:
+        stated = await messages.database["preferences"].find_one({"_id": f"patient:{who}"})
+        return stated is not None and stated["state"]["deaths"] == []
+
+    await eventually(alive)
+    again = await messages.settled(await world.publish(token(who, 8), new_id(), occurred_at=night), 2)
+    assert again["patient", "sms"]["is"] == "sent"
 
 
 async def test_what_was_overtaken_while_nothing_got_through_is_not_sent(

@@ -4,7 +4,7 @@
     (new), waiting -> queued     rendered, not yet under way
     queued   -> sending          an attempt is claimed, before the provider is called; one at a time
     sending  -> sent | failed | queued (trouble that passes) | sending (the answer was lost: ask) | outcome-unknown
-    waiting, queued -> lapsed    too late to be of use, or the recipient was erased
+    waiting, queued -> lapsed    too late to be of use, or the recipient was erased or has died
     outcome-unknown -> sent | failed   settled by a receipt, a late answer, or a person
     queued   -> digested         it goes out with others, as its recipient asked
     sent     -> queued | failed  the provider's receipt: not delivered, for now or for good
@@ -89,6 +89,9 @@ TEMPLATE_STOPPED = "template-stopped"
 NUMBER_MARKED = "number-marked"
 MAY_REPEAT = "may-repeat"
 CATCHING_UP = "catching-up"
+RECIPIENT_DECEASED = "recipient-deceased"
+PATIENT_DECEASED = "patient-deceased"
+"""Of what family or an ASHA would have been told about who has died."""
 
 REPEATS = 1
 """How often an emergency whose outcome stays unknown is sent again: a second message does less harm than none."""
@@ -243,6 +246,12 @@ def _blank(event: Created) -> Message:
     return Message.model_construct(**fields, channel=event.channel, status="waiting")
 
 
+FEEDS: frozenset[Channel] = frozenset({"in-app", "webhook"})
+"""They reach into nobody's day."""
+
+AT_ONCE = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+"""Over by any machine's clock."""
+
 OPEN: frozenset[Status] = frozenset({"waiting", "queued"})
 """Nothing is under way at a provider."""
 
@@ -261,7 +270,9 @@ def decide(state: Message | None, command: Command, now: dt.datetime) -> Sequenc
             return _claim(state, command, now) if _may_go(state, command, now) else ()
         case Postpone() if state.status == "queued":
             return (RetryScheduled(attempt=state.attempt, reason=command.reason, retry_at=command.retry_at),)
-        case Lapse() if state.status in OPEN:
+        case Lapse(reason="too-late") if state.status in OPEN:
+            return _too_late(state)
+        case Lapse() if state.status in OPEN or state.waits_for_relay:
             return (MessageLapsed(**state.facts, reason=command.reason),)
         case Accepted() if _answers(state, command.attempt):
             return (MessageSent(**state.facts, provider=command.provider, reference=command.reference),)
@@ -346,7 +357,7 @@ def _claim(state: Message, command: Claim, now: dt.datetime) -> Sequence[Event]:
     if state.erased:
         return (MessageLapsed(**state.facts, reason=RECIPIENT_ERASED),)
     if now >= state.useful_until:
-        return (MessageLapsed(**state.facts, reason=TOO_LATE),)
+        return _too_late(state)
     return (SendAttempted(attempt=state.attempt + 1, lease_until=command.lease_until, slot=command.slot),)
 
 
@@ -359,7 +370,7 @@ def _again(state: Message, command: Troubled, now: dt.datetime) -> Sequence[Even
     if state.erased:
         return (MessageLapsed(**state.facts, reason=RECIPIENT_ERASED),)
     if now >= state.useful_until:
-        return (MessageLapsed(**state.facts, reason=TOO_LATE),)
+        return _too_late(state)
     return (RetryScheduled(attempt=command.attempt, reason=command.reason, retry_at=command.retry_at),)
 
 
@@ -370,9 +381,17 @@ def _failed(state: Message, reason: str, at: dt.datetime | None) -> Sequence[Eve
     return (MessageFailed(**state.facts, reason=reason, last=False), PassingOn(at=at))
 
 
+def _too_late(state: Message) -> Sequence[Event]:
+    """What was on its way and surely did not go out: if no other channel told the person, nobody was reached."""
+    lapsed = MessageLapsed(**state.facts, reason=TOO_LATE)
+    if state.status == "waiting" or state.channel in FEEDS or state.repeats:
+        return (lapsed,)
+    return (lapsed, PassingOn(at=AT_ONCE) if state.besides(state.channel) else RecipientNotReached(**state.facts))
+
+
 def _stopped(state: Message, now: dt.datetime) -> Sequence[Event]:
     if now >= state.useful_until:
-        return (MessageLapsed(**state.facts, reason=TOO_LATE),)
+        return _too_late(state)
     return (MessageHeld(until=state.useful_until, reason=TEMPLATE_STOPPED),)
 
 

@@ -41,6 +41,9 @@ class Plan(BaseModel):
     languages: tuple[str, ...] = ()
     """Asked for by a caller, before what the recipient reads."""
 
+    not_through: str = ""
+    """The facility whose own people do not pass it on."""
+
     def besides(self, channel: Channel) -> tuple[Channel, ...]:
         """The other channels that reach into a person's day: the feed waits to be looked at."""
         return tuple(other for other in self.channels if other not in (channel, LEAD))

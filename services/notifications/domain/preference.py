@@ -1,4 +1,5 @@
-"""What a person agreed to: by channel and purpose, with when and by whom it was said."""
+"""What a person agreed to: by channel and purpose, with when and by whom it was said. And that they have died, after
+which nothing more is sent to their number."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from libs.contracts.event import Event, Instant
+from libs.contracts.event import Event, Id, Instant
 from libs.contracts.notifications import Channel
 
 Purpose = Literal["care", "complaint", "awareness"]
@@ -68,6 +69,20 @@ class DigestStated(Event):
     stated_at: Instant
 
 
+class DeathNoted(Event):
+    """A referral (`case`) says that this patient has died."""
+
+    recipient: str
+    case: Id
+
+
+class DeathWithdrawn(Event):
+    """That referral was made in error."""
+
+    recipient: str
+    case: Id
+
+
 class Preferences(BaseModel):
     """One recipient's choices, the newest last. What was never said is allowed: these are notices, not advertising."""
 
@@ -78,6 +93,8 @@ class Preferences(BaseModel):
     languages: tuple[str, ...] = ()
     """What they read, the best first; empty: what their card says."""
     digests: tuple[Digest, ...] = ()
+    deaths: tuple[Id, ...] = ()
+    """The cases that say that they have died; none for the living."""
 
     def agreed(self, purpose: Purpose) -> frozenset[Channel]:
         """Channels that were agreed to for this purpose, in so many words."""
@@ -107,10 +124,13 @@ def joined(said: Sequence[Preferences]) -> Preferences | None:
     choices = sorted((choice for one in said for choice in one.choices), key=lambda choice: choice.stated_at)
     languages = next((one.languages for one in said if one.languages), ())
     digests = next((one.digests for one in said if one.digests), ())
-    return Preferences(recipient=said[0].recipient, choices=tuple(choices), languages=languages, digests=digests)
+    deaths = tuple(case for one in said for case in one.deaths)
+    return Preferences(
+        recipient=said[0].recipient, choices=tuple(choices), languages=languages, digests=digests, deaths=deaths
+    )
 
 
-EVENTS: tuple[type[Event], ...] = (PreferenceStated, LanguagesStated, DigestStated)
+EVENTS: tuple[type[Event], ...] = (PreferenceStated, LanguagesStated, DigestStated, DeathNoted, DeathWithdrawn)
 
 
 @dataclass(frozen=True)
@@ -141,12 +161,31 @@ class Together:
     stated_at: dt.datetime
 
 
-Command = State | Languages | Together
+@dataclass(frozen=True)
+class NoteDeath:
+    recipient: str
+    case: str
+
+
+@dataclass(frozen=True)
+class WithdrawDeath:
+    recipient: str
+    case: str
+
+
+Command = State | Languages | Together | NoteDeath | WithdrawDeath
 
 
 def decide(state: Preferences | None, command: Command) -> Sequence[Event]:
     """Said again, it is written again: consent has a time. What was stated before something newer changes nothing."""
+    deaths = state.deaths if state else ()
     match command:
+        case NoteDeath():
+            noted = DeathNoted(recipient=command.recipient, case=command.case)
+            return () if command.case in deaths else (noted,)
+        case WithdrawDeath():
+            withdrawn = DeathWithdrawn(recipient=command.recipient, case=command.case)
+            return (withdrawn,) if command.case in deaths else ()
         case Languages():
             return (
                 LanguagesStated(recipient=command.recipient, languages=command.languages, stated_at=command.stated_at),
@@ -174,6 +213,12 @@ def decide(state: Preferences | None, command: Command) -> Sequence[Event]:
 
 def evolve(state: Preferences | None, event: Event) -> Preferences:
     match event:
+        case DeathNoted():
+            before = _of(state, event.recipient)
+            return before.model_copy(update={"deaths": (*before.deaths, event.case)})
+        case DeathWithdrawn():
+            before = _of(state, event.recipient)
+            return before.model_copy(update={"deaths": tuple(one for one in before.deaths if one != event.case)})
         case LanguagesStated():
             return _of(state, event.recipient).model_copy(update={"languages": event.languages})
         case DigestStated():

@@ -117,6 +117,8 @@ class Tell(Told):
     """Fields of the event and the values they must have, or nobody is told ..."""
     unless: dict[str, str] = {}
     """... and those they must not."""
+    not_through: str | None = None
+    """A field of the event that names the facility whose own people do not pass it on: a complaint is about it."""
     when: When = "at-once"
     """Whether an SMS may come at night. The feed and mailboxes disturb nobody."""
     urgency: Urgency = "routine"
@@ -188,6 +190,7 @@ class Target(NamedTuple):
     when: When
     urgency: Urgency
     ladders: tuple[Ladder, ...]
+    not_through: str
 
 
 def _patient(event: Any) -> str | None:
@@ -290,6 +293,10 @@ class Routing(BaseModel):
     """Purposes for which nobody is told who has not agreed to them beforehand."""
     own: dict[str, Own] = {}
     """Templates that callers and campaigns may send by name."""
+    deaths: dict[str, dict[str, str]] = {}
+    """Events that say that their patient has died: fields and the values they must have."""
+    deaths_withdrawn: frozenset[str] = frozenset()
+    """Events after which what their case said of a death is not to be believed."""
     never: dict[str, frozenset[Audience]] = {}
     """Audiences that an event must not reach, whoever writes the rows."""
 
@@ -319,9 +326,14 @@ class Routing(BaseModel):
                     tell.when,
                     urgency,
                     tell.ladders,
+                    str(_value(event, tell.not_through) or "") if tell.not_through else "",
                 )
             )
         return found
+
+    def says_death(self, event: Event) -> bool:
+        wanted = self.deaths.get(event.TYPE)
+        return wanted is not None and all(str(_value(event, field)) == value for field, value in wanted.items())
 
     def faults(self, public: Mapping[str, type[Event]], wording: Wording) -> list[Fault]:
         """What is wrong with the file, held against the events it must name and the templates there are."""
@@ -330,7 +342,7 @@ class Routing(BaseModel):
             for type_ in public
             if type_ not in self.events
         ]
-        for part in ("events", "never"):
+        for part in ("events", "never", "deaths", "deaths_withdrawn"):
             for type_ in getattr(self, part):
                 if type_ not in public:
                     wrong.append(Fault(f"{type_}: there is no such event", (part, type_)))
@@ -340,6 +352,12 @@ class Routing(BaseModel):
                 if tell.audience in self.never.get(type_, ()):
                     found.append(Fault(f"{tell.audience} must never be told of it", ("audience",)))
                 wrong += [Fault(f"{type_}: {why}", ("events", type_, index, *place)) for why, place in found]
+        wrong += [
+            Fault(f"{type_}: no field {field}", ("deaths", type_, field))
+            for type_ in self.deaths.keys() & public.keys()
+            for field in self.deaths[type_]
+            if _field(public[type_], field) is None
+        ]
         wrong += [Fault(f"own {name}: no template {name}", ("own", name)) for name in self.own if not wording.has(name)]
         wrong += [
             Fault(f"stand_in {language}: there are no texts in {other}", ("stand_in", language))
@@ -369,7 +387,8 @@ def _faults(tell: Tell, event: type[Event], wording: Wording) -> Iterator[Fault]
             yield Fault(f"{tell.audience} needs {name}", ("audience",))
     if tell.audience in OF_A_PATIENT and not {"patient", "card"} & event.model_fields.keys():
         yield Fault(f"{tell.audience} needs patient or card", ("audience",))
-    named: list[tuple[str, tuple[str | int, ...]]] = [(tell.at, ("at",))] if tell.at is not None else []
+    places = (("at", tell.at), ("not_through", tell.not_through))
+    named: list[tuple[str, tuple[str | int, ...]]] = [(field, (part,)) for part, field in places if field is not None]
     named += [(source.field, ("variables", name, "from")) for name, source in tell.variables.items()]
     named += [(field, ("override", "when", field)) for field in (tell.override.when if tell.override else ())]
     named += [(field, (part, field)) for part in ("only", "unless") for field in getattr(tell, part)]

@@ -75,7 +75,8 @@ def test_a_role_of_an_event_without_that_facility_is_a_fault() -> None:
     tell = {"audience": "role", "role": "doctor", "at": "hospital", "channels": ["in-app"], "template": "digest"}
     tell |= {"useful_hours": 1}
     routing = Routing.model_validate({"events": {"referral.PatientArrived.v1": [tell]}})
-    assert "referral.PatientArrived.v1: no field hospital" in routing.faults(catalogue.heard_events(), WORDING)
+    faults = {str(fault): fault.place for fault in routing.faults(catalogue.heard_events(), WORDING)}
+    assert faults["referral.PatientArrived.v1: no field hospital"][-1] == "at"
 
 
 PLAN = Plan(

@@ -139,7 +139,7 @@ def test_an_answer_to_an_older_attempt_changes_nothing() -> None:
 def test_trouble_past_its_usefulness_lapses() -> None:
     state, _ = run(render(lease_until=NOW + HOUR))
     late, events = run(Troubled(1, "gateway-away", NOW), state=state, now=PLAN.useful_until)
-    assert types(events) == ["MessageLapsed"]
+    assert types(events) == ["MessageLapsed", "RecipientNotReached"]
     assert late is not None
     assert late.reason == "too-late"
 

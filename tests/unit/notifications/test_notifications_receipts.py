@@ -17,11 +17,14 @@ from services.notifications.domain.message import (
     NOT_PASSED_ON,
     REDELIVERIES,
     TEMPLATE_STOPPED,
+    TOO_LATE,
     Accepted,
+    Await,
     Claim,
     Command,
     Digest,
     GiveUp,
+    Lapse,
     Message,
     PassOn,
     Plan,
@@ -33,6 +36,7 @@ from services.notifications.domain.message import (
     Resolve,
     Settle,
     Stopped,
+    Troubled,
     Unanswered,
     decide,
     evolve,
@@ -147,7 +151,7 @@ def test_a_refused_template_holds_the_message_until_it_is_released() -> None:
 
 def test_what_was_refused_too_late_to_be_of_use_lapses() -> None:
     state, _ = run(SENDING)
-    assert run(Stopped(1, "dlt-640"), state=state, now=NOW + 25 * HOUR)[1] == ["MessageLapsed"]
+    assert run(Stopped(1, "dlt-640"), state=state, now=NOW + 25 * HOUR)[1] == ["MessageLapsed", "PassingOn"]
 
 
 def test_a_failure_is_passed_on_to_the_next_channel_of_its_ladder_once() -> None:
@@ -184,6 +188,29 @@ def test_a_failure_says_whether_another_channel_may_still_tell_it(channels: tupl
     ):
         [failed] = [event for event in decide(ended, command, NOW) if isinstance(event, MessageFailed)]
         assert failed.last is last
+
+
+@pytest.mark.parametrize(("reached", "told"), [(True, ["PassedOn"]), (False, ["PassedOn", "RecipientNotReached"])])
+def test_of_what_lapsed_on_its_way_it_is_asked_whether_anybody_was_reached(reached: bool, told: list[str]) -> None:
+    held = Render(PLAN, "sms", "hi", "आप", "", "ucs-2", 1, at=NOW, hold_until=NOW + HOUR)
+    for on_its_way in (run(SENDING, Troubled(1, "gateway-away", NOW))[0], run(held)[0]):
+        lapsed, before = run(Lapse(TOO_LATE), state=on_its_way, now=PLAN.useful_until)
+        assert before == ["MessageLapsed", "PassingOn"]
+        assert MESSAGE.operational(lapsed)[0]["retry_at"] < dt.datetime.now(dt.UTC), "whatever day is played"
+        assert run(PassOn("", reached), PassOn("", reached), state=lapsed)[1] == told
+        assert run(Lapse("opted-out"), state=on_its_way)[1] == ["MessageLapsed"], "as they wanted"
+    only = PLAN.model_copy(update={"channels": ("in-app", "sms"), "ladders": ()})
+    alone, _ = run(Render(only, "sms", "hi", "आप", "", "ucs-2", 1, at=NOW))
+    assert run(Lapse(TOO_LATE), state=alone)[1] == ["MessageLapsed", "RecipientNotReached"]
+
+
+def test_what_was_never_on_its_way_or_may_have_arrived_is_nobodys_failure() -> None:
+    never = Await(PLAN, "in-app", "patient:p1", NOW)
+    assert run(never, Lapse(TOO_LATE))[1] == ["CardAwaited", "MessageLapsed"]
+    doubtful, _ = run(SENDING, Unanswered(1, 1, None, repeat_at=NOW))
+    assert run(Lapse(TOO_LATE), state=doubtful)[1] == ["MessageLapsed"]
+    stale = run(Render(PLAN, "sms", "hi", "आप", "", "ucs-2", 1, at=NOW), now=NOW + 25 * HOUR)
+    assert stale[1] == ["MessagePlanned", "MessageLapsed"]
 
 
 def test_what_is_relayed_waits_for_the_receipt_of_who_tells_it() -> None:

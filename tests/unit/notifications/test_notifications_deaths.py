@@ -1,0 +1,115 @@
+"""Of a death nobody hears from a phone: what says so, what it means, and what takes it back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from libs.contracts import referral
+from libs.contracts.event import Event
+from libs.contracts.notifications import MessageLapsed
+from services.notifications import catalogue
+from services.notifications.domain import message
+from services.notifications.domain.message import Accepted, Lapse, Message, Plan, Render, decide, evolve
+from services.notifications.domain.preference import NoteDeath, Preferences, WithdrawDeath, joined
+from services.notifications.domain.preference import decide as prefer
+from services.notifications.domain.preference import evolve as preferred
+from services.notifications.settings import Settings
+from services.notifications.store import MESSAGE, Known
+
+ROUTING, _ = catalogue.read(
+    Settings.model_fields["routing_file"].default, Settings.model_fields["templates_dir"].default
+)
+NOW = dt.datetime(2026, 11, 20, 5, 0, tzinfo=dt.UTC)
+OF: dict[str, Any] = {"patient": "p1", "origin": "A-B", "destination": "C-D", "service": "x", "urgency": "urgent"}
+
+
+@pytest.mark.parametrize(
+    ("event", "dead"),
+    [
+        (referral.PatientDeceased(**OF, place="home"), True),
+        (referral.OutcomeRecorded(**OF, outcome="died"), True),
+        (referral.OutcomeRecorded(**OF, outcome="admitted"), False),
+        (referral.ReferralCancelled(**OF, reason="patient-died"), True),
+        (referral.ReferralCancelled(**OF, reason="other"), False),
+        (referral.PatientBackReferred(**OF, deceased=True), True),
+        (referral.PatientBackReferred(**OF), False),
+        (referral.ReferralClosed(**OF, deceased=True), True),
+        (referral.PatientArrived(**OF), False),
+    ],
+)
+def test_what_says_that_somebody_died(event: Event, dead: bool) -> None:
+    assert ROUTING.says_death(event) is dead
+    told = {target.recipient for target in ROUTING.targets(event, NOW)}
+    assert not dead or not any(who.startswith(("patient:", "family:", "asha:")) for who in told)
+
+
+def stated(*commands: NoteDeath | WithdrawDeath) -> Preferences | None:
+    state: Preferences | None = None
+    for command in commands:
+        for event in prefer(state, command):
+            state = preferred(state, event)
+    return state
+
+
+def test_a_death_stands_until_every_case_that_said_it_is_withdrawn() -> None:
+    one, other = NoteDeath("patient:p1", "r1"), NoteDeath("patient:p1", "r2")
+    state = stated(one, other, one)
+    assert state is not None
+    assert state.deaths == ("r1", "r2")
+    assert Known(("en",), preferences=state).deceased
+    state = stated(one, other, WithdrawDeath("patient:p1", "r1"))
+    assert state is not None
+    assert Known(("en",), preferences=state).deceased
+    state = stated(one, WithdrawDeath("patient:p1", "r1"))
+    assert state is not None
+    assert not Known(("en",), preferences=state).deceased
+    assert stated(WithdrawDeath("patient:p1", "r1")) is None
+
+
+def test_it_holds_for_every_record_of_the_person() -> None:
+    together = joined([Preferences(recipient="patient:p1"), Preferences(recipient="patient:p2", deaths=("r1",))])
+    assert together is not None
+    assert together.deaths == ("r1",)
+
+
+def at(*commands: message.Command) -> Message:
+    state: Message | None = None
+    for command in commands:
+        for event in decide(state, command, NOW):
+            state = evolve(state, event)
+    assert state is not None
+    return state
+
+
+def test_what_an_asha_was_to_say_is_withdrawn_from_their_list_and_fails_nobody() -> None:
+    plan = Plan(
+        event="e1",
+        event_type="referral.PatientNoShow.v1",
+        occurred_at=NOW,
+        recipient="patient:p1",
+        template="referral-no-show",
+        channels=("in-app", "relay"),
+        useful_until=NOW + dt.timedelta(days=1),
+    )
+    relayed = Render(
+        plan,
+        "relay",
+        language="en",
+        text="…",
+        subject="",
+        encoding="gsm-7",
+        segments=1,
+        at=NOW,
+        lease_until=NOW + dt.timedelta(minutes=1),
+        via="person:a1",
+    )
+    state = at(relayed, Accepted(1))
+    assert (state.waits_for_relay, state.awaiting) == (True, "relay:person:a1")
+    [event] = decide(state, Lapse("recipient-deceased"), NOW)
+    assert isinstance(event, MessageLapsed), "a failure would open a case"
+    state = evolve(state, event)
+    assert (state.status, state.awaiting, MESSAGE.operational(state)[0].get("due")) == ("lapsed", None, None)
+    assert decide(state, Lapse("recipient-deceased"), NOW) == ()
