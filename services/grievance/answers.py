@@ -323,8 +323,11 @@ class Worklist(Answer):
     next: str | None = Field(None, description="Cursor of the next page")
 
 
+NOBODYS_BUSINESS = frozenset({"filed_by", "reporter", "resolver"})
+
+
 class Entry(Answer):
-    """Something that happened. `data` leaves out who filed it."""
+    """Something that happened. `data` leaves out which person filed or resolved it."""
 
     type: str
     sequence: int | None = None
@@ -335,7 +338,9 @@ class Entry(Answer):
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Entry:
-        data = {name: value for name, value in entry["data"].items() if name not in ("filed_by", "reporter")}
+        data = {
+            name: value for name, value in entry["data"].items() if name not in ("filed_by", "reporter", "resolver")
+        }
         names = set(cls.model_fields) - {"data"}
         return cls(data=data, **{name: entry[name] for name in names if name in entry})
 

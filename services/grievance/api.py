@@ -150,7 +150,7 @@ def _officers(routes: APIRouter, office: Office) -> None:
     @routes.post("/grievances/{id}/resolve", tags=["officers"])
     async def resolve(id: str, body: bodies.ResolveBody, request: Requested) -> GrievanceAnswer:
         """Says what was done; it is closed only by the one who filed it."""
-        return await move(id, Resolve(body.outcome, body.action_taken), request)
+        return await move(id, Resolve(body.outcome, body.action_taken, request.caller.subject), request)
 
     @routes.post("/grievances/{id}/attempt", tags=["officers"])
     async def attempt(id: str, body: bodies.AttemptBody, request: Requested) -> GrievanceAnswer:

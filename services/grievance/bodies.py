@@ -11,6 +11,7 @@ from libs.common.aadhaar import COULD_BE, contains_aadhaar
 from libs.common.web import Body
 from libs.contracts.event import FacilityCode, Id, Instant
 from services.grievance.domain.calendar import Shift
+from services.grievance.domain.route import ANSWERING
 
 
 def _without_aadhaar(text: str) -> str:
@@ -46,8 +47,17 @@ class ContactBody(BaseModel):
     email: Email | None = None
 
 
+def _as_tokens_say_it(staff: str) -> str:
+    """A role at a facility, however it was typed, is who a token says: nobody escapes by a capital letter."""
+    role, at, facility = staff.partition("@")
+    return f"{role.lower()}@{facility.upper()}" if at and role.lower() in ANSWERING else staff
+
+
 StaffMember = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,79}$"), AfterValidator(_without_aadhaar)
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,79}$"),
+    AfterValidator(_without_aadhaar),
+    AfterValidator(_as_tokens_say_it),
 ]
 """A staff id, or a role at a facility (`nodal-officer@CODE`); not a name."""
 

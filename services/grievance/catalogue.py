@@ -5,13 +5,22 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from libs.common.lined import BadFile, files, line_of, read
 from libs.common.misfit import Misfit
-from services.grievance.domain.calendar import MonthDay, Season, Shift, Shifts, Week, WorkingCalendar
+from services.grievance.domain.calendar import MonthDay, Season, Shift, Shifts, Week, WorkingCalendar, overlapping
 from services.grievance.domain.category import Catalogue, Category
 from services.grievance.domain.policy import Jurisdiction
 from services.grievance.domain.proactive import Rule, Rules
@@ -83,6 +92,13 @@ class District(_File):
     week: OpenWeek | None = None
     seasons: tuple[SeasonEntry, ...] | None = None
     holidays: dict[dt.date, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_season_a_day(self) -> Self:
+        twice = overlapping([(each.first, each.last) for each in self.seasons or ()])
+        if twice is not None:
+            raise Misfit("covers a day of another season", "seasons", twice, "first")
+        return self
 
 
 class CalendarFile(District):

@@ -48,14 +48,15 @@ def router(service: Service, office: Office, reasons: Mapping[str, ScreeningReas
         reason = reasons.get(body.reason)
         if reason is None:
             raise Refused("unknown-reason", f"must be one of {', '.join(reasons)}", field="reason")
-        command = Screen(body.reason, reason.passed_to, reason.told("en"))
+        command = Screen(body.reason, reason.passed_to, reason.told("en"), request.caller.subject)
         outcome = await usecases.move(office, id, command, request.cause, request.access)
         return GrievanceAnswer.of(outcome.id, outcome.state)
 
     @routes.post("/grievances/{id}/verify", tags=["officers"])
     async def verify(id: str, body: bodies.VerifyBody, request: Requested) -> GrievanceAnswer:
         """Of a case that nobody complained of: a second officer says whether it is put right, or opens it again."""
-        outcome = await usecases.move(office, id, Verify(body.fixed, body.note), request.cause, request.access)
+        command = Verify(body.fixed, body.note, request.caller.subject)
+        outcome = await usecases.move(office, id, command, request.cause, request.access)
         return GrievanceAnswer.of(outcome.id, outcome.state)
 
     return routes

@@ -72,6 +72,10 @@ class Cells:
     def of(self, state_lgd: int) -> str:
         return self.by_state.get(state_lgd, self.national)
 
+    def above(self, cell: str, been: Sequence[str], accused: Sequence[str]) -> str:
+        """The nation's cell for what this one had already, unless it is complained about; else the same."""
+        return self.national if cell in been and self.national not in accused else cell
+
     def __contains__(self, code: str) -> bool:
         return code == self.national or code in self.by_state.values()
 
@@ -143,8 +147,10 @@ async def file(office: Office, complaint: Complaint, cause: Cause, access: Acces
         if await office.directory.facility(code) is None:
             raise Refused("facility-unknown", "is not a facility of the directory", field="also_about")
     accused_ = accused(about.code, complaint.also_about, complaint.about_person)
-    category, today = complaint.category, office.clock.now().astimezone(IST).date()
-    jurisdiction, version = chosen(office.jurisdictions, today, about.state_lgd, category.code)
+    # What was promised on the day it came in, should the rules have changed before it was entered.
+    category, received = complaint.category, complaint.received_at or office.clock.now()
+    day = received.astimezone(IST).date()
+    jurisdiction, version = chosen(office.jurisdictions, day, about.state_lgd, category.code)
     if complaint.anonymous and not version.anonymous and complaint.because is None:
         raise Refused("anonymous-not-taken", f"{jurisdiction.name} takes none", field="anonymous")
     state_cell = office.cells.of(about.state_lgd)
@@ -325,6 +331,8 @@ async def _open_appeal(office: Office, parent_id: str, parent: Grievance, child:
     of_parent = parent.policy.promises
     promises = Promises(redress=rule.redress, ladder=rule.ladder, tell=of_parent.tell, confirm=of_parent.confirm)
     above = await office.directory.above(parent.handled_by)
+    # Nobody decides the appeal of what they decided themselves, the state's cell neither.
+    cell = office.cells.above(parent.state_cell, parent.levels, parent.accused)
     command = File(
         ticket="",
         category=parent.category,
@@ -334,8 +342,8 @@ async def _open_appeal(office: Office, parent_id: str, parent: Grievance, child:
         about_person=parent.about_person,
         about_referral=parent.about_referral,
         sealed=parent.sealed,
-        handled_by=next_office(parent.accused, parent.levels, above, parent.state_cell),
-        state_cell=parent.state_cell,
+        handled_by=next_office(parent.accused, parent.levels, above, cell),
+        state_cell=cell,
         state_lgd=parent.state_lgd,
         district_lgd=parent.district_lgd,
         policy=CasePolicy(
@@ -343,6 +351,7 @@ async def _open_appeal(office: Office, parent_id: str, parent: Grievance, child:
             since=parent.policy.since,
             promises=promises,
             unreachable=parent.policy.unreachable,
+            appeal=rule.further,
         ),
         reporter=parent.reporter,
         filed_by=parent.filed_by,

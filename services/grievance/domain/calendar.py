@@ -49,7 +49,16 @@ Shifts = Annotated[tuple[Shift, ...], AfterValidator(_apart)]
 Week = Annotated[tuple[Shifts, ...], Field(min_length=7, max_length=7)]
 """Monday first."""
 
-MonthDay = Annotated[str, StringConstraints(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
+LEAP = 2024
+"""A year that has every day there is."""
+
+
+def _in_some_year(month_day: str) -> str:
+    dt.date.fromisoformat(f"{LEAP}-{month_day}")
+    return month_day
+
+
+MonthDay = Annotated[str, StringConstraints(pattern=r"^[0-9]{2}-[0-9]{2}$"), AfterValidator(_in_some_year)]
 
 
 class Season(BaseModel):
@@ -66,6 +75,18 @@ class Season(BaseModel):
         if self.first <= self.last:
             return self.first <= here <= self.last
         return here >= self.first or here <= self.last
+
+
+def overlapping(seasons: Sequence[tuple[str, str]]) -> int | None:
+    """The first of these (their first and last days) that covers a day of an earlier one: it would not hold there."""
+    taken: set[dt.date] = set()
+    for index, (first, last) in enumerate(seasons):
+        season = Season(first=first, last=last, week=((),) * 7)
+        days = {day for day in (dt.date(LEAP, 1, 1) + dt.timedelta(days=n) for n in range(366)) if season.covers(day)}
+        if days & taken:
+            return index
+        taken |= days
+    return None
 
 
 class WorkingCalendar(BaseModel):

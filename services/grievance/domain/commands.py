@@ -76,9 +76,12 @@ class Resume:
 
 @dataclass(frozen=True)
 class Resolve:
+    """`resolver` is the subject of who says so; empty where no person does."""
+
     MOVE: ClassVar[str] = "resolve"
     outcome: str
     action_taken: str
+    resolver: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Screen:
     reason: Code
     passed_to: Code
     explanation: str
+    resolver: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ class Verify:
     MOVE: ClassVar[str] = "verify"
     fixed: bool
     note: str
+    verifier: str = ""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,10 @@ class Assigned(contract.GrievanceAssigned):
 
 
 class Resolved(contract.GrievanceResolved):
+    """`resolver` is the subject of who said so: somebody else verifies, where nobody complained."""
+
     action_taken: str = personal("")
+    resolver: str = personal("")
     resolved_at: Instant
     clocks: tuple[Clock, ...] = ()
 

@@ -86,6 +86,7 @@ def _changes(state: Grievance, event: Event) -> dict[str, object]:
                 "resolved_at": event.resolved_at,
                 "outcome": event.outcome,
                 "action_taken": event.action_taken,
+                "resolver": event.resolver,
                 "clocks": (*kept, *event.clocks),
                 "attempts": (),
             }

@@ -151,10 +151,13 @@ def decide(state: Grievance | None, command: Command, now: dt.datetime, calendar
             return _resolve(state, command, now, calendar)
         case Screen():
             screened = Screened(reason=command.reason, passed_to=command.passed_to)
-            return [screened, *_resolve(state, Resolve(PASSED_ON, command.explanation), now, calendar)]
+            passed_on = Resolve(PASSED_ON, command.explanation, command.resolver)
+            return [screened, *_resolve(state, passed_on, now, calendar)]
         case Consult():
             return _consult(state, command, now)
         case Verify():
+            if command.verifier and command.verifier == state.resolver:
+                raise Refused("second-person-needed", "whoever resolved it does not verify it")
             if not command.fixed:
                 reopened = Reopened(cycle=state.reopened + 1, reason=command.note, reopened_at=now, **_public(state))
                 return [reopened]
@@ -281,6 +284,7 @@ def _resolve(state: Grievance, command: Resolve, now: dt.datetime, calendar: Wor
     resolved = Resolved(
         outcome=command.outcome,
         action_taken=command.action_taken,
+        resolver=command.resolver,
         resolved_at=now,
         clocks=moments.started(now, calendar, tell=promises.tell, confirm=promises.confirm),
         **_public(state),

@@ -66,7 +66,7 @@ def _in_the_way(state: Grievance, move: str) -> str | None:
         return "it is paused"
     if move == "resume" and state.paused is None:
         return "it is not paused"
-    if move == "reopen" and state.status == "closed-unreachable" and state.parent is not None:
+    if move in ("reopen", "appeal") and state.status == "closed-unreachable" and state.parent is not None:
         return "the appeal was decided"
     if move == "appeal" and state.policy.appeal is None:
         return "there is no appeal from here"

@@ -63,6 +63,11 @@ class Appeal(_Written):
     def spans(self) -> list[Span]:
         return [self.window, self.redress, *self.ladder]
 
+    @property
+    def further(self) -> Appeal | None:
+        """Of the appeal's own case: to the level after it, where its ladder has one."""
+        return Appeal(window=self.window, redress=self.ladder[0], ladder=self.ladder[1:]) if self.ladder else None
+
 
 class CasePolicy(_Written):
     """What holds for one case. `jurisdiction` is its code, `since` the day from which that version is valid."""
@@ -109,6 +114,8 @@ class Version(_Written):
                 if len(promises.ladder) > most:
                     why = f"with {len(self.levels)} levels a ladder has {most} entries at most"
                     raise Misfit(why, name, code, "ladder")
+        if self.appeal is not None and len(self.appeal.ladder) > most:
+            raise Misfit(f"with {len(self.levels)} levels a ladder has {most} entries at most", "appeal", "ladder")
         seen: set[str] = set()
         for index, level in enumerate(self.levels):
             if level.code in seen:
@@ -120,7 +127,7 @@ class Version(_Written):
 class Takes(_Written):
     """Which complaints: of these states (LGD codes) and categories; all where nothing is said."""
 
-    states: tuple[int, ...] = ()
+    states: tuple[Annotated[int, Field(ge=1, le=99)], ...] = ()
     categories: tuple[Code, ...] = ()
 
     def covers(self, state_lgd: int, category: str) -> bool:

@@ -126,6 +126,7 @@ class Grievance(BaseModel):
     resolved_at: Instant | None = None
     outcome: Code | None = None
     action_taken: str = personal("")
+    resolver: str = personal("")
     attempts: tuple[Attempt, ...] = ()
     closed_at: Instant | None = None
     rating: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from grievance_case import ABOUT, ALSO, CELL, FILE, FIRST, FIXED, OFFICE, POLICY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.access import Access, Caller, Forbidden
+from libs.common.access import SYSTEM, Access, Caller, Forbidden
+from libs.common.cause import Cause
 from libs.common.refusal import Refused
 from libs.contracts.grievance import Reporter
 from services.grievance.access import ACCESS
-from services.grievance.answers import GrievanceAnswer
+from services.grievance.answers import Entry, GrievanceAnswer
+from services.grievance.bodies import FileBody
+from services.grievance.catalogue import read_categories, read_jurisdictions
 from services.grievance.domain.commands import (
     Assign,
     Command,
@@ -25,6 +29,7 @@ from services.grievance.domain.commands import (
     Consult,
     Contribute,
     Reopen,
+    Resolve,
     Screen,
     Tick,
     Transfer,
@@ -33,9 +38,13 @@ from services.grievance.domain.commands import (
 from services.grievance.domain.events import Paged, Screened
 from services.grievance.domain.fold import evolve
 from services.grievance.domain.grievance import decide
+from services.grievance.domain.moves import allowed
+from services.grievance.domain.policy import Appeal
 from services.grievance.domain.route import next_office, office_of
 from services.grievance.domain.state import Grievance, accused
+from services.grievance.usecases import Cells, Complaint, Office, file
 
+AT = ("occurred_at", "recorded_at")
 SOON = START + dt.timedelta(days=2)
 
 
@@ -240,3 +249,82 @@ def test_what_opened_by_itself_is_closed_by_a_second_officer_only() -> None:
     assert ACCESS["POST /grievances/{id}/verify"].roles & ACCESS["POST /grievances/{id}/resolve"].roles == frozenset()
     with pytest.raises(Refused):
         decide(closed, Confirm(5), START, OFFICE)
+
+
+def test_who_resolved_what_opened_by_itself_verifies_it_in_no_other_role() -> None:
+    by_itself = dataclasses.replace(FILE, because="referral-breach", reporter=Reporter(kind="anonymous"), filed_by=None)
+    resolved, journal = run([(Resolve("fixed", "done", "staff-17"), 1)], first=by_itself)
+    assert refused(resolved, Verify(True, "looked", "staff-17")) == "second-person-needed"
+    assert decide(resolved, Verify(True, "looked", "staff-18"), START, OFFICE)
+    passed_on, _ = run([(Screen("rti", "public-information-officer", "x", "staff-17"), 1)], first=by_itself)
+    assert refused(passed_on, Verify(False, "looked", "staff-17")) == "second-person-needed"
+    shown = Entry.of({"type": "t", "data": journal[-1].model_dump(), "actor": "a", **dict.fromkeys(AT, START)})
+    assert "staff-17" not in shown.model_dump_json(), "a role answers, not a person"
+
+
+@pytest.mark.parametrize(
+    ("written", "who"),
+    [
+        (" Nodal-Officer@la-leh-sdh-diskit ", "nodal-officer@LA-LEH-SDH-DISKIT"),
+        ("officer@LA-LEH-DH-SNM", "officer@LA-LEH-DH-SNM"),
+        ("Dr.Sonam@hospital.example", "Dr.Sonam@hospital.example"),
+        ("Staff-17", "Staff-17"),
+    ],
+)
+def test_the_accused_is_who_a_token_says_however_it_was_typed(written: str, who: str) -> None:
+    body = FileBody(category="long-wait", text="x", about_facility=ABOUT, about_person=written)
+    assert body.about_person == who
+
+
+def test_an_appeal_goes_on_up_and_never_to_who_decided() -> None:
+    pm_jay = Appeal(window=span("30 days"), redress=span("30 days"), ladder=(span("40 days"), span("50 days")))
+    steps = []
+    rule: Appeal | None = pm_jay
+    while rule is not None:
+        steps.append(rule.redress.model_dump())
+        rule = rule.further
+    assert steps == ["30 days", "40 days", "50 days"], "one appeal for each level that there is"
+    cells = Cells({37: CELL}, "IN-NATIONAL-CELL")
+    assert cells.above(CELL, (FIRST, SECOND), (ABOUT,)) == CELL
+    assert cells.above(CELL, (FIRST, CELL), (ABOUT,)) == "IN-NATIONAL-CELL"
+    assert cells.above(CELL, (FIRST, CELL), (ABOUT, "IN-NATIONAL-CELL")) == CELL
+    decided = run([(FIXED, 1)], first=dataclasses.replace(FILE, parent="g1"))[0]
+    unreachable = decided.model_copy(update={"status": "closed-unreachable"})
+    assert allowed(unreachable, "reporter") == (), "its parent was told how it ended"
+
+
+class Known:
+    """Of a made-up place: what filing asks of the directory, the calendars and the journal."""
+
+    code, state_lgd, district_lgd = ABOUT, 37, 9
+
+    async def facility(self, code: str) -> Any:
+        return self
+
+    async def above(self, code: str) -> list[str]:
+        return [FIRST]
+
+    async def at(self, state_lgd: int, district_lgd: int) -> Any:
+        return OFFICE
+
+    async def create(self, kind: Any, id: str, decide: Any, cause: Any, access: Any) -> Any:
+        state = None
+        for event in decide(None):
+            state = evolve(state, event)
+        return state
+
+
+@pytest.mark.parametrize(("received", "since"), [("2026-10-31", "2023-08-17"), ("2026-11-01", "2026-11-01")])
+async def test_paper_is_promised_what_held_on_the_day_it_came_in(received: str, since: str) -> None:
+    shipped = next(one for one in read_jurisdictions(known=read_categories()) if one.code == "ladakh")
+    older = shipped.versions[0]
+    newer = older.model_copy(update={"valid_from": dt.date(2026, 11, 1)})
+    jurisdiction = shipped.model_copy(update={"versions": (older, newer)})
+    known: Any = Known()
+    now = SimpleNamespace(now=lambda: START)
+    office = Office(known, known, now, known, Cells({}, CELL), [jurisdiction], known, read_categories(), known)
+    at = dt.datetime.fromisoformat(f"{received}T06:00:00+05:30")
+    complaint = Complaint(read_categories()["long-wait"], "x", ABOUT, None, "en", None, door="post", received_at=at)
+    filed = await file(office, complaint, Cause("c1", "desk@X", START), SYSTEM)
+    assert isinstance(filed, Grievance)
+    assert (filed.policy.since.isoformat(), filed.received) == (since, at)
