@@ -20,6 +20,7 @@ from pydantic import (
 
 from libs.common.lined import BadFile, files, line_of, read
 from libs.common.misfit import Misfit
+from libs.contracts.event import PUBLIC
 from services.grievance.domain.calendar import MonthDay, Season, Shift, Shifts, Week, WorkingCalendar, overlapping
 from services.grievance.domain.category import Catalogue, Category
 from services.grievance.domain.policy import Jurisdiction
@@ -124,13 +125,18 @@ def read_categories(path: Path = CATEGORIES) -> Mapping[str, Category]:
 
 
 def read_proactive(path: Path = PROACTIVE, known: Iterable[str] = ()) -> Mapping[str, Sequence[Rule]]:
-    """Raises BadFile: a bad file, or a category nobody knows."""
+    """Raises BadFile: a bad file, a category nobody knows, or a field that the event does not have."""
     rules = read(path, Rules).events
     categories = set(known)
     for type_, several in rules.items():
+        event = PUBLIC.get(type_)
         for position, rule in enumerate(several):
             if rule.category not in categories:
                 raise _no_such_category(path, rule.category, "events", type_, position, "category")
+            for field, place in rule.fields() if event else ():
+                if event is not None and field not in event.model_fields:
+                    line = line_of(path, "events", type_, position, *place)
+                    raise BadFile(f"{path}:{line}: {type_} has no field {field}")
     return rules
 
 

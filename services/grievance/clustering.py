@@ -108,7 +108,7 @@ async def _tell_cases(office: Office, id: str, state: Cluster) -> None:
             await usecases.move(office, case_id, JoinCluster(id), joins, SYSTEM)
         if state.status != "fixed" or state.outcome is None or not case.open:
             continue
-        if cluster.may_answer(state, case.accused):
+        if cluster.may_answer(state, case.accused, case.about_person):
             fixed = Cause(derive("cluster", id, "fixes", state.asks, case_id), "grievance", now)
             try:
                 await usecases.move(office, case_id, Resolve(state.outcome, state.what_was_done), fixed, SYSTEM)

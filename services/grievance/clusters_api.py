@@ -67,7 +67,7 @@ def router(service: Service, office: Office) -> APIRouter:
     @routes.post("/clusters/{id}/fix", tags=["clusters"])
     async def fix(id: str, body: bodies.FixBody, request: Requested) -> ClusterAnswer:
         """Answers every open case of it; each is still closed only by who filed it."""
-        command = cluster.Fix(body.outcome, body.what_was_done)
+        command = cluster.Fix(body.outcome, body.what_was_done, request.caller.subject)
         outcome = await clustering.move(office, id, command, request.cause, request.access)
         return ClusterAnswer.of(outcome.id, outcome.state)
 

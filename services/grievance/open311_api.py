@@ -10,11 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import hmac
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
 from libs.common.access import Access, Caller
 from libs.common.cause import request_cause
@@ -38,6 +40,9 @@ OLDEST = dt.timedelta(days=90)
 """How far back a list goes where no dates are told (GeoReport v2)."""
 
 ROLE = "open311"
+NAMES = {"text": "description", "about_facility": "attribute[facility]", "about_referral": "attribute[referral]"}
+"""What a client calls our fields."""
+
 VERB = "POST /open311/v2/requests"
 """In whatever format the answer is asked for."""
 
@@ -154,7 +159,9 @@ class _Desk:
         return open311.definition(self._categories[code], await self._office.directory.every())
 
     async def token(self, token: str, jurisdiction_id: str | None) -> list[dict[str, Any]]:
-        await self.request(token, jurisdiction_id)
+        self._check(jurisdiction_id)
+        if await self._found(token) is None:
+            raise Fault(404, "token was not found.")
         return [{"service_request_id": token, "token": token}]
 
     async def request(self, id: str, jurisdiction_id: str | None) -> list[dict[str, Any]]:
@@ -212,7 +219,10 @@ class _Desk:
         return open311.request(id, state, self._categories.get(state.category), about)
 
     async def file(self, request: Request, access: Access) -> list[dict[str, Any]]:
-        form = await request.form()
+        try:
+            form = await request.form()
+        except HTTPException:
+            raise Fault(400, "The form cannot be read.") from None
         fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
         self._check(fields.get("jurisdiction_id"))
         client = self._client(fields.get("api_key") or request.query_params.get("api_key"))
@@ -252,7 +262,8 @@ class _Desk:
                 contact=bodies.ContactBody(name=name, **contact) if any(contact.values()) else None,
             )
         except ValidationError as error:
-            names = {str(part) for found in error.errors(include_input=False) for part in found["loc"][:1]}
+            places = {str(part) for found in error.errors(include_input=False) for part in found["loc"][:1]}
+            names = {NAMES.get(place, place) for place in places}
             raise Fault(400, f"{', '.join(sorted(names))} was not provided, or cannot be read.") from None
         details = body.contact
         return Complaint(
@@ -287,7 +298,8 @@ def _date(written: str | None) -> dt.datetime | None:
     if written is None:
         return None
     try:
-        moment = dt.datetime.fromisoformat(written)
+        # An offset's plus that a client did not write as %2B has become a space.
+        moment = dt.datetime.fromisoformat(re.sub(r"(T[\d:.]+) (\d\d:?\d\d)$", r"\1+\2", written))
         if not 2000 <= moment.year <= 2100:
             raise ValueError
     except ValueError:

@@ -445,6 +445,14 @@ async def test_an_open311_client_files_and_follows_a_complaint(desk: Desk) -> No
     assert (await client.get(f"/open311/v2/requests.json?api_key={KEY}-of-another")).json() == []
     assert (await client.get("/open311/v2/requests.json")).json() == []
     assert len((await client.get(f"/open311/v2/requests.json?service_request_id={id},G-0")).json()) == 1
+    since = f"/open311/v2/requests.json?api_key={KEY}&start_date=2026-11-20T00:00:00+05:30"
+    assert len((await client.get(since)).json()) == 1, "a plus sign that nobody escaped"
+    unknown = await client.get("/open311/v2/tokens/G-0.json")
+    assert (unknown.status_code, unknown.json()[0]["description"]) == (404, "token was not found.")
+    torn = await client.post(
+        "/open311/v2/requests.xml", content=b"--x\r\n\r\n", headers={"Content-Type": "multipart/form-data; boundary=x"}
+    )
+    assert ElementTree.fromstring(torn.content).findtext("error/code") in ("400", "403"), torn.text
     token = ElementTree.fromstring((await client.get(f"/open311/v2/tokens/{id}.xml")).content)
     assert token.findtext("request/service_request_id") == id
     near = {name: value for name, value in form.items() if not name.startswith("attribute")}
@@ -474,6 +482,7 @@ async def test_open311_errors_have_their_own_body(desk: Desk, changes: dict[str,
     answer = await desk.client.post("/open311/v2/requests.json", data=form)
     assert (answer.status_code, answer.json()[0]["code"]) == (status, status), answer.text
     assert answer.json()[0]["description"]
+    assert "description" not in changes or "description" in answer.json()[0]["description"], "in the client's words"
     in_xml = await desk.client.post("/open311/v2/requests.xml", data=form)
     assert ElementTree.fromstring(in_xml.content).findtext("error/code") == str(status)
     assert await desk.count() == 0

@@ -45,6 +45,7 @@ class Cluster(BaseModel):
     overdue: bool = False
     outcome: Code | None = None
     what_was_done: str = personal("")
+    fixer: str = personal("")
     fixed_at: Instant | None = None
     asks: int = 0
     told: int = 0
@@ -73,8 +74,11 @@ class ClusterOverdue(Event):
 
 
 class ClusterFixed(Event):
+    """`fixer` is the subject of who says so."""
+
     outcome: Code
     what_was_done: str = personal("")
+    fixer: str = personal("")
     fixed_at: Instant
 
 
@@ -109,6 +113,7 @@ class Revise:
 class Fix:
     outcome: str
     what_was_done: str
+    fixer: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,11 @@ def decide(state: Cluster | None, command: Command, now: dt.datetime) -> list[Ev
             return [ClusterRevised(owner=command.owner, root_cause=command.root_cause, fix_by=command.fix_by)]
         case Fix():
             require_one_of(command.outcome, OUTCOMES, "outcome")
-            return [ClusterFixed(outcome=command.outcome, what_was_done=command.what_was_done, fixed_at=now)]
+            return [
+                ClusterFixed(
+                    outcome=command.outcome, what_was_done=command.what_was_done, fixer=command.fixer, fixed_at=now
+                )
+            ]
     raise TypeError(f"a cluster knows no {type(command).__name__}")
 
 
@@ -179,6 +188,7 @@ def _changes(state: Cluster, event: Event) -> dict[str, object]:
                 "status": "fixed",
                 "outcome": event.outcome,
                 "what_was_done": event.what_was_done,
+                "fixer": event.fixer,
                 "fixed_at": event.fixed_at,
                 "asks": state.asks + 1,
             }
@@ -187,9 +197,10 @@ def _changes(state: Cluster, event: Event) -> dict[str, object]:
     raise TypeError(f"a cluster knows no {event.TYPE}")
 
 
-def may_answer(state: Cluster, accused: Sequence[str]) -> bool:
-    """Whether its fix answers a case: not where one of those who may say that it is fixed is complained about too."""
-    return not set(state.offices) & set(accused)
+def may_answer(state: Cluster, accused: Sequence[str], about_person: str | None = None) -> bool:
+    """Whether its fix answers a case: not where one of those who may say that it is fixed is complained about too, as
+    an office or as the person who said so."""
+    return not set(state.offices) & set(accused) and not (state.fixer and state.fixer == about_person)
 
 
 def bounds(month: str) -> tuple[dt.datetime, dt.datetime]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -40,6 +40,17 @@ class Rule(BaseModel):
     starts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     once_per: tuple[str, ...] = (KEY,)
     text: str = Field(min_length=1, max_length=500)
+
+    def fields(self) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+        """The event's fields that it names, with where each stands in the row."""
+        named: list[tuple[str, tuple[str | int, ...]]] = [(self.referral, ("referral",))] if self.referral else []
+        named += [
+            (each, (part, n))
+            for part in ("about", "also_about", "once_per")
+            for n, each in enumerate(getattr(self, part))
+        ]
+        named += [(each, (part, each)) for part in ("when", "unless", "starts") for each in getattr(self, part)]
+        yield from ((field, place) for field, place in named if field not in (KEY, MONTH, PLACE_OF_RECIPIENT))
 
     def takes(self, data: Mapping[str, Any]) -> bool:
         return (

@@ -14,7 +14,17 @@ from libs.contracts import generate
 from services.grievance.catalogue import read_categories, read_proactive, read_screening
 from services.grievance.clustering import CLUSTER
 from services.grievance.domain import cluster, proactive
-from services.grievance.domain.cluster import Cluster, Fix, NoteOverdue, NoteTold, Open, Revise, decide, evolve
+from services.grievance.domain.cluster import (
+    Cluster,
+    Fix,
+    NoteOverdue,
+    NoteTold,
+    Open,
+    Revise,
+    decide,
+    evolve,
+    may_answer,
+)
 from services.grievance.domain.proactive import Rule, found
 from services.grievance.domain.state import accused
 
@@ -162,6 +172,15 @@ def test_a_broken_promise_is_about_who_had_the_next_step(
     assert (opened.rule.category, opened.about, opened.also_about) == (category, about, also)
 
 
+def test_nobody_fixes_what_is_about_themselves_with_a_root_cause() -> None:
+    fixed = after(OPEN, Fix("fixed", "a second counter", "staff-17"))
+    assert may_answer(fixed, ("LA-LEH-PHC-PANAMIK",), None)
+    assert may_answer(fixed, ("LA-LEH-PHC-PANAMIK",), "staff-18")
+    assert not may_answer(fixed, ("LA-LEH-PHC-PANAMIK",), "staff-17")
+    assert not may_answer(fixed, ("LA-LEH-PHC-PANAMIK", "LA-LEH-DH-SNM"), None)
+    assert may_answer(after(OPEN, Fix("fixed", "x")), ("LA-LEH-PHC-PANAMIK",), None)
+
+
 def test_a_rule_names_fields_that_its_event_has() -> None:
     """Where the contract knows the type; the others wait for it."""
     public = generate.load_events()
@@ -185,6 +204,15 @@ def test_a_bad_file_is_refused_with_its_line(tmp_path: Path) -> None:
     bad.write_text(f"events:\n  a.B.v1:\n    - {row.format('long-wait')}    - {row.format('nonsense')}")
     with pytest.raises(BadFile, match=r"proactive\.yaml:8: .*nonsense"):
         read_proactive(bad, known=["long-wait"])
+    row = "events:\n  notifications.MessageFailed.v1:\n    because: x\n    category: long-wait\n    about: recipient\n"
+    for wrong, line in (
+        ("    once_per: [recipent]\n", 6),
+        ("    unless:\n      last: [false]\n      raeson: [x]\n", 8),
+        ("    referral: referal\n", 6),
+    ):
+        bad.write_text(f"{row}{wrong}    text: t\n")
+        with pytest.raises(BadFile, match=rf"proactive\.yaml:{line}: notifications.MessageFailed.v1 has no field"):
+            read_proactive(bad, known=["long-wait"])
     screening = tmp_path / "screening.yaml"
     screening.write_text("reasons:\n  rti:\n    name: n\n    passed_to: pio\n    explanation:\n      hi: क\n")
     with pytest.raises(BadFile, match=r"screening\.yaml:2: .*English"):
@@ -195,4 +223,5 @@ def test_every_screening_reason_is_explained_in_the_complainants_language_where_
     reasons = read_screening()
     assert {"sub-judice", "rti", "family-dispute", "religious", "territorial-integrity"} <= set(reasons)
     assert reasons["rti"].told("hi") != reasons["rti"].told("en") == reasons["rti"].told("bo")
+    assert all({"en", "hi", "ur"} <= set(reason.explanation) for reason in reasons.values())
     assert all(isinstance(rule, Rule) for rule in RULES["referral.ReferralBreached.v1"])
