@@ -34,7 +34,9 @@ SERVICE_HEADER = re.compile(r"[A-Za-z]{6}")
 PROMOTIONAL_HEADER = re.compile(r"[0-9]{6}")
 
 LINK = re.compile(
-    r"(?:https?://|www\.)\S+|\b[\w-]+(?:\.[\w-]+)*\.(?:in|com|org|net|gov|example|info|io|me|ly|link)\b(?:/\S*)?", re.I
+    r"(?:https?://|www\.)\S+|\b[\w-]+(?:\.[\w-]+)*\.(?:in|com|org|net|gov|example|info|io|me|ly|link|gl|co|app|xyz|page"
+    r"|site|online|shop|cc)\b(?:/\S*)?|(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])(?::\d+)?(?:/\S*)?",
+    re.I,
 )
 NUMBER = re.compile(r"(?<!\d)(?:\+?\d[\d -]{5,}\d|1\d{2,4})(?!\d)")
 NO_NUMBER_TO_CALL = re.compile(
@@ -47,7 +49,8 @@ NO_NUMBER_TO_CALL = re.compile(
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 TAG = re.compile(PLACEHOLDER.pattern + r"|\{#(?P<braced>\w+)#\}|#(?P<bare>\w+)#")
 """A variable as we write it (`{name:tag}`), or as either list of the operators does (`{#tag#}`, `#tag#`)."""
-HALF_A_TAG = re.compile(r"\{#|#\}|[{}]")
+_TAGS = "alphanumeric|numeric|number|urlott|url|cbn|email|variable|var"
+HALF_A_TAG = re.compile(rf"\{{#|#\}}|[{{}}]|#(?:{_TAGS})\b|\b(?:{_TAGS})#")
 OLD_TAGS = frozenset({"var", "variable"})
 
 _VALUES = {"numeric": r"\d", "number": r"\d"}
@@ -79,7 +82,12 @@ class Registration(BaseModel):
         return min(LENGTHS.get(tag, 40), self.variable_limit)
 
     def allows_link(self, link: str) -> bool:
-        return any(link.startswith(allowed) for allowed in self.links)
+        """One of those registered, or below it; what only begins like one is somebody else's."""
+        plain = link.rstrip(".,;:!?)\"'")
+        return any(
+            plain.rstrip("/") == known or plain.startswith((f"{known}/", f"{known}?", f"{known}#"))
+            for known in (allowed.rstrip("/") for allowed in self.links)
+        )
 
     def allows_number(self, number: str) -> bool:
         return re.sub(r"\D", "", number) in {re.sub(r"\D", "", known) for known in self.callback_numbers}

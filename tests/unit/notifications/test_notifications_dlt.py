@@ -44,6 +44,13 @@ def test_our_own_templates_pass() -> None:
         (f"{LONG}health.gov.in/x", "link-not-whitelisted"),
         (f"{LONG}Call +91 55501 23456.", "number-not-whitelisted"),
         (f"{LONG}Call 108.", "number-not-whitelisted"),
+        (f"{LONG}See 10.2.3.4/x", "link-not-whitelisted"),
+        (f"{LONG}See goo.gl/x", "link-not-whitelisted"),
+        (f"{LONG}Your #numeric is ready.", "tag-malformed"),
+        (f"{LONG}Your numeric# is ready.", "tag-malformed"),
+        (f"{LONG}Your {{#numeric is ready.", "tag-malformed"),
+        (f"{LONG}Your ???? is ready.", "letters-lost"),
+        ("{a:alphanumeric}", "no-fixed-text"),
         ("a" * 2001, "too-long"),
     ],
 )
@@ -81,6 +88,23 @@ def test_what_is_whitelisted_passes() -> None:
     )
     text = f"{LONG}See https://health.example/feed or call +915550104104."
     assert list(dlt.lint("x", "en", text, registration)) == []
+
+
+@pytest.mark.parametrize(
+    ("link", "allowed"),
+    [
+        ("https://health.example", True),
+        ("https://health.example/", True),
+        ("https://health.example/feed?x=1.", True),
+        ("https://health.example?x=1", True),
+        ("https://health.example.evil.example/x", False),
+        ("https://health.example@evil.example/", False),
+        ("http://health.example/", False),
+    ],
+)
+def test_what_only_begins_like_a_whitelisted_link_is_none(link: str, allowed: bool) -> None:
+    for known in ("https://health.example", "https://health.example/"):
+        assert REGISTRATION.model_copy(update={"links": (known,)}).allows_link(link) is allowed
 
 
 def test_registered_texts_carry_typed_tags_in_either_style() -> None:
