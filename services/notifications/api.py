@@ -14,6 +14,7 @@ from libs.common.refusal import Refused
 from libs.common.web import Reading, Requested, Write
 from services.notifications import (
     campaign_routes,
+    decisions,
     people_routes,
     receipt_routes,
     receipts,
@@ -206,7 +207,7 @@ def _messages(routes: APIRouter, post: Post) -> None:
     @routes.post("/messages/{id}/resolve", tags=["messages"])
     async def resolve(id: str, body: Resolution, request: Requested) -> MessageAnswer:
         """A person settles an unknown outcome; who did stands in the message's history."""
-        outcome = await usecases.resolve(post, id, body.outcome, request.cause, request.access)
+        outcome = await decisions.resolve(post, id, body.outcome, request.cause, request.access)
         return MessageAnswer.of(outcome.id, outcome.state)
 
     @routes.post("/templates/{template}/{language}/resume", tags=["templates"])
@@ -216,5 +217,5 @@ def _messages(routes: APIRouter, post: Post) -> None:
         request: Requested,
     ) -> Resumed:
         """The operators take this template again: what was held for it goes out."""
-        released = await usecases.resume(post, template, language, request.cause, request.access)
+        released = await decisions.resume(post, template, language, request.cause, request.access)
         return Resumed(template=template, language=language, released=released)

@@ -15,8 +15,8 @@ from libs.common.journal import Outcome
 from libs.common.mongo import Document
 from services.notifications import saying, store, usecases
 from services.notifications.domain import campaign
-from services.notifications.domain.message import Plan, Render
-from services.notifications.domain.routing import Variable
+from services.notifications.domain.message import OPEN, Plan, Render
+from services.notifications.domain.routing import LEAD, Variable
 from services.notifications.domain.timing import indian_day
 from services.notifications.people import PERSON
 from services.notifications.post import Post
@@ -59,7 +59,7 @@ def _plan(post: Post, id: str, state: campaign.Campaign, person: str) -> Plan:
     kind = "patient" if state.audience.who == "patients" else "person"
     return Plan(
         event=id,
-        event_type="campaign",
+        event_type=campaign.CAMPAIGN,
         occurred_at=started,
         recipient=f"{kind}:{person}",
         template=state.template,
@@ -78,6 +78,15 @@ async def decide(
 ) -> Outcome[campaign.Campaign]:
     """Raises NotFound, Forbidden, and Refused."""
     return await post.journal.append(CAMPAIGN, id, lambda state: campaign.decide(state, command), cause, access)
+
+
+async def stop(post: Post, id: str, reason: str, cause: Cause, access: Access) -> Outcome[campaign.Campaign]:
+    """What still waits is withdrawn; what a crash leaves lapses when its turn comes. Raises as `decide` does."""
+    outcome = await decide(post, id, campaign.Stop(reason), cause, access)
+    async for one, message in store.of_case(post.database, id):
+        if message.status in OPEN and message.channel != LEAD:
+            await usecases.withdraw(post, one, campaign.CAMPAIGN_STOPPED)
+    return outcome
 
 
 async def reach(post: Post, id: str, state: campaign.Campaign) -> campaign.Reach:

@@ -110,18 +110,23 @@ def _held(post: Post, plan: Plan, channel: Channel, language: str, known: Known)
     now = post.domain_now()
     if channel == "sms" and post.stops.reason_of(plan.template, language) is not None:
         return plan.useful_until, TEMPLATE_STOPPED
-    own = post.routing.own.get(plan.template)
-    disturbs = channel in ("sms", "whatsapp")
-    if disturbs and own is not None and own.promotional:
-        quiet = post.routing.promotional_quiet_hours.ends_at(now)
-        if quiet is not None:
-            return quiet, QUIET_HOURS
-    if disturbs and plan.when == "daytime" and plan.override is None and plan.urgency == "routine":
-        return post.routing.quiet_hours.ends_at(now), QUIET_HOURS
+    if (quiet := quiet_until(post, plan, channel)) is not None:
+        return quiet, QUIET_HOURS
     wanted_at = known.preferences.digest_of(channel) if known.preferences else None
     if wanted_at is not None and plan.urgency == "routine" and plan.template != DIGEST:
         return next_at(wanted_at, now), DIGEST
     return None, QUIET_HOURS
+
+
+def quiet_until(post: Post, plan: Plan, channel: Channel) -> dt.datetime | None:
+    """When what must not wake anybody may go out; None if that is now."""
+    if channel not in ("sms", "whatsapp"):
+        return None
+    now, own = post.domain_now(), post.routing.own.get(plan.template)
+    if own is not None and own.promotional and (quiet := post.routing.promotional_quiet_hours.ends_at(now)):
+        return quiet
+    waits = plan.when == "daytime" and plan.override is None and plan.urgency == "routine"
+    return post.routing.quiet_hours.ends_at(now) if waits else None
 
 
 def _catches_up(post: Post, plan: Plan) -> bool:

@@ -437,6 +437,11 @@ async def of_case(database: Database, case: str) -> AsyncIterator[tuple[str, mes
         yield found["_id"], message.Message.model_validate(found["state"])
 
 
+async def campaign_status(database: Database, id: str) -> str | None:
+    found = await database["campaigns"].find_one({"_id": id}, {"state.status": 1})
+    return found["state"]["status"] if found else None
+
+
 async def any_waiting(database: Database) -> bool:
     return await database[MESSAGE.collection].find_one({"state.status": "waiting"}, {"_id": 1}) is not None
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 from libs.common.access import SYSTEM, Access
 from libs.common.cause import Cause, timer_cause
@@ -20,6 +19,7 @@ from libs.contracts.notifications import Channel, MessageErased
 from services.notifications import store
 from services.notifications.ceiling import has_ceiling, in_slot
 from services.notifications.domain import audience, message, preference
+from services.notifications.domain.campaign import CAMPAIGN, CAMPAIGN_PAUSED, CAMPAIGN_STOPPED
 from services.notifications.domain.message import (
     CARD_AWAITED,
     CATCHING_UP,
@@ -42,7 +42,6 @@ from services.notifications.domain.message import (
     Message,
     Plan,
     Render,
-    Resolve,
     SendAttempted,
     Settle,
     back_off,
@@ -53,13 +52,16 @@ from services.notifications.domain.routing import Routing
 from services.notifications.domain.segments import count
 from services.notifications.people import AUDIENCE, PERSON
 from services.notifications.post import Post
-from services.notifications.saying import said_through
+from services.notifications.saying import quiet_until, said_through
 from services.notifications.sending import UNSETTLED
 from services.notifications.store import MESSAGE, PREFERENCES, Known, NotYet, message_id
 
 log = logger("usecases")
 
 SERVICE = "notifications"
+
+PAUSED_FOR = dt.timedelta(seconds=30)
+"""After which a message of a paused campaign is looked at again."""
 
 SUPERSEDED_FROM_ATTEMPT = 6
 """Failed attempts after which a message that newer news of its case has overtaken is not tried again."""
@@ -302,8 +304,11 @@ async def _attempt(post: Post, id: str, state: Message) -> None:
     if state.channel == "sms" and post.stops.reason_of(state.template, state.language) is not None:
         await _hold_for_template(post, id, state)
         return
-    if await _needless(post, state):
-        settle(post, await _step(post, id, Lapse(SUPERSEDED), "lapse", 1))
+    if (needless := await _needless(post, state)) is not None:
+        settle(post, await _step(post, id, Lapse(needless), "lapse", 1))
+        return
+    if (rest := await _rests(post, state, known)) is not None:
+        await _postpone(post, id, state, CAMPAIGN_PAUSED, rest)
         return
     outcome = await _claim(post, id, state)
     settle(post, outcome)
@@ -410,13 +415,24 @@ async def _postpone(post: Post, id: str, state: Message, reason: str, rest: dt.t
     await _step(post, id, message.Postpone(reason, now + rest), "postpone", state.attempt, cycle)
 
 
-async def _needless(post: Post, state: Message) -> bool:
-    """Whether what was held back, or could not be sent for long, has been overtaken by news of the same case."""
+async def _needless(post: Post, state: Message) -> str | None:
+    """Why it need not go out any more: its campaign was stopped; or it was held back, or could not be sent for long,
+    and has been overtaken by news of the same case."""
+    if state.event_type == CAMPAIGN and await store.campaign_status(post.database, state.case) == "stopped":
+        return CAMPAIGN_STOPPED
     late = state.held_until is not None or CATCHING_UP in state.because
-    delayed = late or state.attempt >= SUPERSEDED_FROM_ATTEMPT
-    return (
-        delayed and state.event_type != DIGEST and bool(state.case) and await store.newer_of_case(post.database, state)
-    )
+    delayed = (late or state.attempt >= SUPERSEDED_FROM_ATTEMPT) and state.event_type != DIGEST and bool(state.case)
+    return SUPERSEDED if delayed and await store.newer_of_case(post.database, state) else None
+
+
+async def _rests(post: Post, state: Message, known: Known) -> dt.timedelta | None:
+    """How long a message of a paused campaign waits; what such a pause has carried into the night waits it out."""
+    if state.event_type != CAMPAIGN:
+        return None
+    quiet, now = quiet_until(post, state.plan, state.channel), post.domain_now()
+    if state.reason == CAMPAIGN_PAUSED and quiet is not None:
+        return quiet - now
+    return PAUSED_FOR if await store.campaign_status(post.database, state.case) == "paused" else None
 
 
 async def withdraw(post: Post, id: str, reason: str) -> None:
@@ -455,40 +471,3 @@ async def state_preference(
     return await post.journal.append(
         PREFERENCES, recipient, lambda state: preference.decide(state, command), cause, access
     )
-
-
-async def resume(post: Post, template: str, language: str, cause: Cause, access: Access) -> int:
-    """A template is in order again: what was held for it goes out. Returns how many messages that are.
-
-    Raises Forbidden, and Refused (`not-stopped`).
-    """
-    await post.stops.resume(template, language, cause, access)
-    released = 0
-    async for id, state in store.queued_for(post.database, TEMPLATE_STOPPED):
-        if (state.template, state.language) == (template, language):
-            at = machine_now() + dt.timedelta(seconds=post.settings.retry_base_seconds * post.chance())
-            step = timer_cause("release", state.attempt, 0, aggregate=id, service=SERVICE, now=post.clock.now())
-            await post.journal.append(
-                MESSAGE,
-                id,
-                partial(_released, message.Release(TEMPLATE_STOPPED, at), post.domain_now()),
-                step.derive(cause.id),
-                SYSTEM,
-            )
-            released += 1
-    return released
-
-
-def _released(command: Command, now: dt.datetime, state: Message | None) -> Sequence[Event]:
-    return decide(state, command, now)
-
-
-async def resolve(
-    post: Post, id: str, outcome: Literal["sent", "failed"], cause: Cause, access: Access
-) -> Outcome[Message]:
-    """A person settles an unknown outcome. Raises NotFound, Forbidden, and Refused (`not-unknown`)."""
-    decided = await post.journal.append(
-        MESSAGE, id, lambda state: decide(state, Resolve(outcome), post.domain_now()), cause, access
-    )
-    settle(post, decided)
-    return decided

@@ -132,6 +132,41 @@ async def test_once_a_death_is_recorded_no_phone_is_written_to(
     assert again["patient", "sms"]["is"] == "sent"
 
 
+async def test_what_a_campaign_holds_for_the_morning_is_withdrawn_when_it_is_stopped(
+    stack: TestStack, served: Served, world: Others, messages: Messages, inboxes: Inboxes
+) -> None:
+    village = f"V{new_id()[:6]}"
+    people = [await registered(world, messages, village=village) for _ in range(2)]
+    served.service.clock.saw(next_night() + dt.timedelta(days=2))
+
+    async def ask(who: str, path: str, body: dict[str, Any], status: int = 200) -> Any:
+        token = stack.issuer.token(role="officer", facility=HERE, subject=who)
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": new_id()}
+        answer = await served.client.post(path, json=body, headers=headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    draft = {"title": "You are not alone", "template": "mental-health-support", "per_minute": 6000}
+    id = (await ask("one", "/campaigns", draft | {"audience": {"village": village}}, 201))["id"]
+    await ask("one", f"/campaigns/{id}/preview", {})
+    await ask("two", f"/campaigns/{id}/approve", {})
+
+    async def held() -> Any:
+        found = await messages.database["messages"].find({"state.case": id, "state.channel": "sms"}).to_list(None)
+        return found if [one["state"]["status"] for one in found] == ["queued"] * len(people) else None
+
+    waiting = await eventually(held)
+
+    async def done() -> bool:
+        return (await messages.database["campaigns"].find_one({"_id": id}))["state"]["status"] == "done"
+
+    await eventually(done)
+    assert (await ask("one", f"/campaigns/{id}/stop", {"reason": "wrong village"}))["status"] == "stopped"
+    for one in await messages.database["messages"].find({"state.case": id, "state.channel": "sms"}).to_list(None):
+        assert (one["state"]["status"], one["state"]["reason"]) == ("lapsed", "campaign-stopped")
+    assert [inboxes.sms(one["_id"]) for one in waiting] == [[], []]
+
+
 async def test_what_was_overtaken_while_nothing_got_through_is_not_sent(
     served: Served, world: Others, messages: Messages, inboxes: Inboxes
 ) -> None:

@@ -3,7 +3,7 @@
     draft -> previewed          whom it would reach, in which languages, at what cost
     previewed -> running        approved by a second person
     running <-> paused          by a person, any time
-    running, paused -> stopped  for good; what is at a provider cannot be called back
+    running, paused, done -> stopped  for good: what waits lapses; what is at a provider cannot be called back
     running -> done             everybody was told
 
 Its pace is people per minute (machine's clock); its messages obey preferences, quiet hours and the day's ceiling.
@@ -23,6 +23,11 @@ from libs.contracts.event import Code, Event, FacilityCode, Instant
 from services.notifications.domain.whereabouts import where
 
 Status = Literal["draft", "previewed", "running", "paused", "stopped", "done"]
+
+CAMPAIGN = "campaign"
+"""The event type of what a campaign tells."""
+CAMPAIGN_STOPPED = "campaign-stopped"
+CAMPAIGN_PAUSED = "campaign-paused"
 
 STEP_SECONDS = 6.0
 """A tenth of a minute: how often people are told."""
@@ -219,7 +224,8 @@ ALLOWED: Mapping[type[Any], tuple[Status, ...]] = {
     Approve: ("previewed",),
     Pause: ("running",),
     Resume: ("paused",),
-    Stop: ("draft", "previewed", "running", "paused"),
+    # What everybody was told may still wait for the morning.
+    Stop: ("draft", "previewed", "running", "paused", "done"),
 }
 MOVES: Mapping[Status, tuple[str, ...]] = {
     "draft": ("preview", "stop"),
@@ -227,7 +233,7 @@ MOVES: Mapping[Status, tuple[str, ...]] = {
     "running": ("pause", "stop"),
     "paused": ("resume", "stop"),
     "stopped": (),
-    "done": (),
+    "done": ("stop",),
 }
 
 
