@@ -111,7 +111,7 @@ def add(routes: APIRouter, post: Post) -> None:
     @routes.post("/campaigns/{id}/approve", tags=["campaigns"])
     async def approve(id: Key, request: Requested) -> CampaignAnswer:
         """By a second person: it begins."""
-        command = campaign.Approve(sends.person_digest(request.caller), post.clock.now())
+        command = campaign.Approve(sends.person_digest(request.caller), post.clock.now(), machine_now())
         return await decided(id, command, request)
 
     @routes.post("/campaigns/{id}/pause", tags=["campaigns"])

@@ -113,8 +113,11 @@ class CampaignPreviewed(Event):
 
 
 class CampaignApproved(Event):
+    """`at` by the domain's clock, from which its messages are of use; `next_at` by the machine's."""
+
     by: str
     at: Instant
+    next_at: Instant | None = None
 
 
 class CampaignAdvanced(Event):
@@ -192,6 +195,7 @@ class Preview:
 class Approve:
     by: str
     at: dt.datetime
+    next_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -253,7 +257,7 @@ def decide(state: Campaign | None, command: Command) -> Sequence[Event]:
         case Approve():
             if command.by == state.drafted_by:
                 raise Refused("second-person-needed", "whoever drafted a campaign does not approve it")
-            return (CampaignApproved(by=command.by, at=command.at),)
+            return (CampaignApproved(by=command.by, at=command.at, next_at=command.next_at),)
         case Pause():
             return (CampaignPaused(reason=command.reason),)
         case Resume():
@@ -291,7 +295,8 @@ def evolve(state: Campaign | None, event: Event) -> Campaign:
         case CampaignPreviewed():
             change = {"status": "previewed", "reach": event.reach}
         case CampaignApproved():
-            change = {"status": "running", "approved_by": event.by, "approved_at": event.at, "next_at": event.at}
+            change = {"status": "running", "approved_by": event.by, "approved_at": event.at}
+            change |= {"next_at": event.next_at or event.at}
         case CampaignAdvanced():
             change = {"told": state.told + event.told, "cursor": event.cursor, "next_at": event.next_at}
         case CampaignPaused():
