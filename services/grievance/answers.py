@@ -267,6 +267,8 @@ class Detail(GrievanceAnswer):
     action_taken: str
     reopen_reason: str
     appeal_reason: str
+    interim_reason: str = Field("", description="Why it takes until `expected_by`")
+    transfer_explanation: str = Field("", description="Why it was passed on to another office")
     patient: str | None = None
     attempts: int = 0
     about_person: str | None = None
@@ -284,6 +286,8 @@ class Detail(GrievanceAnswer):
             reopen_reason=state.reopen_reason,
             patient=state.reporter.id if state.reporter.kind == "patient" else None,
             appeal_reason=state.appeal_reason,
+            interim_reason=state.interim_reason,
+            transfer_explanation=state.transfer_explanation,
             attempts=len(state.attempts),
             about_person=state.about_person,
             questions=[QuestionAnswer.of(question) for question in state.questions],
@@ -350,18 +354,21 @@ class History(Answer):
 
 
 class TrackingAnswer(Progress):
-    """What anybody with the ticket and its secret sees. `moves` are what they may do now."""
+    """What anybody with the ticket and its secret sees, with the replies that were written for them. `moves` are what
+    they may do now."""
 
     moves: list[str]
     explanation: str | None = Field(
         None, description="Why it was passed on, in the complaint's language if there is one"
     )
+    interim_reason: str = Field("", description="Why it takes until `expected_by`")
 
     @classmethod
     def of(cls, state: Grievance, reasons: Mapping[str, ScreeningReason]) -> TrackingAnswer:
         reason = reasons.get(state.screened or "")
-        explanation = reason.told(state.language) if reason else None
-        return cls(moves=list(allowed(state, "reporter")), explanation=explanation, **_progress(state))
+        explanation = reason.told(state.language) if reason else state.transfer_explanation or None
+        moves = list(allowed(state, "reporter"))
+        return cls(moves=moves, explanation=explanation, interim_reason=state.interim_reason, **_progress(state))
 
 
 class TrackedAppeal(TrackingAnswer):

@@ -199,7 +199,7 @@ def _tracking(routes: APIRouter, office: Office, reasons: Mapping[str, Screening
 
     @routes.get("/tracking/{ticket}", tags=["tracking"])
     async def track(ticket: Ticket, access: Reading, secret: Secret) -> TrackingAnswer:
-        """How far it is: dates and codes, no name and no text."""
+        """How far it is: dates, codes and the replies written for whoever filed it; no name and not what they said."""
         id = await opened(ticket, secret)
         return TrackingAnswer.of(await office.journal.read(GRIEVANCE, id, access), reasons)
 

@@ -64,9 +64,14 @@ def _changes(state: Grievance, event: Event) -> dict[str, object]:
                 "offices": state.offices_with(event.handled_by),
                 "called": tuple(office for office in state.called if office != event.handled_by),
                 "transfers": state.transfers + 1,
+                "transfer_explanation": event.explanation,
             }
         case InterimReplied():
-            return {"expected_by": event.expected_by, "clocks": state.clocks_without("first-action", ON_CALL)}
+            return {
+                "expected_by": event.expected_by,
+                "interim_reason": event.reason,
+                "clocks": state.clocks_without("first-action", ON_CALL),
+            }
         case Paused():
             pause = Pause(reason=event.reason, since=event.paused_at, until=event.until)
             return {"paused": pause, "clocks": state.clocks_without(ON_CALL)}

@@ -120,7 +120,9 @@ class Grievance(BaseModel):
     rederived: int = 0
     step: int = 0
     transfers: int = 0
+    transfer_explanation: str = personal("")
     expected_by: Instant | None = None
+    interim_reason: str = personal("")
     assigned_to: str | None = None
     assigned_at: Instant | None = None
     resolved_at: Instant | None = None

@@ -19,7 +19,7 @@ from libs.common.cause import Cause
 from libs.common.refusal import Refused
 from libs.contracts.grievance import Reporter
 from services.grievance.access import ACCESS
-from services.grievance.answers import Entry, GrievanceAnswer
+from services.grievance.answers import Detail, Entry, GrievanceAnswer, TrackingAnswer
 from services.grievance.bodies import FileBody
 from services.grievance.catalogue import read_categories, read_jurisdictions
 from services.grievance.domain.commands import (
@@ -28,6 +28,7 @@ from services.grievance.domain.commands import (
     Confirm,
     Consult,
     Contribute,
+    Interim,
     Reopen,
     Resolve,
     Screen,
@@ -260,6 +261,18 @@ def test_who_resolved_what_opened_by_itself_verifies_it_in_no_other_role() -> No
     assert refused(passed_on, Verify(False, "looked", "staff-17")) == "second-person-needed"
     shown = Entry.of({"type": "t", "data": journal[-1].model_dump(), "actor": "a", **dict.fromkeys(AT, START)})
     assert "staff-17" not in shown.model_dump_json(), "a role answers, not a person"
+
+
+def test_who_holds_the_secret_reads_why_it_takes_longer_and_why_it_was_passed_on() -> None:
+    later = START + dt.timedelta(days=9)
+    path = [(Transfer(SECOND, "wrong-office", "The store is theirs"), 1), (Interim(later, "The part comes by air"), 1)]
+    state, _ = run(path)  # type: ignore[arg-type]
+    seen = TrackingAnswer.of(state, {})
+    assert (seen.expected_by, seen.interim_reason) == (later, "The part comes by air")
+    assert seen.explanation == "The store is theirs"
+    assert FILE.text not in seen.model_dump_json()
+    shown = Detail.of("g1", state)
+    assert (shown.interim_reason, shown.transfer_explanation) == ("The part comes by air", "The store is theirs")
 
 
 @pytest.mark.parametrize(

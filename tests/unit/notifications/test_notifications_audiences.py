@@ -17,6 +17,7 @@ from services.notifications.domain.message import Plan
 from services.notifications.domain.routing import Routing, Tell
 from services.notifications.domain.segments import EXTENSION, count, units_of
 from services.notifications.domain.timing import IST, next_at
+from services.notifications.people_routes import ShiftBody, ShiftCancelBody
 from services.notifications.saying import usable
 from services.notifications.settings import Settings
 from services.notifications.store import Known, _reach
@@ -157,6 +158,15 @@ def test_the_next_time_of_day_is_within_a_day(now: dt.datetime, time: dt.time) -
     following = next_at(time, moment)
     assert moment < following <= moment + dt.timedelta(days=1)
     assert following.astimezone(IST).time() == time
+
+
+@pytest.mark.parametrize("begins", ["9999-12-31T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_a_shift_at_the_end_of_the_calendar_is_refused(begins: str) -> None:
+    """A week cannot be added there, nor can it be said in UTC."""
+    with pytest.raises(ValueError, match="validation error"):
+        ShiftBody(person="a1", begins=begins, ends=begins)
+    with pytest.raises(ValueError, match="validation error"):
+        ShiftCancelBody(person="a1", begins=begins)
 
 
 def test_who_is_on_duty() -> None:
