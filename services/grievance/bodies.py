@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 from libs.common.aadhaar import COULD_BE, contains_aadhaar
 from libs.common.web import Body
 from libs.contracts.event import FacilityCode, Id, Instant
-from services.grievance.domain.calendar import Shift
+from services.grievance.catalogue import WrittenShift
 from services.grievance.domain.route import ANSWERING
 
 
@@ -186,8 +186,8 @@ class AppealBody(Body):
 
 
 class DayBody(Body):
-    """No shifts: closed that day. Times are Indian."""
+    """No shifts: closed that day. Times are Indian; a shift may be written as in the files, `10:00-13:30`."""
 
     day: dt.date
-    shifts: tuple[Shift, ...] = Field((), max_length=6)
+    shifts: tuple[WrittenShift, ...] = Field((), max_length=6)
     reason: Coded

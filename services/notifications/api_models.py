@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, StrictBool, field_validator
 
 from libs.common.web import Body
 from libs.contracts.event import Code, Instant
@@ -82,7 +82,7 @@ class Statement(Body):
 
     channel: Refusable
     scope: Scope = "all"
-    allowed: bool
+    allowed: StrictBool
 
 
 class LanguagesStatement(Body):

@@ -7,7 +7,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from libs.common.access import Forbidden
 from libs.common.read_log import ReadLog
@@ -41,7 +41,7 @@ class Noted(BaseModel):
 class PassedOn(Body):
     """Whether the person was told; if not, why, in a code such as `not-found` or `moved-away`."""
 
-    told: bool
+    told: StrictBool
     reason: str = Field("", pattern=r"^([a-z0-9][a-z0-9-]{0,63})?$")
 
 

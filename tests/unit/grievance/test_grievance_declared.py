@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from pydantic import ValidationError
 
 from libs.common.refusal import Refused
+from services.grievance.bodies import DayBody
 from services.grievance.domain.calendar import Shift
 from services.grievance.domain.declared import Declare, DeclaredDays, NoteDerived, decide, evolve
 from services.grievance.store import DECLARED
@@ -51,3 +53,14 @@ def test_nonsense_names_its_field(command: Declare, field: str) -> None:
     with pytest.raises(Refused) as refusal:
         decide(None, command, NOW)
     assert refusal.value.field == field
+
+
+def test_a_shift_may_be_written_as_in_the_files_and_a_bad_one_is_named() -> None:
+    body = DayBody.model_validate(
+        {"day": "2026-11-23", "shifts": ["09:00-12:00", {"opens": "11:00", "closes": "14:00"}], "reason": "half-day"}
+    )
+    assert body.shifts == (MORNING, NOON)
+    for bad in ("early", "12:00-09:00", "09:00-12:00Z", "24:00-25:00", 9, None):
+        with pytest.raises(ValidationError) as refusal:
+            DayBody.model_validate({"day": "2026-11-23", "shifts": ["09:00-12:00", bad], "reason": "half-day"})
+        assert refusal.value.errors()[0]["loc"][:2] == ("shifts", 1)
