@@ -361,14 +361,16 @@ class TrackingAnswer(Progress):
     explanation: str | None = Field(
         None, description="Why it was passed on, in the complaint's language if there is one"
     )
-    interim_reason: str = Field("", description="Why it takes until `expected_by`")
+    interim_reason: str | None = Field(None, description="Why it takes until `expected_by`")
 
     @classmethod
     def of(cls, state: Grievance, reasons: Mapping[str, ScreeningReason]) -> TrackingAnswer:
         reason = reasons.get(state.screened or "")
         explanation = reason.told(state.language) if reason else state.transfer_explanation or None
         moves = list(allowed(state, "reporter"))
-        return cls(moves=moves, explanation=explanation, interim_reason=state.interim_reason, **_progress(state))
+        return cls(
+            moves=moves, explanation=explanation, interim_reason=state.interim_reason or None, **_progress(state)
+        )
 
 
 class TrackedAppeal(TrackingAnswer):
