@@ -26,6 +26,17 @@ OLDER = "open_over_60_days"
 PARTS = (*(name for _, name in AGES), OLDER, "awaiting_word", "confirmed", "not_fixed", "passed_on", "unreachable")
 """Each complaint is in exactly one of these; together they are `received`."""
 
+HIDDEN_FIRST = (
+    "awaiting_word",
+    *(name for _, name in reversed(AGES)),
+    OLDER,
+    "unreachable",
+    "passed_on",
+    "not_fixed",
+    "confirmed",
+)
+"""Which part is hidden for a small one's sake: by name and never by size, or who knows the rule could tell the size."""
+
 DEFINITIONS: Mapping[str, str] = {
     "received": "complaints filed in the quarter (Indian time); no appeals, nor cases opened by themselves",
     **{name: f"of these, open today and received at most {days} days ago" for days, name in AGES},
@@ -123,11 +134,11 @@ def suppressed(parts: Mapping[str, int]) -> dict[str, int | None]:
     """Hides each small count, and as many others as it takes that no hidden one follows from the sum."""
     hidden = {name for name, count in parts.items() if 0 < count < FEWEST}
     while hidden and _follows(parts, hidden):
-        others = [name for name, count in parts.items() if count and name not in hidden]
-        if not others:
+        other = next((name for name in HIDDEN_FIRST if parts.get(name) and name not in hidden), None)
+        if other is None:
             hidden = set(parts)
             break
-        hidden.add(min(others, key=lambda name: (parts[name], name)))
+        hidden.add(other)
     return {name: None if name in hidden else count for name, count in parts.items()}
 
 

@@ -99,7 +99,8 @@ def test_figures_are_what_a_slow_reading_of_the_journals_finds(paths: list[list[
         assert row.satisfaction == pytest.approx(slow["mean"], abs=0.01)
 
 
-@given(st.lists(st.integers(0, 12), min_size=len(PARTS), max_size=len(PARTS)))
+@settings(deadline=None)
+@given(st.lists(st.sampled_from((0, 0, 0, 1, 2, 3, 4, 5, 6, 9)), min_size=len(PARTS), max_size=len(PARTS)))
 def test_no_small_count_follows_from_what_is_shown(counts: list[int]) -> None:
     """Whoever knows the sum, the shown parts and the rule still has two possibilities for each hidden small one."""
     parts = dict(zip(PARTS, counts, strict=True))
@@ -109,15 +110,13 @@ def test_no_small_count_follows_from_what_is_shown(counts: list[int]) -> None:
     hidden = [name for name, count in shown.items() if count is None]
     assert not any(count is not None and 0 < count < FEWEST for count in shown.values())
     small = [name for name in hidden if 0 < parts[name] < FEWEST]
-    if len(hidden) > 4 or not small:
+    if len(hidden) > 3 or not small:
         return
     total = sum(parts[name] for name in hidden)
     possible = itertools.product(range(total + 1), repeat=len(hidden) - 1)
     worlds = [(*one, total - sum(one)) for one in possible if sum(one) <= total]
-    # A hidden part is small, or hidden for another's sake; at least one is small, none is nought or it would be shown.
-    fitting = [
-        world for world in worlds if all(count > 0 for count in world) and any(count < FEWEST for count in world)
-    ]
+    # What would have been shown in the same way.
+    fitting = [world for world in worlds if suppressed(parts | dict(zip(hidden, world, strict=True))) == shown]
     for place, name in enumerate(hidden):
         if name in small:
             assert len({world[place] for world in fitting}) > 1, (parts, shown)
