@@ -22,6 +22,7 @@ from libs.common.mongo import (
     IndexModel,
     UpdateOne,
 )
+from libs.common.one_person import FOLLOWED
 from libs.common.records import Received, Undecodable
 
 log = logger("replica")
@@ -32,9 +33,6 @@ Changed = Callable[[list[str]], Awaitable[None]]
 async def _nobody(keys: list[str]) -> None:
     return None
 
-
-FOLLOWED = 10
-"""Merges in a row that a reader follows."""
 
 SEQUENCES = 10**12
 """More than a key will ever have: `order` = epoch * this + sequence compares as (epoch, sequence) does."""

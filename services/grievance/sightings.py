@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from libs.common.mongo import Database, Document, DuplicateKey, IndexModel
+from libs.common.one_person import one_person
 from libs.common.records import Received
 from libs.contracts.referral import (
     PatientDeceased,
@@ -79,24 +80,17 @@ class Sightings:
             into = event.into if isinstance(event, RecordsJoined) else None
             await self._newest(f"record:{event.patient}", {"into": into}, "sequence", received.sequence)
 
-    async def same_person(self, patient: str) -> list[str]:
+    async def same_person(self, patient: str) -> tuple[str, ...]:
         """Ids of the records that are one person with this one now: the one that lives on first."""
-        lives_on, seen = patient, {patient}
-        while (into := await self._into(lives_on)) is not None and into not in seen:
-            lives_on = into
-            seen.add(into)
-        ids, left = [lives_on], [lives_on]
-        while left:
-            async for document in self._collection.find({"into": left.pop()}, {"_id": 1}):
-                id = str(document["_id"]).removeprefix("record:")
-                if id not in ids:
-                    ids.append(id)
-                    left.append(id)
-        return ids if patient in ids else [*ids, patient]
+        return await one_person(patient, self._into, self._parts)
 
     async def _into(self, patient: str) -> str | None:
         found = await self._collection.find_one({"_id": f"record:{patient}"}, {"into": 1})
         return found.get("into") if found else None
+
+    async def _parts(self, patient: str) -> list[str]:
+        found = self._collection.find({"into": patient}, {"_id": 1})
+        return [str(document["_id"]).removeprefix("record:") async for document in found]
 
     async def _at(self, patient: str, facility: str, at: dt.datetime) -> None:
         await self._newest(f"patient:{patient}", {"facility": facility}, "at", at)

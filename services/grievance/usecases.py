@@ -222,7 +222,7 @@ async def open_by_itself(
 async def _case_of(office: Office, found: proactive.Found) -> str:
     """What makes it one case: of several records of one person, the one under which it was opened before."""
     kind, _, person = found.recipient.partition(":")
-    records = await office.sightings.same_person(person) if kind == "patient" else []
+    records = await office.sightings.same_person(person) if kind == "patient" else ()
     if len(records) < 2:
         return derive("proactive", *found.same)
     cases = [

@@ -9,9 +9,8 @@ import time
 from typing import Any
 
 from libs.common.mongo import Collection
+from libs.common.one_person import one_person
 
-FOLLOWED = 10
-"""Merges in a row that are followed."""
 NONE_BELIEVED_SECONDS = 60.0
 """How long it is believed that nobody was ever merged, where no merge was seen to come."""
 
@@ -30,22 +29,14 @@ class Merges:
         """Ids of the records of one person: the one that lives on first, `patient` itself always among them."""
         if await self._none():
             return (patient,)
-        lives_on, seen = patient, {patient}
-        for _ in range(FOLLOWED):
-            found: Any = await self._patients.find_one({"_id": lives_on}, {"card.merged_into": 1})
-            into = ((found or {}).get("card") or {}).get("merged_into")
-            if not into or into in seen:
-                break
-            lives_on = into
-            seen.add(into)
-        ids, left = {lives_on: None}, [lives_on]
-        while left and len(ids) < FOLLOWED * 10:
-            merged = await self._patients.find({"card.merged_into": left.pop()}, {"_id": 1}).to_list(100)
-            for document in merged:
-                if document["_id"] not in ids:
-                    ids[document["_id"]] = None
-                    left.append(document["_id"])
-        return (*ids, patient) if patient not in ids else tuple(ids)
+        return await one_person(patient, self._into, self._parts)
+
+    async def _into(self, patient: str) -> str | None:
+        found: Any = await self._patients.find_one({"_id": patient}, {"card.merged_into": 1})
+        return ((found or {}).get("card") or {}).get("merged_into")
+
+    async def _parts(self, patient: str) -> list[str]:
+        return [found["_id"] async for found in self._patients.find({"card.merged_into": patient}, {"_id": 1})]
 
     async def _none(self) -> bool:
         now = time.monotonic()

@@ -14,6 +14,7 @@ from libs.common.access import Access
 from libs.common.aggregate import AggregateType
 from libs.common.ids import derive
 from libs.common.mongo import Database, Document
+from libs.common.one_person import FOLLOWED
 from libs.common.paging import page
 from libs.common.replica import Replica
 from libs.contracts import notifications as contract
@@ -67,9 +68,6 @@ PREFERENCES = AggregateType(
 
 NAME_KEPT_SECONDS = 60.0
 """How long a facility's name is believed before its card is read again."""
-
-FOLLOWED = 10
-"""Merges in a row that are followed."""
 
 AT_A_TIME = 500
 """Messages taken in one go by what goes through many."""

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from libs.common.mongo import Document
+from libs.common.one_person import FOLLOWED
 from libs.common.records import Received
 from libs.common.replica import Replica
 from libs.contracts.registration import PatientCard
-
-MERGES_FOLLOWED = 5
-"""From one record to the one it was merged into, and on from there."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Patients:
         """Meant for a page's worth of ids. Who was merged into another record is shown as that one."""
         held = await self._held(dict.fromkeys(ids))
         found: dict[str, Document | None] = {id: held.get(id) for id in ids}
-        for _ in range(MERGES_FOLLOWED):
+        for _ in range(FOLLOWED):
             behind = {id: into for id, document in found.items() if (into := _merged_into(document)) is not None}
             if not behind:
                 break

@@ -18,7 +18,6 @@ from libs.common.access import Access, Forbidden
 from libs.common.journal import NotFound
 from libs.common.tokens import Unauthenticated
 from libs.common.web import Reading
-from services.registration import matching
 from services.registration.aggregates import PATIENT
 from services.registration.domain import identifiers
 from services.registration.domain.fhir_patient import (
@@ -81,7 +80,7 @@ def router(desk: Desk, store: Store) -> APIRouter:
         if patient.status == "erased":
             return Fhir(outcome("deleted", "This record was erased."), status_code=410)
         await desk.read_log.record(access, patient=id)
-        return Fhir(await _whole(desk, id, patient))
+        return Fhir(await _whole(store, id, patient))
 
     @routes.post("/Patient/_search", summary="Search one's own facility's patients; logged for each found")
     async def search(request: Request, access: Reading) -> Fhir:
@@ -143,13 +142,13 @@ async def _searched(desk: Desk, store: Store, said: dict[str, str], access: Acce
     states = [(one["_id"], Patient.model_validate(one["state"])) for one in found]
     kept = [(id, state) for id, state in states if state.status != "erased" and _also(state, said, wanted)]
     await asyncio.gather(*(desk.read_log.record(access, patient=id) for id, _ in kept))
-    resources = await asyncio.gather(*(_whole(desk, id, state) for id, state in kept))
+    resources = await asyncio.gather(*(_whole(store, id, state) for id, state in kept))
     entries = [{"resource": resource, "search": {"mode": "match"}} for resource in resources]
     return Fhir(bundle(entries, whole=more is None))
 
 
-async def _whole(desk: Desk, id: str, state: Patient) -> dict[str, Any]:
-    return to_fhir(id, state.card, await matching.merged_from(desk.database, id))
+async def _whole(store: Store, id: str, state: Patient) -> dict[str, Any]:
+    return to_fhir(id, state.card, sorted(await store.merged_into(id)))
 
 
 def _keys_of(value: str, facility: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from libs.common.clock import machine_now
 from libs.common.journal import ClaimTaken, Journal, NotFound, Outcome
 from libs.common.logs import logger
 from libs.common.mongo import Collection, Database, Document
+from libs.common.one_person import lives_on
 from libs.common.paging import page
 from libs.common.refusal import Refused
 from services.registration.aggregates import IDENTITY, PATIENT
@@ -34,7 +35,6 @@ COUNTED = 20_000
 COUNTED_AT_ONCE = 100
 COUNTED_AGAIN_SECONDS = 600.0
 MOST_COMPARED = 300
-FOLLOWED = 10
 
 _SEEN = {"state.card": 1, "state.status": 1}
 
@@ -100,19 +100,12 @@ class KnownPeople:
 
 async def survivor(journal: Journal, id: str) -> str:
     """The record that this id stands for now: itself, or what it was merged into."""
-    for _ in range(FOLLOWED):
-        document = await journal.load(PATIENT, id)
-        into = document["state"]["card"].get("merged_into") if document else None
-        if not into:
-            return id
-        id = into
-    return id
 
+    async def into(record: str) -> str | None:
+        document = await journal.load(PATIENT, record)
+        return document["state"]["card"].get("merged_into") if document else None
 
-async def merged_from(database: Database, id: str) -> list[str]:
-    """Ids of the records that were merged into this one."""
-    found = await database["patients"].find({"state.card.merged_into": id}, {"_id": 1}).to_list(100)
-    return sorted(document["_id"] for document in found)
+    return await lives_on(id, into)
 
 
 async def merge(
@@ -137,11 +130,11 @@ async def merge(
         raise Refused("same-record", "is part of this record", field="into") from None
     await _changed(journal, id, cause.derive("identity"))
     # Whoever knew the one knows the other from now on.
-    lives_on = await survivor(journal, command.into)
+    whole = await survivor(journal, command.into)
     for facility in outcome.state.facilities:
         await journal.append(
             PATIENT,
-            lives_on,
+            whole,
             lambda state, at=facility: patients.decide(state, patients.SeeAt(at), places),  # type: ignore[misc]
             cause.derive("seen-at", facility),
             SYSTEM,
