@@ -17,7 +17,7 @@ import uvicorn
 from aiokafka import AIOKafkaProducer
 from fastapi import APIRouter
 
-from libs.common import interpreter
+from libs.common import background, interpreter
 from libs.common.mongo import ASCENDING, Database, IndexModel
 from libs.common.records import iso
 from libs.common.service import Service
@@ -80,9 +80,7 @@ class Transactional(Rival):
         self._relaying = asyncio.create_task(self._relay())
 
     async def stop(self) -> None:
-        self._relaying.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._relaying
+        await background.end(self._relaying)
         await super().stop()
 
     async def register(self, person: dict[str, Any], event: dict[str, Any]) -> None:

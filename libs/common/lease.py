@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import secrets
 import time
 
 from libs.common.clock import machine_now
-from libs.common.mongo import Database, DuplicateKey
+from libs.common.mongo import STORE_AWAY, Database, DuplicateKey
 
 COLLECTION = "leases"
 
@@ -76,5 +77,7 @@ class Lease:
         return True
 
     async def release(self) -> None:
+        """Gives it up; where the store is away it lapses by itself."""
         self._held_until = 0.0
-        await self._collection.delete_one({"_id": self._work, "owner": self._owner})
+        with contextlib.suppress(*STORE_AWAY):
+            await self._collection.delete_one({"_id": self._work, "owner": self._owner})

@@ -19,7 +19,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 from pydantic import ValidationError
 
-from libs.common import tracing
+from libs.common import background, tracing
 from libs.common.clock import Clock, machine_now
 from libs.common.dead_letters import DeadLetters
 from libs.common.kafka import faststream_security
@@ -354,10 +354,7 @@ class Listener:
     async def stop(self) -> None:
         for subscription in self.subscriptions:
             subscription.stopping = True
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await background.end(self._task)
         await asyncio.gather(*(subscription.drain() for subscription in self.subscriptions))
         if self._broker is not None:
             await self._broker.stop()

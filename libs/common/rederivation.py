@@ -12,10 +12,10 @@ done no longer shows, so a pass that is cut off goes on where it was. Works whil
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+from libs.common import background
 from libs.common.aggregate import SHAPE, AggregateType
 from libs.common.lease import Lease
 from libs.common.logs import logger
@@ -50,11 +50,8 @@ class Rederivation:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            with contextlib.suppress(*STORE_AWAY):
-                await self._lease.release()
+            await background.end(self._task)
+            await self._lease.release()
 
     async def _run(self) -> None:
         while True:

@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
+from libs.common import background
 from libs.common.aggregate import AggregateType
 from libs.common.clock import machine_now
 from libs.common.kafka import security
@@ -99,12 +100,9 @@ class Relay:
         self._wake.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=LONGEST_LAST_ROUND_SECONDS)
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await background.end(self._task)
         await self._close_producer()
-        with contextlib.suppress(*STORE_AWAY):
-            await self._lease.release()
+        await self._lease.release()
 
     async def _run(self) -> None:
         while not self._stopping:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import iter_route_contexts
 from fastapi_offline import FastAPIOffline
 
-from libs.common import pages, problem
+from libs.common import background, pages, problem
 from libs.common.access import Caller, Rule, Table
 from libs.common.activity import Activity
 from libs.common.aggregate import SHAPE, AggregateType
@@ -157,9 +157,7 @@ class Service:
         try:
             yield
         finally:
-            starting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await starting
+            await background.end(starting)
             await self._stop()
 
     async def _start(self) -> None:

@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from libs.common import background
 from libs.common.aggregate import AggregateType
 from libs.common.clock import Clock, machine_now
 from libs.common.lease import Lease
@@ -63,13 +64,9 @@ class Timers:
             self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await background.end(self._task)
         if self._lease is not None:
-            with contextlib.suppress(*STORE_AWAY):
-                await self._lease.release()
+            await self._lease.release()
 
     async def _run(self) -> None:
         while True:

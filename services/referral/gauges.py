@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 
 from prometheus_client import Gauge
 
+from libs.common import background
 from libs.common.logs import logger
 from libs.common.mongo import STORE_AWAY
 from libs.common.service import Service
@@ -62,10 +62,7 @@ class Gauges:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await background.end(self._task)
 
     async def measure(self, *, ratio: bool = True) -> None:
         """Raises what the store raises."""

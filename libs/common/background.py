@@ -1,0 +1,15 @@
+"""Tasks that run beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+
+async def end(task: asyncio.Task[Any] | None) -> None:
+    """Cancels a task and waits until it has gone. What it failed with before is its own log's matter."""
+    if task is not None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
