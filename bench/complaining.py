@@ -179,7 +179,6 @@ async def _storm(url: str, people: People) -> dict[str, float]:
             connection, since = free.pop()
             if time.perf_counter() - since > IDLE_SECONDS:
                 connection.close()
-                connection = Connection(url)
         await _lifecycle(seen, connection, people, f"storm-{run}-{number}")
         free.append((connection, time.perf_counter()))
 

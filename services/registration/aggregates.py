@@ -43,11 +43,12 @@ PATIENT = AggregateType(
     ),
     evolve=patient.evolve,
     claims=patient.claims,
-    # The second: keys of matching, by sound and by date (domain/who.py).
-    shape=2,
+    # The second: keys of matching, by sound and by date (domain/who.py). The third: pairs of a name's words.
+    shape=3,
     derive=patient.searchable,
     indexes=(
         ("state.search.words",),
+        ("state.search.pairs",),
         ("state.search.name",),
         ("state.card.phone",),
         ("state.search.keys",),

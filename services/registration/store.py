@@ -11,6 +11,7 @@ from libs.common.access import Access
 from libs.common.mongo import Database, Document
 from libs.common.paging import page
 from services.registration.domain.identifiers import fold, words
+from services.registration.domain.search_keys import word_pairs
 
 AFTER_ANY_LETTER = "\uffff"
 
@@ -49,19 +50,14 @@ class Store:
         if phone is not None:
             wanted["state.card.phone"] = phone
         if name is not None:
-            first, *others = words(name)
-            wanted["state.search.words"] = {"$all": [first, *others]} if others else first
+            wanted |= _named(words(name))
         if keys:
             wanted["state.search.keys"] = {"$in": list(keys)}
         if word is not None:
             wanted["state.search.words"] = {"$regex": f"^{re.escape(word)}"}
         if name_starts is not None:
             start = fold(name_starts)
-            within = {"state.search.name": {"$gte": start, "$lt": start + AFTER_ANY_LETTER}}
-            if cursor is None:
-                wanted |= within
-            else:
-                wanted["$and"] = [within]
+            wanted["state.search.name"] = {"$gte": start, "$lt": start + AFTER_ANY_LETTER}
         return await page(self._database["patients"], wanted, sort="state.search.name", limit=limit, cursor=cursor)
 
     async def visits(self, access: Access, facility: str, counter: str, date: dt.date) -> list[dict[str, Any]]:
@@ -84,3 +80,13 @@ class Store:
         """The facility's card by its HFR id, from the replica of the directory."""
         found = await self._database["facilities"].find_one({"card.hip_id": hip_id})
         return found["card"] if found and "card" in found else None
+
+
+def _named(words: tuple[str, ...]) -> Document:
+    """Every word is in the name. Two are asked for as one, for all of several some servers look for no index; the
+    longest two, which few share."""
+    if len(words) == 1:
+        return {"state.search.words": words[0]}
+    longest = sorted(words, key=len, reverse=True)
+    (pair,) = word_pairs(longest[:2])
+    return {"state.search.pairs": pair} | ({"state.search.words": {"$all": longest[2:]}} if longest[2:] else {})

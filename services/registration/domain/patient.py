@@ -33,9 +33,7 @@ from services.registration.domain.identifiers import (
     PersonName,
     Phone,
     PlaceName,
-    fold,
     luhn_holds,
-    words,
 )
 from services.registration.domain.joining import Merge as Merge
 from services.registration.domain.joining import Resolve as Resolve
@@ -43,7 +41,7 @@ from services.registration.domain.joining import Unmerge as Unmerge
 from services.registration.domain.papers_of_identity import PersonalIdentifier
 from services.registration.domain.places import FIELDS, Kind, Lived, Places, lived_in
 from services.registration.domain.review import MatchesNoted, RecordExplained, Review, ReviewResolved
-from services.registration.domain.who import index_keys
+from services.registration.domain.search_keys import SearchKeys
 
 Language = Literal["en", "hi", "ur", "bo", "lbj", "doi", "ks"]
 VoidReason = Literal["duplicate", "wrong-person", "test-entry", "not-a-person"]
@@ -122,17 +120,6 @@ class Changes(BaseModel):
 
     def given(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.model_fields_set if name in Changes.model_fields}
-
-
-class SearchKeys(BaseModel):
-    """What searches ask by: the folded name, and its words."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str = ""
-    words: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-    """Blocking keys: whoever shares one may be the same person."""
 
 
 class Patient(BaseModel):
@@ -427,9 +414,9 @@ def _prove(state: Patient, command: Prove) -> Sequence[Event]:
 def evolve(state: Patient | None, event: Event) -> Patient:
     match event:
         case PatientRegistered():
-            return Patient(card=event.card, facilities=(event.card.registered_at,), search=_keys(event.card))
+            return Patient(card=event.card, facilities=(event.card.registered_at,), search=SearchKeys.of(event.card))
         case PatientCorrected() if state:
-            return state.model_copy(update={"card": event.card, "search": _keys(event.card)})
+            return state.model_copy(update={"card": event.card, "search": SearchKeys.of(event.card)})
         case PatientVoided() if state:
             return state.model_copy(update={"card": event.card, "status": "entered-in-error"})
         case SeenAtFacility() if state:
@@ -469,13 +456,9 @@ def _withdrawn(consents: tuple[Consent, ...], event: ConsentWithdrawn) -> tuple[
     )
 
 
-def _keys(card: PatientCard) -> SearchKeys:
-    return SearchKeys(name=fold(card.name), words=words(card.name), keys=index_keys(card))
-
-
 def searchable(state: Patient) -> Patient:
     """With today's keys of search and matching; of somebody who was erased there are none."""
-    return state if state.status == "erased" else state.model_copy(update={"search": _keys(state.card)})
+    return state if state.status == "erased" else state.model_copy(update={"search": SearchKeys.of(state.card)})
 
 
 def claims(state: Patient) -> list[str]:

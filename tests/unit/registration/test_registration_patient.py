@@ -179,6 +179,7 @@ def test_a_correction_publishes_the_whole_card_and_says_what_changed() -> None:
     assert event.card.phone is None
     assert event.card.sex == "female"
     assert evolve(state, event).search.words == ("tsering", "angmo")
+    assert evolve(state, event).search.pairs == ("angmo tsering",)
 
 
 def test_a_record_of_before_matching_is_given_its_keys_and_an_erased_one_none() -> None:
