@@ -2,6 +2,8 @@
 
 python -m bench.rivals naive           insert, then produce and wait for the acknowledgement; can lose events
 python -m bench.rivals transactional   a multi-document transaction with an outbox row, and a batching relay
+
+They answer what ours answers, with who this may already be; `unmatched` after the kind leaves that look out.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from services.registration.aggregates import PATIENT
 from services.registration.api import RegisterPatient
 from services.registration.domain import patient
 from services.registration.domain.queue import desk_day
+from services.registration.domain.review import Candidate, MatchesNoted
+from services.registration.matching import KnownPeople
 from services.registration.places import read_places
 from services.registration.settings import Settings
 
@@ -109,12 +113,13 @@ class Transactional(Rival):
 KINDS: dict[str, type[Rival]] = {"naive": Naive, "transactional": Transactional}
 
 
-def create_app(kind: str) -> Any:
+def create_app(kind: str, unmatched: bool) -> Any:
     settings = Settings()
     table = {"POST /patients": ACCESS["POST /patients"]}
     service = Service("registration", settings, kinds=(), access=table, about=f"the {kind} rival")
     rival = KINDS[kind](service.database, settings.kafka_bootstrap)
     places = read_places()
+    known = KnownPeople(rival.people)
     routes = APIRouter()
 
     @routes.post("/patients", status_code=201)
@@ -122,7 +127,11 @@ def create_app(kind: str) -> Any:
         details = patient.Details.model_validate(body.model_dump(include=set(patient.Details.model_fields)))
         id, day = str(uuid.uuid4()), desk_day(request.cause.occurred_at)
         entered = patient.new_card(id, details, request.caller.facility, day, places)
-        events = patient.decide(None, patient.Register(entered), places)
+        found: list[Candidate] = []
+        if not unmatched:
+            found, _ = await known.candidates(id, entered.model_dump(mode="json"))
+        noted = MatchesNoted(candidates=tuple(found)) if found else None
+        events = patient.decide(None, patient.Register(entered, noted), places)
         state = None
         for event in events:
             state = patient.evolve(state, event)
@@ -140,7 +149,7 @@ def create_app(kind: str) -> Any:
             "at": iso(request.sent),
         }
         await rival.register(document, row)
-        return card | {"id": id}
+        return card | {"id": id, "matches": [one.model_dump(mode="json") for one in found]}
 
     service.include(routes)
     service.on_start(rival.start)
@@ -149,7 +158,7 @@ def create_app(kind: str) -> Any:
 
 
 if __name__ == "__main__":
-    app = create_app(sys.argv[1])
+    app = create_app(sys.argv[1], "unmatched" in sys.argv[2:])
     told: Settings = app.state.service.settings
     interpreter.prepare()
     uvicorn.run(app, host=told.host, port=told.port, log_config=None, access_log=False, loop="uvloop", http="httptools")
