@@ -43,7 +43,8 @@ PATIENT = AggregateType(
     ),
     evolve=patient.evolve,
     claims=patient.claims,
-    # The second: keys of matching, by sound and by date (domain/who.py). The third: pairs of a name's words.
+    # The second: keys of matching, by sound and by date (domain/who.py). The third: pairs of a name's
+    # words, and the sex in keys of matching, which no longer stand on what a great part of a people is called.
     shape=3,
     derive=patient.searchable,
     indexes=(

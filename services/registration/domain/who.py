@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from libs.contracts.registration import PatientCard
@@ -28,6 +29,8 @@ _AS_KIND = {"him-parivar-family": "family_id", "ration-card": "ration_card"}
 RETURNING_YEARS, DISCOVERY_YEARS = 2, 5
 YEARS_TOGETHER = 4
 """ABDM: a returning patient's age may differ by two years, one who is discovered from a phone's by five."""
+BORNE_BY_MANY = frozenset(bones(word) for word in ("mohammad", "ghulam", "gh", "abdul", "ab"))
+"""What stands before, or after, the own names of a great part of a people: by itself it finds a crowd."""
 MOST_CANDIDATES = 10
 FEWEST_PEOPLE = 20_000
 """Below this a register's size tells nothing of how many people there are."""
@@ -85,8 +88,12 @@ def lookup_keys(person: Person, years_around: int = RETURNING_YEARS) -> tuple[st
     return tuple(dict.fromkeys(_keys(person, years)))
 
 
+def _telling(words: list[str]) -> list[str]:
+    return [word for word in words if word not in BORNE_BY_MANY] or words
+
+
 def _keys(person: Person, years: Sequence[int]) -> Iterable[str]:
-    """Each is rare even among a million people: a name never stands alone."""
+    """Each is rare even among a million people: a name never stands alone. Whoever's sex is not known has both."""
     for kind, value in person.identifiers.items():
         if value:
             yield f"i:{kind}:{value}"
@@ -95,9 +102,11 @@ def _keys(person: Person, years: Sequence[int]) -> Iterable[str]:
     telling = sorted({bones(word.text) for word in person.name.words if not is_ending(word)})
     spoken = " ".join(telling or sorted(bones(word.text) for word in person.name.words))
     words = list(dict.fromkeys(bones(word) for word in name_words(person.name.words)))
+    alone = _telling(words)
     village = skeleton(person.village.replace(" ", "")) if person.village else ""
+    sexes = (person.sex,) if person.sex else ("f", "m")
     if village:
-        yield f"v:{village}:{spoken}"
+        yield from (f"v:{village}:{spoken}:{sex}" for sex in sexes)
     if person.birth and person.birth.whole and person.birth.precise:
         first, second = sorted((person.birth.month, person.birth.day))
         for word in words:
@@ -106,14 +115,15 @@ def _keys(person: Person, years: Sequence[int]) -> Iterable[str]:
     if len(telling) < 2:
         # One word is too common for a whole district.
         where = f"{where}:{village[:2]}"
-    elders = [bones(word) for word in name_words(person.guardian)[:1]]
-    for span in dict.fromkeys(year // YEARS_TOGETHER for year in years):
-        yield f"y:{span}:{where}:{spoken}"
-        for word in words:
+    elders = _telling([bones(word) for word in name_words(person.guardian)])[:1]
+    spans = dict.fromkeys(year // YEARS_TOGETHER for year in years)
+    for span, sex in product(spans, sexes):
+        yield f"y:{span}:{where}:{spoken}:{sex}"
+        for word in alone:
             if village:
-                yield f"w:{span}:{village}:{word}"
+                yield f"w:{span}:{village}:{word}:{sex}"
             for elder in elders:
-                yield f"g:{span}:{person.district}:{elder}:{word}"
+                yield f"g:{span}:{person.district}:{elder}:{word}:{sex}"
 
 
 class Matcher:
