@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -197,10 +197,12 @@ class Subscription:
                 return None
             raise
 
-    def _effect(self, received: Received) -> None:
-        self._metrics.handled.labels(self.name, received.type).inc()
-        delay = (machine_now() - received.recorded_at).total_seconds()
-        self._metrics.effect_seconds.labels(self.name).observe(max(delay, 0))
+    def _effects(self, received: Iterable[Received]) -> None:
+        """Counts what has taken effect just now."""
+        now, seconds = machine_now(), self._metrics.effect_seconds.labels(self.name)
+        for one in received:
+            self._metrics.handled.labels(self.name, one.type).inc()
+            seconds.observe(max((now - one.recorded_at).total_seconds(), 0))
 
 
 def reason_of(error: Exception) -> str:
@@ -276,7 +278,7 @@ class Reaction(Subscription):
                     return None
                 with tracing.within(received.envelope.traceparent):
                     await self._react(received)
-                self._effect(received)
+                self._effects([received])
                 return None
             except STORE_AWAY:
                 raise

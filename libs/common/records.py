@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from libs.common.cause import Cause
 from libs.common.clock import LONG_AGO
@@ -28,8 +28,7 @@ class Record:
     headers: Headers
 
 
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The attributes of a record, read tolerantly: a body that cannot be decoded still has its envelope."""
 
     topic: str
@@ -125,10 +124,7 @@ def encode(entry: Mapping[str, Any], key: str, epoch: int) -> Record:
 
 def envelope_of(record: Any) -> Envelope:
     """Reads a consumer record's attributes. Raises Undecodable."""
-    headers: dict[str, str] = {}
-    for name, value in record.headers or ():
-        if value is not None:
-            headers[name] = bytes(value).decode("utf-8", "replace")
+    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers or () if value is not None}
     try:
         key = bytes(record.key).decode() if record.key is not None else ""
     except UnicodeDecodeError:
@@ -144,7 +140,6 @@ def envelope_of(record: Any) -> Envelope:
         raise Undecodable("ce_sequence or ce_epoch is not a number") from None
     if not 0 <= sequence <= LARGEST or not 0 <= epoch <= LARGEST:
         raise Undecodable("ce_sequence or ce_epoch is out of range")
-    sent = _sent(record.timestamp)
     return Envelope(
         topic=record.topic,
         partition=record.partition,
@@ -154,25 +149,25 @@ def envelope_of(record: Any) -> Envelope:
         type=headers["ce_type"],
         sequence=sequence,
         epoch=epoch,
-        occurred_at=_instant(headers.get("ce_time"), sent),
-        recorded_at=_instant(headers.get("ce_recordedat"), sent),
+        occurred_at=_instant(headers.get("ce_time"), record),
+        recorded_at=_instant(headers.get("ce_recordedat"), record),
         actor=headers.get("ce_actor", "unknown"),
         traceparent=headers.get("traceparent"),
         value=bytes(record.value) if record.value is not None else None,
     )
 
 
-def _sent(milliseconds: int | None) -> dt.datetime:
+def _sent(record: Any) -> dt.datetime:
     try:
-        return dt.datetime.fromtimestamp(max(milliseconds or 0, 0) / 1000, dt.UTC)
+        return dt.datetime.fromtimestamp(max(record.timestamp or 0, 0) / 1000, dt.UTC)
     except (ValueError, OverflowError, OSError):
         return LONG_AGO
 
 
-def _instant(text: str | None, otherwise: dt.datetime) -> dt.datetime:
-    """In UTC; `otherwise` where there is none, or none that can be read."""
+def _instant(text: str | None, record: Any) -> dt.datetime:
+    """In UTC; when the record was sent where there is none, or none that can be read."""
     try:
-        moment = dt.datetime.fromisoformat(text) if text else otherwise
-        return moment.astimezone(dt.UTC) if moment.tzinfo else otherwise
+        moment = dt.datetime.fromisoformat(text) if text else _sent(record)
+        return moment.astimezone(dt.UTC) if moment.tzinfo else _sent(record)
     except (ValueError, OverflowError):
-        return otherwise
+        return _sent(record)

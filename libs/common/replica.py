@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -93,10 +94,10 @@ class Replica:
                 newest[event.key] = event
         if not newest:
             return [], 0
-        keys = list(newest)
+        keys, now = list(newest), machine_now()
         stale: set[int] = set()
         try:
-            await self.collection.bulk_write([_upsert(newest[key]) for key in keys], ordered=False)
+            await self.collection.bulk_write([_upsert(newest[key], now) for key in keys], ordered=False)
         except BulkWriteError as error:
             failures = (error.details or {}).get("writeErrors", [])
             # The upsert of a card that is not newer finds no match and meets the _id that is there.
@@ -113,10 +114,10 @@ def _outranks(event: Received, held: Received) -> bool:
     return (event.envelope.epoch, event.sequence) > (held.envelope.epoch, held.sequence)
 
 
-def _upsert(received: Received) -> UpdateOne:
+def _upsert(received: Received, now: dt.datetime) -> UpdateOne:
     epoch, sequence = received.envelope.epoch, received.sequence
     order = epoch * SEQUENCES + sequence
-    fields: Document = {"epoch": epoch, "sequence": sequence, "order": order, "seen_at": machine_now()}
+    fields: Document = {"epoch": epoch, "sequence": sequence, "order": order, "seen_at": now}
     if received.event.TOMBSTONE:
         return UpdateOne(
             {"_id": received.key, "grave": {"$ne": True}},
@@ -163,8 +164,7 @@ class ReplicaSubscription(Subscription):
         except Exception:
             log.warning("a batch fails, its records are tried one by one", exc_info=True)
             await self._one_by_one(received)
-        for _, event in received:
-            self._effect(event)
+        self._effects(event for _, event in received)
 
     async def _keep(self, events: Sequence[Received]) -> None:
         _, stale = await self._replica.apply(events)
