@@ -6,7 +6,7 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from libs.common.web import Body, Reading, Requested
 from services.registration.aggregates import PATIENT
@@ -23,14 +23,23 @@ RecordId = Annotated[str, Path(min_length=1, max_length=64)]
 SHORTEST = 4
 
 
+def _long_enough(text: str) -> str:
+    if len(plain := folded(text)) < SHORTEST:
+        raise ValueError(f"must be at least {SHORTEST} letters and digits")
+    return plain
+
+
 class SearchElsewhere(BaseModel):
-    """All three must fit: a phone, the year of birth, and the end of any identifier (as CARE does)."""
+    """All three must fit: a phone, the year of birth, and the end of any identifier, or the beginning or end of the
+    record's own id (as CARE does)."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     phone: identifiers.Phone
     birth_year: int = Field(ge=1880, le=2100)
-    identifier_ends: Annotated[str, Field(min_length=SHORTEST, max_length=40), identifiers.NoAadhaar]
+    identifier_ends: Annotated[
+        str, Field(min_length=SHORTEST, max_length=40), identifiers.NoAadhaar, AfterValidator(_long_enough)
+    ]
 
 
 class OpenRecord(Body):
@@ -69,7 +78,7 @@ def router(desk: Desk) -> APIRouter:
         query = {"state.card.phone": body.phone}
         found = await desk.database["patients"].find(query, {"state": 1}).limit(50).to_list(50)
         states = [(one["_id"], Patient.model_validate(one["state"])) for one in found]
-        kept = [(id, state) for id, state in states if state.status == "active" and _fits(state, body)]
+        kept = [(id, state) for id, state in states if state.status == "active" and _fits(id, state, body)]
         await asyncio.gather(*(desk.read_log.record(access, patient=id) for id, _ in kept))
         return {"patients": [{"id": id, **glimpse(state.card)} for id, state in kept]}
 
@@ -94,8 +103,8 @@ def router(desk: Desk) -> APIRouter:
     return routes
 
 
-def _fits(state: Patient, asked: SearchElsewhere) -> bool:
-    card = state.card
-    ends = folded(asked.identifier_ends)
-    held = [card.abha_number, card.abha_address, *state.addresses, *(one.value for one in card.identifiers)]
-    return card.birth_year == asked.birth_year and any(folded(one).endswith(ends) for one in held if one)
+def _fits(id: str, state: Patient, asked: SearchElsewhere) -> bool:
+    card, part = state.card, asked.identifier_ends
+    held = [card.abha_number, card.abha_address, *state.addresses, *(one.value for one in card.identifiers), id]
+    fits = folded(id).startswith(part) or any(folded(one).endswith(part) for one in held if one)
+    return card.birth_year == asked.birth_year and fits

@@ -266,6 +266,11 @@ async def test_somebody_is_found_at_the_next_hospital_with_little_and_opened_wit
     assert [one["id"] for one in found.json()["patients"]] == [known["id"]]
     assert "Deldan" not in found.text
     assert body["phone"] not in found.text
+    for part in (known["id"][:5], known["id"][-5:]):
+        by_id = await desk.post("/patients/elsewhere", asked | {"identifier_ends": part}, facility=ELSEWHERE)
+        assert [one["id"] for one in by_id.json()["patients"]] == [known["id"]], "the record's own id is one"
+    nothing = await desk.post("/patients/elsewhere", asked | {"identifier_ends": "-- /"}, facility=ELSEWHERE)
+    assert (nothing.status_code, nothing.json()["errors"][0]["field"]) == (422, "identifier_ends")
     for wrong in ({"birth_year": known["birth_year"] + 1}, {"identifier_ends": "99999x"}):
         assert (await desk.post("/patients/elsewhere", asked | wrong, facility=ELSEWHERE)).json()["patients"] == []
     path = f"/patients/{known['id']}"
