@@ -107,6 +107,22 @@ def test_duplicates_within_one_file_are_each_named_once(tmp_path: Path) -> None:
     assert len(links) == len({frozenset((link["left"], link["right"])) for link in links})
 
 
+def test_where_there_is_only_a_name_and_many_bear_it_nobody_is_surely_the_same(tmp_path: Path) -> None:
+    chance = random.Random(23)
+    given, family = [[made_up(chance, syllables) for _ in range(30)] for syllables in (2, 3)]
+    often = lambda names: names[int(30 * chance.random() ** 2)]  # noqa: E731
+    ours = [{"rec": f"r{n}", "first": often(given), "last": often(family)} for n in range(700)]
+    theirs = [dict(row, rec=row["rec"] + "x") for row in ours[:400]]
+    for row in theirs[:200]:
+        row["first"], row["last"] = row["last"], row["first"]
+    names = {"given_name": "first", "family_name": "last"}
+    links, _ = run([write(tmp_path / "a.csv", ours), write(tmp_path / "b.csv", theirs)], names, tmp_path)
+    same = [link for link in links if link["band"] == "same"]
+    wrong = [link for link in same if f"{link['left']}x" != link["right"]]
+    assert len(wrong) <= 0.05 * len(theirs)
+    assert len(wrong) <= 0.1 * len(same)
+
+
 def test_a_sister_at_the_same_address_and_phone_is_not_the_same_person(tmp_path: Path) -> None:
     ours = people(7, 200)
     sister = dict(ours[3], rec="s", first="zulmabet", dob="20030714")

@@ -26,6 +26,9 @@ MOST_DIFFERENT = {GIVEN: 0.08, FAMILY: 0.20, BIRTH: 0.08, AGE: 0.08, SEX: 0.04}
 """Of one person's records, at most this share may differ wholly in what is their own: else they would be two."""
 NEAR_IN_AGE = 2.0
 """How much likelier two of one house were born within a few years of each other than strangers are."""
+TELLING = 3
+"""Of so few things three kinds of pair cannot be learnt apart (three classes need three views, Allman and others 2009):
+with less, the first guesses stand."""
 WORTH_LEARNING_FROM = 1e-6
 SAMENESS_IN_HOUSE = 0.4
 """How much rarer one given name is met twice in a household than among strangers."""
@@ -111,6 +114,8 @@ def learn(model: Model, sample: Sample, frequencies: Frequencies, tick: Callable
             if sum(_shares(model, pattern)) > WORTH_LEARNING_FROM
         }
     )
+    told = {place for pattern in found for place, level in enumerate(pattern.levels) if level >= 0}
+    telling = len({BIRTH if place == AGE else place for place in told} - {SEX})
     for _ in range(ROUNDS):
         shares = [(pattern, count, *_shares(model, pattern)) for pattern, count in found.items()]
         matches = sum(count * match for _, count, match, _ in shares)
@@ -119,7 +124,8 @@ def learn(model: Model, sample: Sample, frequencies: Frequencies, tick: Callable
         model.prior_household = max(households + 0.5, 1.0) / sample.total
         if whole:
             _strangers(model, drawn, frequencies, without_pairs=True)
-        _kinds(model, shares)
+        if telling >= TELLING:
+            _kinds(model, shares)
         model.settle()
         tick()
 
