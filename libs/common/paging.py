@@ -27,7 +27,8 @@ def _decode(cursor: str) -> tuple[str, str]:
         after, id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         if not isinstance(after, str) or not isinstance(id, str):
             raise ValueError
-    except (ValueError, TypeError, binascii.Error):
+        f"{after}{id}".encode()  # No half of a character, which no store keeps.
+    except (ValueError, TypeError, RecursionError, binascii.Error):
         raise Refused("cursor-invalid", "must be a cursor that an earlier page gave", field="cursor") from None
     return after, id
 

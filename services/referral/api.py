@@ -13,7 +13,7 @@ from libs.contracts.event import Code, FacilityCode
 from libs.contracts.referral import Urgency
 from services.referral import answers, api_moves, store, usecases, way
 from services.referral.answers import ReferralAnswer
-from services.referral.api_moves import Nothing, OutsideBody, PatientId, Reason, place_of
+from services.referral.api_moves import Nothing, OutsideBody, Reason, place_of
 from services.referral.domain import codes, commands, dataset, referral
 from services.referral.domain.commands import By
 from services.referral.domain.moves import Status
@@ -35,7 +35,7 @@ class RequestBody(Body):
     """`findings` are the minimum dataset: what is missing is warned of and stops nothing. Where the patient is to go
     is a facility of the directory (`to`) or a typed place outside the network (`outside`)."""
 
-    patient: PatientId
+    patient: codes.PatientId
     to: FacilityCode | None = None
     service: Code
     urgency: Urgency

@@ -25,8 +25,6 @@ from services.referral.usecases import Surroundings
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=codes.LONGEST_REASON)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=codes.LONGEST_TEXT)]
 MaybeText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=codes.LONGEST_TEXT)]
-PatientId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-"""As registration gives it. It goes on a thin topic, where a name or a number typed in its place must not."""
 
 
 class OutsideBody(BaseModel):
@@ -152,7 +150,7 @@ class VoidBody(Body):
     """`patient` is whom it was meant for, if anybody."""
 
     reason: codes.VoidReason
-    patient: PatientId | None = None
+    patient: codes.PatientId | None = None
 
 
 Stepping = Callable[[str, Step, Requested], Awaitable[ReferralAnswer]]

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from libs.common.refusal import Refused
-from libs.contracts.event import Code, Id
+from libs.contracts.event import Code
 from libs.contracts.referral import FacilityCard
 from libs.contracts.registration import PatientCard
 from services.referral.domain import codes, commands, moves
@@ -83,7 +83,7 @@ HAS_OUTCOME = frozenset({"treated", "back-referred", "closed"})
 Cards = Mapping[str, FacilityCard]
 Resource = dict[str, Any]
 
-_ID: TypeAdapter[str] = TypeAdapter(Id)
+_PATIENT: TypeAdapter[str] = TypeAdapter(codes.PatientId)
 _CODE: TypeAdapter[str] = TypeAdapter(Code)
 
 
@@ -319,7 +319,7 @@ def requested(resource: Mapping[str, Any], cards: Cards) -> commands.Request:
     reason = " ".join(str(each.get("text", "")) for each in many(resource.get("reasonCode"))).strip()
     if not reason:
         raise Refused("missing", "must say why", field="reasonCode")
-    for value, kind, element in ((patient, _ID, "subject"), (service, _CODE, "performerType")):
+    for value, kind, element in ((patient, _PATIENT, "subject"), (service, _CODE, "performerType")):
         try:
             kind.validate_python(value)
         except ValidationError:
@@ -332,7 +332,7 @@ def placer_of(resource: Mapping[str, Any]) -> str | None:
     said = resource.get("identifier")
     # A Bundle has one, and not several.
     identifiers = [each for each in ([said] if isinstance(said, Mapping) else many(said)) if each.get("value")]
-    placed = [each for each in identifiers if "PLAC" in {c.get("code") for c in many(of(each, "type").get("coding"))}]
+    placed = [each for each in identifiers if "PLAC" in [c.get("code") for c in many(of(each, "type").get("coding"))]]
     first = next(iter((*placed, *identifiers)), None)
     return f"{first.get('system', '')}|{first['value']}" if first else None
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from typing import Annotated, Literal
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 
 from libs.common import tracing
-from libs.common.access import Access, allow
+from libs.common.access import Access, Forbidden, allow
 from libs.common.cause import request_cause
 from libs.common.journal import NotFound
 from libs.common.mongo import Document
 from libs.common.refusal import Refused
 from libs.common.service import Service
+from libs.common.tokens import Unauthenticated
 from libs.common.web import Reading, Write, fingerprint_of, reading, time_of_sending
 from services.referral import fhir, store, usecases
 from services.referral.api import CLINICAL
@@ -53,6 +56,7 @@ async def received(request: Request) -> tuple[Write, Resource]:
     access = reading(request)
     try:
         body = json.loads(await request.body())
+        json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
@@ -82,8 +86,33 @@ async def received(request: Request) -> tuple[Write, Resource]:
 Received = Annotated[tuple[Write, Resource], Depends(received)]
 
 
+class FhirRoute(APIRoute):
+    """Says in FHIR's own words who is not let in, and what is not there."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except NotFound:
+                return _not_let_in(404, "not-found", "There is no such record.")
+            except Forbidden as refused:
+                return _not_let_in(403, "forbidden", refused.detail)
+            except Unauthenticated as refused:
+                return _not_let_in(401, "login", str(refused), **{"WWW-Authenticate": "Bearer"})
+
+        return answered
+
+
+def _not_let_in(status: int, code: str, detail: str, **headers: str) -> JSONResponse:
+    found = fhir.operation_outcome(code, detail)
+    found["issue"][0]["code"] = code
+    return answer(found, status, **headers)
+
+
 def router(service: Service, around: Surroundings) -> APIRouter:
-    routes = APIRouter(prefix="/fhir", tags=["FHIR"])
+    routes = APIRouter(prefix="/fhir", tags=["FHIR"], route_class=FhirRoute)
     _metadata(routes)
     _reads(routes, service, around)
     _searches(routes, service, around)

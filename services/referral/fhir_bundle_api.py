@@ -16,14 +16,14 @@ from libs.common.web import Write
 from services.referral import fhir, fhir_bundle, usecases
 from services.referral.domain.commands import By, Step
 from services.referral.domain.referral import Referral, decide, sides_of
-from services.referral.fhir_api import Received, answer
+from services.referral.fhir_api import FhirRoute, Received, answer
 from services.referral.fhir_bundle import Asked, Fault, NotTaken, Taken, Told
 from services.referral.store import REFERRAL
 from services.referral.usecases import Surroundings
 
 
 def router(service: Service, around: Surroundings) -> APIRouter:
-    routes = APIRouter(prefix="/fhir", tags=["FHIR"])
+    routes = APIRouter(prefix="/fhir", tags=["FHIR"], route_class=FhirRoute)
 
     @routes.post("", response_class=JSONResponse)
     @routes.post("/Bundle", response_class=JSONResponse)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
@@ -57,7 +58,14 @@ async def test_a_referral_comes_is_told_of_and_goes_home_in_fhir(desk: Desk) -> 
     refused = await client.post("/fhir/ServiceRequest", json=nowhere, headers=bearer("doctor", HERE))
     assert refused.status_code == 422
     assert OperationOutcome.model_validate(refused.json()).issue[0].expression == ["performer"]
-    assert (await client.post("/fhir/ServiceRequest", json=asking(), headers=bearer("desk", HERE))).status_code == 403
+    other = await client.post("/fhir/ServiceRequest", json=asking(), headers=bearer("desk", HERE))
+    assert (other.status_code, OperationOutcome.model_validate(other.json()).issue[0].code) == (403, "forbidden")
+    lone = asking(identifier=[{"system": "https://other.example", "value": "\ud800"}])
+    broken = await client.post("/fhir/ServiceRequest", content=json.dumps(lone), headers=bearer("doctor", HERE))
+    assert (broken.status_code, broken.json()["errors"][0]["field"]) == (422, "body")
+    named = asking(subject={"reference": "Patient/Tsering Dolma"})
+    name = await client.post("/fhir/ServiceRequest", json=named, headers=bearer("doctor", HERE))
+    assert OperationOutcome.model_validate(name.json()).issue[0].expression == ["subject"]
     nameless = await client.post("/fhir/ServiceRequest", json=asking(identifier=[]), headers=bearer("doctor", HERE))
     assert nameless.json()["errors"][0]["field"] == "identifier"
 
@@ -69,7 +77,9 @@ async def test_a_referral_comes_is_told_of_and_goes_home_in_fhir(desk: Desk) -> 
     assert (await tell("desk", THERE, "accepted")).status_code == 409
     accepted = await tell("doctor", THERE, "accepted")
     assert Task.model_validate(accepted.json()).businessStatus.text == "accepted"
-    assert (await client.get(f"/fhir/Bundle/{request.id}", headers=bearer("doctor", HERE))).status_code == 404
+    early = await client.get(f"/fhir/Bundle/{request.id}", headers=bearer("doctor", HERE))
+    assert (early.status_code, OperationOutcome.model_validate(early.json()).issue[0].code) == (404, "not-found")
+    assert (await client.get(f"/fhir/Task/{request.id}")).json()["resourceType"] == "OperationOutcome"
     assert (await tell("desk", THERE, "in-progress")).json()["businessStatus"]["text"] == "arrived"
     coded = {"type": {"text": "outcome"}, "valueCodeableConcept": {"coding": [{"code": "admitted"}]}}
     done = await tell("doctor", THERE, "completed", output=[coded])

@@ -1,8 +1,13 @@
-"""The code lists of the referral machine. They may grow; they are never free text."""
+"""The code lists of the referral machine, and how a patient is named in it. They may grow; they are never free text."""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import StringConstraints
+
+PatientId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+"""As registration gives it. It goes on a thin topic, where a name or a number typed in its place must not."""
 
 DeclineReason = Literal["no-bed", "no-specialist", "manageable-at-origin", "wrong-service", "facility-closed", "other"]
 CancelReason = Literal["patient-improved", "patient-refused", "patient-died", "entered-in-error", "other"]
