@@ -15,6 +15,8 @@ def _to_utc_milliseconds(value: dt.datetime) -> str:
 
 
 def _truncate(value: Any) -> Any:
+    if isinstance(value, int | float):
+        raise ValueError("must be an ISO 8601 time with offset")
     if isinstance(value, dt.datetime) and value.tzinfo is not None and EARLIEST <= value < LATEST:
         value = value.astimezone(dt.UTC)
         return value.replace(microsecond=value.microsecond // 1000 * 1000)

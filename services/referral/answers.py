@@ -87,10 +87,12 @@ class RequestAnswer(ReferralAnswer):
 
 
 class Checked(Answer):
-    """What would be warned of. A referral may be sent with any of it."""
+    """What would be warned of. A referral may be sent with any of it, unless the destination has switched refusal on:
+    then `refused` is what it would say."""
 
     completeness: int
     warnings: tuple[Notice, ...]
+    refused: str | None = None
 
 
 class PatientShown(Answer):

@@ -93,11 +93,14 @@ def _requesting(routes: APIRouter, service: Service, around: Surroundings) -> No
 
     @routes.post("/referrals/check", tags=["referrals"])
     async def check(body: RequestBody, access: Reading) -> answers.Checked:
-        """What would be warned of if this were sent. Writes nothing but who looked."""
+        """What would be warned of if this were sent, and whether the destination would refuse it. What nobody would
+        take is refused as it would be then. Writes nothing but who looked."""
         await service.read_log.record(access, patient=body.patient)
-        asked = await usecases.consider(around, service.clock, body.command(commands.Request), access.caller.facility)
+        asked, refused = await usecases.weigh(around, service.clock, body.command(commands.Request), access)
         completeness = dataset.completeness(asked.service, asked.urgency, asked.findings)
-        return answers.Checked(completeness=completeness, warnings=asked.warnings)
+        return answers.Checked(
+            completeness=completeness, warnings=asked.warnings, refused=refused.code if refused is not None else None
+        )
 
 
 def _reading(routes: APIRouter, service: Service, around: Surroundings) -> None:

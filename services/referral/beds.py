@@ -21,7 +21,7 @@ from libs.common.mongo import Database
 from libs.common.refusal import Refused
 from libs.contracts.referral import FacilityCard
 from services.referral import store
-from services.referral.domain import ledger
+from services.referral.domain import clocks, ledger
 from services.referral.domain.commands import Accept, By, Reserving, Schedule
 from services.referral.domain.destinations import GENERAL, Destinations, Wanted
 from services.referral.domain.events import ReservationGivenUp, ReservationsReleased
@@ -219,9 +219,19 @@ def _has(state: Referral, id: str) -> bool:
 
 
 async def set_slots(
-    journal: Journal, facility: str, clinic: str, at: dt.datetime, places: int, cause: Cause, access: Access
+    journal: Journal,
+    clock: Clock,
+    facility: str,
+    clinic: str,
+    at: dt.datetime,
+    places: int,
+    cause: Cause,
+    access: Access,
 ) -> Outcome[Ledger]:
-    """How many places a clinic has in the hours that begin at `at`. Raises Refused for fewer than are promised."""
+    """How many places a clinic has in the hours that begin at `at`. Raises Refused for fewer than are promised, and for
+    hours that are over."""
+    if clocks.is_over(at, clock.now()):
+        raise Refused("in-the-past", "these hours are over", field="at")
     place = Place(facility, "slot", clinic, at)
     return await journal.append(
         LEDGER, ledger_id(place), lambda state: ledger.count(state, place, places), cause, access

@@ -93,6 +93,7 @@ def router(service: Service) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MOST_SLOTS)] = 50,
     ) -> SlotList:
         """Coming hours of a facility's clinics that have a place left, the soonest first."""
+        await service.journal.read(FACILITY, code, access)
         found = await store.free_slots(service.database, code, clinic, service.clock.now(), limit)
         return SlotList(items=[SlotsShown.of(each) for each in found])
 
@@ -102,7 +103,7 @@ def router(service: Service) -> APIRouter:
         if request.caller.facility != code:
             raise Forbidden("your facility must be the clinic's")
         outcome = await beds.set_slots(
-            service.journal, code, body.clinic, body.at, body.places, request.cause, request.access
+            service.journal, service.clock, code, body.clinic, body.at, body.places, request.cause, request.access
         )
         return SlotsShown.of(outcome.state)
 

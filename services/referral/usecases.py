@@ -154,10 +154,16 @@ async def rehearse(
         if before["journal"][0].get("fingerprint") != cause.fingerprint:
             raise KeyReused
         return
-    asked = await consider(around, clock, command, access.caller.facility)
-    if (refused := await _refused_by(around, asked)) is not None:
+    _, refused = await weigh(around, clock, command, access)
+    if refused is not None:
         raise refused
+
+
+async def weigh(around: Surroundings, clock: Clock, command: Request, access: Access) -> tuple[Request, Refused | None]:
+    """As `consider`, and what the destination would refuse it for. Raises what nobody would take."""
+    asked = await consider(around, clock, command, access.caller.facility)
     decide(None, asked, _by(access), clock.now())
+    return asked, await _refused_by(around, asked)
 
 
 async def _refused_by(around: Surroundings, asked: Request) -> Refused | None:

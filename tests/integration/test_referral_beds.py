@@ -147,6 +147,10 @@ async def test_a_place_in_a_clinic_is_promised_once_and_moves_with_the_appointme
     left = (await desk.get("desk", THERE, f"/facilities/{THERE}/slots", clinic="surgery")).json()["items"]
     assert [(each["at"], each["free"]) for each in left] == [(hours[0], 1)]
     assert (await desk.step(second, "accept", "doctor", THERE, {"slot": slot}))["status"] == "accepted"
+    over = {"clinic": "surgery", "at": "2001-03-02T04:30:00Z", "places": 1}
+    past = await desk.served.client.put(path, json=over, headers=desk.headers("desk", THERE))
+    assert (past.status_code, past.json()["errors"][0]["field"]) == (422, "at")
+    assert (await desk.get("desk", THERE, "/facilities/HP-KNR-NO-SUCH/slots")).status_code == 404
     unknown = {"slot": {"clinic": "surgery", "at": "2099-03-04T04:30:00Z"}}
     third = (await desk.request("who comes too late"))["id"]
     answer = await desk.post("doctor", THERE, f"/referrals/{third}/accept", unknown)

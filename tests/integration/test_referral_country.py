@@ -97,6 +97,7 @@ async def test_a_facility_refuses_what_it_has_switched_on_and_no_emergency(desk:
     body = {"patient": person(), "to": igmc, "service": "surgery", "urgency": "urgent", "reason": "x"}
     refused = await desk.post("doctor", HERE, "/referrals", body)
     assert refused.status_code == 422
+    assert (await desk.post("doctor", HERE, "/referrals/check", body)).json()["refused"] == "refused-passed-by"
     assert refused.json()["errors"][0]["field"] == "past_reason"
     for passes in ({"past_reason": "known-there"}, {"urgency": "emergency"}):
         taken = await desk.post("doctor", HERE, "/referrals", body | passes)

@@ -62,6 +62,7 @@ NOT_NOW: tuple[Any, ...] = (
     "0001-01-01T00:00:00+14:00",
     "9999-12-31T23:59:59-12:00",
     "9999-12-31T23:59:59Z",
+    5,
     [SOON],
 )
 NO_CODE: tuple[Any, ...] = ("because", "Heart & Lungs", " ", 5, True, ["other"], {"code": "other"})

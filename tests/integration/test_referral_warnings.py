@@ -64,6 +64,9 @@ async def test_a_check_writes_nothing_but_who_looked(desk: Desk) -> None:
     (entry,) = await desk.served.service.database["reads"].find({"patient": person("looked at")}).to_list(None)
     assert entry["subject"] == f"doctor@{HERE}"
     assert (await desk.post("desk", HERE, "/referrals/check", BODY)).status_code == 403
+    for wrong, field in ({"to": "HP-KNR-NO-SUCH"}, "to"), ({"to": HERE}, "to"), ({"service": "no-such"}, "service"):
+        answer = await desk.post("doctor", HERE, "/referrals/check", BODY | wrong)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field), "as when it is sent"
 
 
 async def test_a_finding_in_another_unit_names_its_field(desk: Desk) -> None:

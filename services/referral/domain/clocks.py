@@ -79,6 +79,11 @@ def to_arrive(state: Referral, command: Accept, now: dt.datetime) -> dict[str, A
     return {"arrive_due": now + within, "clock_says": says}
 
 
+def is_over(hours: dt.datetime, now: dt.datetime) -> bool:
+    """Whether nobody is expected any more in a clinic's hours that began then."""
+    return hours + AFTER_APPOINTMENT <= now
+
+
 def late(state: Referral, travel: Travel, now: dt.datetime) -> tuple[dt.datetime, str] | None:
     """Until when the promise to arrive is stretched, and why, where nobody comes through still."""
     within, says = travel(state.origin, state.destination, state.urgency)

@@ -230,6 +230,8 @@ def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any
         case Accept():
             if any(each.id in state.given_up for each in command.reserved):
                 raise Refused(GIVEN_UP, "what was reserved went back meanwhile; send it again")
+            if command.slot is not None and clocks.is_over(command.slot.at, now):
+                raise Refused("in-the-past", "these hours are over", field="slot")
             return clocks.to_arrive(state, command, now)
         case Schedule(appointment_at=at):
             if at < now:

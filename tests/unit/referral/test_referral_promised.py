@@ -18,7 +18,7 @@ from services.referral.domain import commands as machine
 from services.referral.domain.commands import By, Step
 from services.referral.domain.events import ReferralBreached, ReservationGivenUp, ReservationsReleased
 from services.referral.domain.referral import Referral, decide, evolve, open_moves
-from services.referral.domain.reservations import Reservation
+from services.referral.domain.reservations import Reservation, Slot
 
 NOW = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
 HERE, THERE, ELSEWHERE = "HP-KNR-CHC-POOH", "HP-KNR-RH-PEO", "LA-LEH-DH-SNM"
@@ -115,6 +115,17 @@ def test_what_was_answered_in_time_never_lapses() -> None:
 def test_nobody_but_the_clock_lapses(role: str) -> None:
     with pytest.raises(Refused):
         decide(fold(promised()), machine.Lapse("nodal-officer@X"), By(role, THERE), NOW)
+
+
+def test_nobody_is_promised_a_place_in_hours_that_are_over() -> None:
+    for ago, taken in ((dt.timedelta(hours=3), True), (dt.timedelta(hours=25), False)):
+        slot = Slot(clinic="surgery", at=NOW - ago)
+        if taken:
+            assert decide(fold(promised()), machine.Accept(slot=slot), DOCTOR_THERE, NOW)
+            continue
+        with pytest.raises(Refused) as refused:
+            decide(fold(promised()), machine.Accept(slot=slot), DOCTOR_THERE, NOW)
+        assert refused.value.field == "slot"
 
 
 BED = Reservation(id="res-1", ledger="icu-beds", facility=THERE, what="bed", kind="icu")
