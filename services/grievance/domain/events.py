@@ -52,8 +52,11 @@ class Confirmed(contract.GrievanceConfirmed):
 
 
 class Reopened(contract.GrievanceReopened):
+    """`clocks` is the on-call ladder of an emergency, which begins anew."""
+
     reason: str = personal("")
     reopened_at: Instant
+    clocks: tuple[Clock, ...] = ()
 
 
 class Escalated(contract.GrievanceEscalated):

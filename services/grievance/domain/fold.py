@@ -154,7 +154,8 @@ def _changes(state: Grievance, event: Event) -> dict[str, object]:
                 "screened": None,
                 "passed_to": None,
                 "attempts": (),
-                "clocks": tuple(clock for clock in state.clocks if clock.name in OPEN_CLOCKS),
+                "paged": (),
+                "clocks": (*(clock for clock in state.clocks if clock.name in OPEN_CLOCKS), *event.clocks),
             }
         case Appealed():
             return {

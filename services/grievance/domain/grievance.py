@@ -159,8 +159,7 @@ def decide(state: Grievance | None, command: Command, now: dt.datetime, calendar
             if command.verifier and command.verifier == state.resolver:
                 raise Refused("second-person-needed", "whoever resolved it does not verify it")
             if not command.fixed:
-                reopened = Reopened(cycle=state.reopened + 1, reason=command.note, reopened_at=now, **_public(state))
-                return [reopened]
+                return [_reopened(state, command.note, now, calendar)]
             return [Verified(verified_at=now, **_named(state))]
         case Attempt():
             require_one_of(command.channel, CHANNELS, "channel")
@@ -174,7 +173,7 @@ def decide(state: Grievance | None, command: Command, now: dt.datetime, calendar
                 raise Refused("rating-out-of-range", "must be 1 to 5", field="rating")
             return [Confirmed(rating=command.rating, confirmed_at=now, **_public(state))]
         case Reopen():
-            return [Reopened(cycle=state.reopened + 1, reason=command.reason, reopened_at=now, **_public(state))]
+            return [_reopened(state, command.reason, now, calendar)]
         case Appeal():
             return _appeal(state, command, now, calendar)
     raise TypeError(f"a grievance knows no {type(command).__name__}")
@@ -292,6 +291,14 @@ def _resolve(state: Grievance, command: Resolve, now: dt.datetime, calendar: Wor
     return [_resumed(state, now, calendar), resolved] if state.paused else [resolved]
 
 
+def _reopened(state: Grievance, reason: str, now: dt.datetime, calendar: WorkingCalendar) -> Reopened:
+    """As late as it was. An emergency that was not put right is one again: whoever has it now is called."""
+    rungs = state.policy.promises.on_call
+    clocks = moments.started(now, calendar, **{moments.ON_CALL: rungs[0] if rungs else None})
+    cycle = state.reopened + 1
+    return Reopened(cycle=cycle, reason=reason, reopened_at=now, clocks=clocks, **_public(state))
+
+
 def _close_unreachable(state: Grievance, now: dt.datetime) -> list[Event]:
     rule = state.policy.unreachable
     assert rule is not None
@@ -349,9 +356,11 @@ def _tick(state: Grievance, command: Tick, now: dt.datetime, calendar: WorkingCa
 
 
 def _paged(state: Grievance, command: Tick, now: dt.datetime, calendar: WorkingCalendar) -> Paged:
-    """The first rung is the office that has the case; each further one is a level above it, which may then act too."""
+    """The first rung is the office that has the case, the next after a transfer the one that has it then; each further
+    one is a level above, which may then act too."""
     never_the_accused(state.accused, command.handled_by)
-    office = state.handled_by if command.step == 1 else command.handled_by
+    was_called = f"nodal-officer@{state.handled_by}" in state.paged
+    office = command.handled_by if was_called else state.handled_by
     rungs = state.policy.promises.on_call
     following = rungs[command.step] if command.step < len(rungs) else None
     return Paged(

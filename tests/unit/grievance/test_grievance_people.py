@@ -218,6 +218,27 @@ def test_who_takes_the_case_ends_the_calling(taken: Command) -> None:
     assert "on-call" not in {clock.name for clock in state.clocks}
 
 
+def test_an_emergency_that_was_not_put_right_is_called_out_anew() -> None:
+    path = [("tick", 31), (FIXED, 1), (Reopen("still turned away"), 1), ("tick", 31)]
+    state, journal = run(path, first=EMERGENCY)
+    pages = [event for event in journal if isinstance(event, Paged)]
+    assert [(page.rung, page.to) for page in pages] == [(1, f"nodal-officer@{FIRST}")] * 2
+    assert len({page.paged_at for page in pages}) == 2
+    assert state.due_at == run([], first=EMERGENCY)[0].due_at, "as late as it was"
+    usual, _ = run([(FIXED, 1), (Reopen("no"), 1)])
+    assert "on-call" not in {clock.name for clock in usual.clocks}
+
+
+def test_after_a_transfer_the_office_that_has_it_is_called_before_those_above() -> None:
+    path = [("tick", 31), (Transfer(SECOND, "wrong-office", "theirs"), 1), ("tick", 20)]
+    state, journal = run(path, first=EMERGENCY)
+    assert [event.to for event in journal if isinstance(event, Paged)] == [
+        f"nodal-officer@{FIRST}",
+        f"nodal-officer@{SECOND}",
+    ]
+    assert state.handled_by == SECOND
+
+
 def test_an_on_call_ladder_in_office_hours_is_no_ladder() -> None:
     with pytest.raises(ValueError, match="ignores office hours"):
         POLICY.promises.model_validate({"redress": "4 hours", "on_call": ["1 working hours"]})
