@@ -28,10 +28,11 @@ from libs.contracts.notifications import (
     MessageUndelivered,
 )
 from services.notifications import usecases
-from services.notifications.domain import send
+from services.notifications.domain import dlt, send
 from services.notifications.domain.message import Message, Plan, Render
 from services.notifications.domain.routing import Own, Variable
 from services.notifications.domain.segments import count
+from services.notifications.domain.template import FALLBACK
 from services.notifications.post import Post
 from services.notifications.store import MESSAGE, Known, message_id
 from services.notifications.together import Together
@@ -103,7 +104,7 @@ def own_template(post: Post, template: str) -> Own:
 
 
 def check_variables(post: Post, template: str, variables: dict[str, str], field: str) -> None:
-    """Raises Refused naming what is missing, or what the template does not have."""
+    """Raises Refused naming what is missing, what the template does not have, or what operators would drop unseen."""
     needed = post.wording.placeholders(template)
     if missing := needed - variables.keys():
         raise Refused("variables-missing", f"needs {', '.join(sorted(missing))}", field=field)
@@ -112,6 +113,9 @@ def check_variables(post: Post, template: str, variables: dict[str, str], field:
     empty = sorted(name for name, value in variables.items() if not value.strip())
     if empty:
         raise Refused("variables-empty", f"{', '.join(empty)} must say something", field=field)
+    for name, tag in sorted(post.wording.languages[FALLBACK].templates[template].placeholders):
+        for rule, why in dlt.value_faults(name, tag, variables[name].strip(), post.registration):
+            raise Refused(rule, why, field=field)
 
 
 async def request(post: Post, command: send.Request, cause: Cause, access: Access) -> Outcome[send.Send]:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libs.common.refusal import Refused
 from libs.contracts.event import Code, Event, FacilityCode, Instant
@@ -46,6 +46,12 @@ class Audience(BaseModel):
     sex: Literal["male", "female", "other", "unknown"] | None = None
     age_from: int | None = Field(None, ge=0, le=120)
     age_to: int | None = Field(None, ge=0, le=120)
+
+    @model_validator(mode="after")
+    def _ages_in_order(self) -> Self:
+        if self.age_from is not None and self.age_to is not None and self.age_from > self.age_to:
+            raise ValueError("age_from must not be above age_to: nobody would fit")
+        return self
 
     @property
     def has_a_place(self) -> bool:

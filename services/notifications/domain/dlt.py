@@ -231,10 +231,11 @@ def lint_rendered(name: str, language: str, text: str, rendered: str, registrati
             yield fault("variable-empty", f"{_name(match)} has no value")
         elif units_of(value) > limit:
             yield fault("variable-too-long", f"{_name(match)} has {units_of(value)} characters, at most {limit}")
-        yield from (fault(*why) for why in _value_faults(_name(match), tag, value, registration))
+        yield from (fault(*why) for why in value_faults(_name(match), tag, value, registration))
 
 
-def _value_faults(name: str, tag: str, value: str, registration: Registration) -> Iterable[tuple[str, str]]:
+def value_faults(name: str, tag: str, value: str, registration: Registration) -> Iterable[tuple[str, str]]:
+    """Rule and detail of what the operators would not take in a variable of this tag."""
     if tag in ("numeric", "number") and not value.isdigit():
         yield "variable-not-numeric", f"{name} holds something other than digits"
     if tag in ("url", "urlott") and not registration.allows_link(value):

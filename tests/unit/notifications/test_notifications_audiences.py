@@ -269,6 +269,12 @@ def test_a_second_place_without_a_code_lies_in_the_home_s_district() -> None:
     assert not campaign.Audience(village="Barsoo").fits(near, dt.date(2026, 7, 1))
 
 
+def test_ages_the_wrong_way_round_fit_nobody_and_are_refused() -> None:
+    with pytest.raises(ValueError, match="nobody would fit"):
+        campaign.Audience(district_lgd=6, age_from=60, age_to=20)
+    assert campaign.Audience(district_lgd=6, age_from=60, age_to=60).age_to == 60
+
+
 def test_of_two_records_of_one_person_a_campaign_reaches_the_one_that_lives_on() -> None:
     assert not campaign.Audience(district_lgd=6).fits(CARD | {"merged_into": "another"}, dt.date(2026, 11, 20))
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.refusal import Refused
 from services.notifications import catalogue, lint
 from services.notifications.domain import dlt
 from services.notifications.domain.template import Template
+from services.notifications.sends import check_variables
 from services.notifications.settings import Settings
 
 FIELDS = Settings.model_fields
@@ -149,3 +153,26 @@ def test_the_command_prints_the_sheet_and_the_cost(capsys: pytest.CaptureFixture
     assert all("{#alphanumeric#}" in row["text"] for row in rows if row["template"] != "mental-health-support")
     assert lint.main(["--cost"]) == 0
     assert "gsm-7" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ("CHC Sankoo", None),
+        ("See www.evil.example/x", "link-in-alphanumeric"),
+        ("10.2.3.4/x", "link-in-alphanumeric"),
+        ("  ", "variables-empty"),
+    ],
+)
+def test_what_a_caller_puts_into_a_text_is_what_the_operators_take(value: str, code: str | None) -> None:
+    """Before anything is journaled: they would drop it unseen, and count it against the header."""
+    post: Any = SimpleNamespace(wording=WORDING, registration=REGISTRATION)
+    if code is None:
+        check_variables(post, "report-ready", {"facility": value}, "variables")
+        return
+    with pytest.raises(Refused) as refusal:
+        check_variables(post, "report-ready", {"facility": value}, "items.3.variables")
+    assert (refusal.value.code, refusal.value.field) == (code, "items.3.variables")
+    for variables in ({}, {"facility": "CHC Sankoo", "surprise": "x"}):
+        with pytest.raises(Refused):
+            check_variables(post, "report-ready", variables, "variables")
