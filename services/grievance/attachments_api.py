@@ -16,6 +16,7 @@ from services.grievance import store, usecases
 from services.grievance.answers import AttachmentAnswer
 from services.grievance.attachments import AttachmentStore
 from services.grievance.domain import content as contents
+from services.grievance.domain import origin
 from services.grievance.domain import ticket as tickets
 from services.grievance.domain.commands import Attach
 from services.grievance.domain.state import Attachment, Grievance
@@ -36,7 +37,9 @@ def router(service: Service, office: Office, kept: AttachmentStore, tracking: Tr
         """The bytes first, then the fact: what is journaled is there."""
         body = await raw.body()
         kind = contents.check(body, raw.headers.get("content-type", ""))
-        await office.journal.read(GRIEVANCE, id, access)
+        state = await office.journal.read(GRIEVANCE, id, access)
+        if by_reporter and (state.sealed or state.reporter.kind == "anonymous"):
+            body = origin.without(body, kind)
         digest = hashlib.sha256(body).hexdigest()
         attachment = Attachment(
             id=derive(cause.id, "attachment", digest),
