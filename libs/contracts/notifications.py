@@ -40,7 +40,7 @@ class MessageFailed(MessageEvent, topic=MESSAGE):
 
 
 class RecipientNotReached(MessageEvent, topic=MESSAGE):
-    """Every channel that was to tell it has failed; this message's was the last to be tried."""
+    """Every channel that was to tell it has failed, or lapsed on its way; this message's was the last to be tried."""
 
 
 class MessageLapsed(MessageEvent, topic=MESSAGE):
