@@ -154,7 +154,8 @@ def read_screening(path: Path = SCREENING) -> Mapping[str, ScreeningReason]:
 
 
 def read_jurisdictions(folder: Path = JURISDICTIONS, known: Iterable[str] = ()) -> tuple[Jurisdiction, ...]:
-    """Raises BadFile: a bad file, one code in two files, a category nobody knows, or none that takes everything."""
+    """Raises BadFile: a bad file, one code in two files, two of which neither goes before the other, a category nobody
+    knows, or none that takes everything."""
     found: dict[str, Jurisdiction] = {}
     categories = set(known)
     for path in files(folder):
@@ -172,6 +173,12 @@ def read_jurisdictions(folder: Path = JURISDICTIONS, known: Iterable[str] = ()) 
         for category, place in named:
             if category not in categories:
                 raise _no_such_category(path, category, *place)
+        for other in found.values():
+            days = {version.valid_from for version in other.versions}
+            for index, version in enumerate(jurisdiction.versions):
+                if version.valid_from in days and jurisdiction.takes.clashes(other.takes):
+                    line = line_of(path, "versions", index, "valid_from")
+                    raise BadFile(f"{path}:{line}: {other.code} takes the same from the same day: neither is the newer")
         found[jurisdiction.code] = jurisdiction
     if not any(jurisdiction.takes.closeness == 0 for jurisdiction in found.values()):
         raise BadFile(f"{folder}:1: none takes complaints of every state and category")

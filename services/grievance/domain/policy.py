@@ -133,6 +133,11 @@ class Takes(_Written):
     def covers(self, state_lgd: int, category: str) -> bool:
         return (not self.states or state_lgd in self.states) and (not self.categories or category in self.categories)
 
+    def clashes(self, other: Takes) -> bool:
+        """Whether there is a complaint that both take, neither closer than the other."""
+        both = ((self.states, other.states), (self.categories, other.categories))
+        return self.closeness == other.closeness and all(not a or set(a) & set(b) for a, b in both)
+
     @property
     def closeness(self) -> int:
         """A scheme's own procedure comes before a state's, and a state's before the nation's."""

@@ -204,6 +204,25 @@ def test_of_two_that_take_the_same_state_the_newer_holds_from_its_day(tmp_path: 
     assert list(days.values()) == ["a-newer-order", "himachal-1100"]
 
 
+@pytest.mark.parametrize(
+    ("takes", "clash"),
+    [("{states: [2, 5]}", True), ("{states: [5]}", False), ("{states: [2], categories: [long-wait]}", False)],
+)
+def test_of_two_that_begin_on_one_day_one_must_be_closer(tmp_path: Path, takes: str, clash: bool) -> None:
+    folder = tmp_path / "jurisdictions"
+    shutil.copytree(catalogue.JURISDICTIONS, folder)
+    text = (folder / "himachal-1100.yaml").read_text(encoding="utf-8")
+    text = text.replace("code: himachal-1100", "code: zzz").replace("takes:\n  states: [2]", f"takes: {takes}")
+    (folder / "zzz.yaml").write_text(text, encoding="utf-8")
+    if not clash:
+        assert "zzz" in {jurisdiction.code for jurisdiction in read_jurisdictions(folder, known=CATEGORIES)}
+        return
+    with pytest.raises(BadFile, match=r"zzz.yaml:\d+: himachal-1100 takes the same") as refusal:
+        read_jurisdictions(folder, known=CATEGORIES)
+    line = int(str(refusal.value).split(":")[1])
+    assert "valid_from" in text.splitlines()[line - 1]
+
+
 @pytest.mark.parametrize("code", ["37-x", "37-", "37-09", "x", "", "37-9-9", "٣٧", "37-9 "])
 def test_what_is_no_code_of_a_place_is_not_known(code: str) -> None:
     working_time = WorkingTime(read_calendars(), cast(Journal, None))
