@@ -11,7 +11,7 @@ from typing import Any
 from libs.contracts.registration import PatientCard
 from services.registration.domain.matching.births import Birth
 from services.registration.domain.matching.blocking import name_words
-from services.registration.domain.matching.compare import Side, compare
+from services.registration.domain.matching.compare import BIRTH, GIVEN, Side, compare
 from services.registration.domain.matching.frequencies import Frequencies
 from services.registration.domain.matching.model import ASK_FROM, Model, band, probability
 from services.registration.domain.matching.names import Alike, is_ending, lists_alike, read_name
@@ -149,6 +149,8 @@ class Matcher:
             rivals = max(together - math.exp(min(odds, 700)), 1.0)
             chance = probability(odds - math.log(rivals))
             chosen = band(chance)
+            if chosen == "same" and _another_name(one, other, sides):
+                chosen = "ask"
             if chosen == "new" and (probability(odds) >= ASK_FROM or _same_paper(one, other)):
                 chosen = "ask"
             if chosen == "new" and not unlike:
@@ -178,6 +180,27 @@ class Matcher:
                 )
             )
         return tuple(said)
+
+
+def _another_name(one: Person, other: Person, sides: Sequence[Side]) -> bool:
+    """Sunita for Sumita: one consonant for another, so as likely her sister as a slip of the pen, where no whole birth
+    date and no number of her own says which."""
+    if sides[GIVEN].level != Alike.NEAR or sides[BIRTH].level == 0 or _same_paper(one, other):
+        return False
+    pairs = ((a.text, b.text) for a in one.name.given for b in other.name.given)
+    return any(_one_consonant(a, b) for a, b in pairs) and not _same_bones(one, other)
+
+
+def _one_consonant(a: str, b: str) -> bool:
+    apart = [(x, y) for x, y in zip(a, b, strict=False) if x != y]
+    return len(a) == len(b) and len(apart) == 1 and not set(apart[0]) & set("aeiouyh")
+
+
+def _same_bones(one: Person, other: Person) -> bool:
+    pair = (one.name.given, other.name.given)
+    return any(
+        set.intersection(*({heard(word.text) for word in given} for given in pair)) for heard in (skeleton, bones)
+    )
 
 
 def _same_paper(one: Person, other: Person) -> bool:

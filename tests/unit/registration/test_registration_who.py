@@ -61,6 +61,14 @@ def test_the_same_person_noted_by_another_ear_is_found(said: dict[str, Any]) -> 
     assert band(asked(**said)) == "same"
 
 
+def test_another_consonant_may_be_her_sister() -> None:
+    sunita = KNOWN.model_copy(update={"name": "Sunita Devi"})
+    assert band(asked(name="Sumita Devi"), sunita) == "ask"
+    assert band(asked(name="Suneeta Devi"), sunita) == "same"
+    whole = {"birth_date": dt.date(1986, 4, 30)}
+    assert band(asked(name="Sumita Devi", **whole), sunita.model_copy(update=whole)) == "same"
+
+
 def test_whoever_has_the_same_number_of_one_person_is_shown_to_a_person() -> None:
     mine, theirs = "00207302319521", "00821167342079"
     known = KNOWN.model_copy(update={"abha_number": mine})
