@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -197,11 +197,12 @@ class Subscription:
                 return None
             raise
 
-    def _effects(self, received: Iterable[Received]) -> None:
+    def _effects(self, received: Sequence[Received]) -> None:
         """Counts what has taken effect just now."""
+        for type, count in Counter(one.type for one in received).items():
+            self._metrics.handled.labels(self.name, type).inc(count)
         now, seconds = machine_now(), self._metrics.effect_seconds.labels(self.name)
         for one in received:
-            self._metrics.handled.labels(self.name, one.type).inc()
             seconds.observe(max((now - one.recorded_at).total_seconds(), 0))
 
 

@@ -122,9 +122,19 @@ def encode(entry: Mapping[str, Any], key: str, epoch: int) -> Record:
     return Record(topic.name, key.encode(), value, [(name, text.encode()) for name, text in headers.items()])
 
 
+_READ = frozenset(
+    ("ce_id", "ce_type", "ce_sequence", "ce_epoch", "ce_time", "ce_recordedat", "ce_actor", "traceparent")
+)
+"""Headers that an envelope is made of."""
+
+
 def envelope_of(record: Any) -> Envelope:
     """Reads a consumer record's attributes. Raises Undecodable."""
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers or () if value is not None}
+    headers = {
+        name: value.decode("utf-8", "replace")
+        for name, value in record.headers or ()
+        if name in _READ and value is not None
+    }
     try:
         key = bytes(record.key).decode() if record.key is not None else ""
     except UnicodeDecodeError:

@@ -164,7 +164,7 @@ class ReplicaSubscription(Subscription):
         except Exception:
             log.warning("a batch fails, its records are tried one by one", exc_info=True)
             await self._one_by_one(received)
-        self._effects(event for _, event in received)
+        self._effects([event for _, event in received])
 
     async def _keep(self, events: Sequence[Received]) -> None:
         _, stale = await self._replica.apply(events)
