@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from libs.common.access import Access
 from libs.common.clock import machine_now
@@ -28,14 +29,17 @@ class ReadLog:
             [IndexModel([("at", 1)], expireAfterSeconds=KEPT_SECONDS), IndexModel([("patient", 1)])]
         )
 
-    async def record(self, access: Access, patient: str) -> None:
-        """`patient` is an id. The purpose is what the reader said, care management if nothing."""
+    async def record(self, access: Access, patient: str | Sequence[str]) -> None:
+        """`patient` is an id, or the ids of all whom one answer shows: one entry, found by each of them. The purpose is
+        what the reader said, care management if nothing."""
+        if not patient:
+            return
         await self._insertions.insert(
             COLLECTION,
             {
                 "_id": secrets.token_hex(12),
                 "at": machine_now(),
-                "patient": patient,
+                "patient": patient if isinstance(patient, str) else list(patient),
                 "subject": access.caller.subject,
                 "role": access.caller.role,
                 "facility": access.caller.facility,

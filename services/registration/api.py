@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import re
 from typing import Annotated, Any, Literal
@@ -160,7 +159,7 @@ def router(house: House, journal: Journal, read_log: ReadLog) -> APIRouter:
             limit=body.limit,
             cursor=body.cursor,
         )
-        await asyncio.gather(*(read_log.record(access, patient=document["_id"]) for document in found))
+        await read_log.record(access, patient=[document["_id"] for document in found])
         patients = [shown(document["_id"], Patient.model_validate(document["state"])) for document in found]
         return {"patients": patients, "cursor": cursor}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import datetime as dt
@@ -231,7 +230,7 @@ def _downsync(routes: APIRouter, desk: Camp, read_log: ReadLog) -> None:
             raise Refused("not-this-devices", "is no district that this device may take along", field="district")
         day = on or desk_day(machine_now())
         found, following = await desk.store.people(access, district, day, cursor, limit)
-        await asyncio.gather(*(read_log.record(access, patient=id) for id, _ in found))
+        await read_log.record(access, patient=[id for id, _ in found])
         lines = [_taken_along(card, day) for _, card in found]
         body = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in [*lines, {"cursor": following}]).encode()
         headers = {"Vary": "Accept-Encoding", "Cache-Control": "no-store"}

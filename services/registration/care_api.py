@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -79,7 +78,7 @@ def router(desk: Desk) -> APIRouter:
         found = await desk.database["patients"].find(query, {"state": 1}).limit(50).to_list(50)
         states = [(one["_id"], Patient.model_validate(one["state"])) for one in found]
         kept = [(id, state) for id, state in states if state.status == "active" and _fits(id, state, body)]
-        await asyncio.gather(*(desk.read_log.record(access, patient=id) for id, _ in kept))
+        await desk.read_log.record(access, patient=[id for id, _ in kept])
         return {"patients": [{"id": id, **glimpse(state.card)} for id, state in kept]}
 
     @routes.post(

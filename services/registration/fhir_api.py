@@ -141,7 +141,7 @@ async def _searched(desk: Desk, store: Store, said: dict[str, str], access: Acce
         )
     states = [(one["_id"], Patient.model_validate(one["state"])) for one in found]
     kept = [(id, state) for id, state in states if state.status != "erased" and _also(state, said, wanted)]
-    await asyncio.gather(*(desk.read_log.record(access, patient=id) for id, _ in kept))
+    await desk.read_log.record(access, patient=[id for id, _ in kept])
     resources = await asyncio.gather(*(_whole(store, id, state) for id, state in kept))
     entries = [{"resource": resource, "search": {"mode": "match"}} for resource in resources]
     return Fhir(bundle(entries, whole=more is None))

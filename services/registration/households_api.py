@@ -304,7 +304,7 @@ def _households(routes: APIRouter, registry: Registry, journal: Journal, read_lo
         state = await journal.read(HOUSEHOLD, id, access)
         on = asked.on or today()
         family = await households.family_of(registry, state, on)
-        await asyncio.gather(*(read_log.record(access, patient=member.ref) for member in family.members))
+        await read_log.record(access, patient=[member.ref for member in family.members])
         leaves = households.officers(state, on)
         return answers(registry.rulebook, registry.places, asked.schemes, family, on, asked.cards, leaves)
 

@@ -135,7 +135,7 @@ def _deciding(routes: APIRouter, desk: Desk) -> None:
         one = await desk.journal.read(PATIENT, id, access)
         await matching.mergeable(desk.journal, id, body.into, "into", access)
         other = await desk.journal.read(PATIENT, body.into, access)
-        await asyncio.gather(*(desk.read_log.record(access, patient=who) for who in (id, body.into)))
+        await desk.read_log.record(access, patient=[id, body.into])
         mine, theirs = one.card.model_dump(mode="json"), other.card.model_dump(mode="json")
         [weighed] = desk.known.matcher.candidates(to_person(id, mine), [to_person(body.into, theirs)], unlike=True)
         return {
@@ -168,7 +168,7 @@ def _deciding(routes: APIRouter, desk: Desk) -> None:
 async def _shown(desk: Desk, access: Access, asked: dict[str, Any], found: list[Candidate]) -> list[dict[str, Any]]:
     """Whole for the caller's own facility; of people known elsewhere only what tells them apart."""
     documents = await asyncio.gather(*(desk.journal.load(PATIENT, one.patient) for one in found))
-    await asyncio.gather(*(desk.read_log.record(access, patient=one.patient) for one in found))
+    await desk.read_log.record(access, patient=[one.patient for one in found])
     answer = []
     for one, document in zip(found, documents, strict=True):
         if document is None:

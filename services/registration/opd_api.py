@@ -302,7 +302,7 @@ def _papers(routes: APIRouter, office: Office) -> None:
         found = await office.house.opds.of_day(facility, date)
         people = list(dict.fromkeys(visit["patient"] for visit in found))
         cards = await office.house.opds.cards(people)
-        await asyncio.gather(*(office.read_log.record(access, patient=id) for id in people))
+        await office.read_log.record(access, patient=people)
         name = f"opd-{facility}-{date}.csv"
         return Response(
             "\ufeff" + register(found, cards),

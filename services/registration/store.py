@@ -14,6 +14,8 @@ from services.registration.domain.identifiers import fold, words
 from services.registration.domain.search_keys import word_pairs
 
 AFTER_ANY_LETTER = "\uffff"
+SHOWN = ("state.card", "state.status", "state.facilities", "state.addresses")
+"""Of a record that a search found: all but what it was found by."""
 
 
 class Store:
@@ -58,7 +60,9 @@ class Store:
         if name_starts is not None:
             start = fold(name_starts)
             wanted["state.search.name"] = {"$gte": start, "$lt": start + AFTER_ANY_LETTER}
-        return await page(self._database["patients"], wanted, sort="state.search.name", limit=limit, cursor=cursor)
+        return await page(
+            self._database["patients"], wanted, sort="state.search.name", limit=limit, cursor=cursor, fields=SHOWN
+        )
 
     async def visits(self, access: Access, facility: str, counter: str, date: dt.date) -> list[dict[str, Any]]:
         """A queue's visits by number: everything is at most one day at one counter."""

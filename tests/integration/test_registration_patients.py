@@ -162,6 +162,7 @@ async def test_people_are_found_at_ones_own_facility_only(desk: Desk) -> None:
         return [patient["id"] for patient in answer.json()["patients"]]
 
     assert await found(name="yangdol") == [dolma["id"]]
+    assert await desk.database["reads"].count_documents({"patient": dolma["id"]}) == 1
     assert await found(name="YANGDOL jose") == [dolma["id"]]
     assert await found(name_starts="stanz") == [angmo["id"]]
     ashraf = await desk.register(name="Mohd Ashraf Bhat")
