@@ -10,14 +10,16 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
 from libs.common import tracing
 from libs.common.access import Access, Forbidden, allow
 from libs.common.cause import request_cause
-from libs.common.journal import NotFound
+from libs.common.journal import KeyReused, NotFound
 from libs.common.mongo import Document
+from libs.common.problem import field_errors
 from libs.common.refusal import Refused
 from libs.common.service import Service
 from libs.common.tokens import Unauthenticated
@@ -33,10 +35,15 @@ JSON = "application/fhir+json"
 MOST = 100
 """Resources on a page."""
 
+_EITHER = (("_id", "token"), ("patient", "reference"), ("requester", "reference"), ("status", "token"))
+SEARCHED = {"ServiceRequest": (*_EITHER, ("performer", "reference")), "Task": (*_EITHER, ("owner", "reference"))}
+"""By what each may be searched, and of which type that is."""
+
 ENDS = ("origin", "destination", "answered_by")
 Kind = Literal["ServiceRequest", "Task"]
 Count = Annotated[int, Query(alias="_count", ge=1, le=MOST)]
 Cursor = Annotated[str | None, Query(alias="_cursor", max_length=500)]
+Id = Annotated[str | None, Query(alias="_id", max_length=64)]
 
 
 def answer(resource: Resource, status: int = 200, **headers: str) -> JSONResponse:
@@ -87,7 +94,7 @@ Received = Annotated[tuple[Write, Resource], Depends(received)]
 
 
 class FhirRoute(APIRoute):
-    """Says in FHIR's own words who is not let in, and what is not there."""
+    """Says in FHIR's own words what is refused, who is not let in, and what is not there."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -95,6 +102,13 @@ class FhirRoute(APIRoute):
         async def answered(request: Request) -> Response:
             try:
                 return await handle(request)
+            except Refused as refused:
+                return _refused(refused)
+            except KeyReused:
+                return _refused(Refused("idempotency-key-reused", "came before with other content", field="identifier"))
+            except RequestValidationError as error:
+                first = field_errors(error)[0]
+                return _refused(Refused("field-invalid", first["detail"], field=first["field"]))
             except NotFound:
                 return _not_let_in(404, "not-found", "There is no such record.")
             except Forbidden as refused:
@@ -129,7 +143,11 @@ def _metadata(routes: APIRouter) -> None:
             "Task": ("read", "search-type", "update"),
             "Bundle": ("read", "create"),
         }
-        resources = [{"type": kind, "interaction": [{"code": code} for code in codes]} for kind, codes in may.items()]
+        resources = [
+            {"type": kind, "interaction": [{"code": code} for code in codes]}
+            | ({"searchParam": [{"name": name, "type": of} for name, of in SEARCHED[kind]]} if kind in SEARCHED else {})
+            for kind, codes in may.items()
+        ]
         rest = {"mode": "server", "resource": resources, "interaction": [{"code": "transaction"}]}
         return answer(
             {
@@ -177,6 +195,7 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
     async def search(
         kind: Kind,
         access: Access,
+        id: str | None,
         patient: str | None,
         requester: str | None,
         performer: str | None,
@@ -186,7 +205,11 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
     ) -> JSONResponse:
         cards, following = await around.country.cards(), None
         documents: list[Document]
-        if patient is not None:
+        if id is not None:
+            whose = patient.removeprefix("Patient/") if patient is not None else None
+            there = await store.one_at(service.database, id, access)
+            documents = [one for one in there if whose in (None, one["state"]["patient"])]
+        elif patient is not None:
             documents = await store.of_patient_at(service.database, patient.removeprefix("Patient/"), access, MOST)
         else:
             box: store.Box = "sent" if requester is not None and performer is None else "received"
@@ -203,9 +226,9 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
             )
             if status is None or resource["status"] in status.split(","):
                 found.append(resource)
-        for person in {document["state"]["patient"] for document in documents} if patient is not None else ():
+        for person in {document["state"]["patient"] for document in documents} if id or patient else ():
             await service.read_log.record(access, patient=person)
-        asked = {"patient": patient, "requester": requester, "performer": performer, "status": status}
+        asked = {"_id": id, "patient": patient, "requester": requester, "performer": performer, "status": status}
         said = {name: value for name, value in asked.items() if value is not None} | {"_count": str(count)}
         later = f"fhir/{kind}?{urlencode(said | {'_cursor': following})}" if following else None
         return answer(fhir.search_set(found, f"fhir/{kind}?{urlencode(said)}", later))
@@ -213,6 +236,7 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
     @routes.get("/ServiceRequest", response_class=JSONResponse)
     async def service_requests(
         access: Reading,
+        id: Id = None,
         patient: str | None = None,
         requester: str | None = None,
         performer: str | None = None,
@@ -222,11 +246,12 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
     ) -> JSONResponse:
         """My facility's referrals: those it was asked, or with `requester` those it sent; or those of a patient. The
         reasons stand in the single ones."""
-        return await search("ServiceRequest", access, patient, requester, performer, status, cursor, count)
+        return await search("ServiceRequest", access, id, patient, requester, performer, status, cursor, count)
 
     @routes.get("/Task", response_class=JSONResponse)
     async def tasks(
         access: Reading,
+        id: Id = None,
         patient: str | None = None,
         requester: str | None = None,
         owner: str | None = None,
@@ -235,7 +260,7 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
         count: Count = 50,
     ) -> JSONResponse:
         """The same as Tasks; `owner` is who was asked."""
-        return await search("Task", access, patient, requester, owner, status, cursor, count)
+        return await search("Task", access, id, patient, requester, owner, status, cursor, count)
 
 
 def _is(wanted: str | None, code: str, cards: fhir.Cards) -> bool:

@@ -275,6 +275,13 @@ async def of_patient_at(database: Database, patient: str, access: Access, at_mos
     return sorted(mine, key=lambda each: str(each["state"]["requested_at"]))[:at_most]
 
 
+async def one_at(database: Database, id: str, access: Access) -> list[Document]:
+    """The referral of this id, if the caller's facility has a part in it."""
+    found = await database[REFERRAL.collection].find_one({"_id": id}, {"state": 1})
+    ends = ("origin", "destination", "answered_by", "escalated_at")
+    return [found] if found and access.caller.facility in [found["state"].get(end) for end in ends] else []
+
+
 async def of_patient(database: Database, patient: str) -> list[str]:
     """Ids of every referral of this patient."""
     found = await database[REFERRAL.collection].find({"state.patient": patient}, {"_id": 1}).to_list(None)

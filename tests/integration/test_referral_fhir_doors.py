@@ -62,12 +62,21 @@ async def test_a_referral_comes_is_told_of_and_goes_home_in_fhir(desk: Desk) -> 
     assert (other.status_code, OperationOutcome.model_validate(other.json()).issue[0].code) == (403, "forbidden")
     lone = asking(identifier=[{"system": "https://other.example", "value": "\ud800"}])
     broken = await client.post("/fhir/ServiceRequest", content=json.dumps(lone), headers=bearer("doctor", HERE))
-    assert (broken.status_code, broken.json()["errors"][0]["field"]) == (422, "body")
+    assert (broken.status_code, broken.json()["issue"][0]["expression"]) == (422, ["body"])
     named = asking(subject={"reference": "Patient/Tsering Dolma"})
     name = await client.post("/fhir/ServiceRequest", json=named, headers=bearer("doctor", HERE))
     assert OperationOutcome.model_validate(name.json()).issue[0].expression == ["subject"]
     nameless = await client.post("/fhir/ServiceRequest", json=asking(identifier=[]), headers=bearer("doctor", HERE))
-    assert nameless.json()["errors"][0]["field"] == "identifier"
+    assert OperationOutcome.model_validate(nameless.json()).issue[0].expression == ["identifier"]
+    reused = await client.post("/fhir/ServiceRequest", json=body | {"priority": "stat"}, headers=bearer("doctor", HERE))
+    assert reused.status_code == 422
+    assert OperationOutcome.model_validate(reused.json()).issue[0].severity == "error"
+    counted = await client.get("/fhir/Task", params={"_count": 0}, headers=bearer("doctor", HERE))
+    assert (counted.status_code, counted.json()["issue"][0]["expression"]) == (422, ["_count"])
+    for facility, found in (HERE, [request.id]), (THERE, [request.id]), (ELSEWHERE, []):
+        query = {"_id": request.id, "status": "requested"}
+        searched = await client.get("/fhir/Task", params=query, headers=bearer("doctor", facility))
+        assert [each["resource"]["id"] for each in searched.json()["entry"]] == found
 
     async def tell(role: str, facility: str, status: str, **more: Any) -> Any:
         current = (await client.get(f"/fhir/Task/{request.id}", headers=bearer(role, facility))).json()
