@@ -171,6 +171,8 @@ def _changes(state: Grievance, event: Event) -> dict[str, object]:
         case AppealDecided():
             return {
                 "appeals_open": tuple(child for child in state.appeals_open if child != event.child),
+                # What was settled was opened, though nobody came back to say so.
+                "appeal_waits": None if state.appeal_waits == event.child else state.appeal_waits,
                 "clocks": (*state.clocks_without("confirm"), *event.clocks),
                 "attempts": (),
             }

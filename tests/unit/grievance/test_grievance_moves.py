@@ -23,19 +23,21 @@ from grievance_case import (
     tick_of,
     timed,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from libs.common.refusal import Refused
 from libs.contracts.event import PUBLIC, is_personal
 from services.grievance.domain import moments
 from services.grievance.domain.commands import (
     Appeal,
+    AppealSettled,
     Assign,
     Attempt,
     CloseUnreachable,
     Command,
     Confirm,
     Interim,
+    NoteAppealOpened,
     Pause,
     Reopen,
     Resolve,
@@ -89,8 +91,18 @@ LEGAL: dict[str, set[str]] = {
 }
 
 
+SETTLED_BEFORE_NOTED: list[tuple[Any, int]] = [
+    (FIXED, 1),
+    (Appeal("a1", "Not so"), 1),
+    (AppealSettled("a1", None), 1),
+    (Confirm(5), 1),
+    (NoteAppealOpened("a1"), 1),
+]
+
+
 @settings(max_examples=300, deadline=None)
 @given(timed)
+@example(SETTLED_BEFORE_NOTED)
 def test_only_legal_moves(commands: list[tuple[Any, int]]) -> None:
     state, journal = run(commands)
     assert [type(event) for event in journal[:2]] == [Filed, Acknowledged]
