@@ -99,7 +99,9 @@ def add(routes: APIRouter, post: Post) -> None:
 
 def _people(routes: APIRouter, post: Post) -> None:
     def filed_at(details: person.Details, access: Access) -> person.Details:
-        """A desk files under its own facility."""
+        """A desk files under its own facility, with an address of a kind that is used here."""
+        if details.address and not details.address.startswith(post.settings.addresses):
+            raise Refused("address-not-allowed", "begins with nothing that ADDRESS_PREFIXES names", field="address")
         if details.facility is None and access.caller.role != "operator":
             return details.model_copy(update={"facility": access.caller.facility})
         _at_home(access, details.facility)

@@ -42,7 +42,7 @@ def build(
         "sms": _resting("sms", _sms(settings, codes, registration), metrics),
         "email": _resting("email", {"smtp": mail}, metrics),
         "webhook": Webhook(secret_of, seconds=settings.webhook_seconds),
-        "apprise": Others(seconds=settings.others_seconds),
+        "apprise": Others(seconds=settings.others_seconds, prefixes=settings.addresses),
     }
     if settings.whatsapp_url:
         meta = WhatsApp(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from libs.common.settings import ServiceSettings
 
 HERE = Path(__file__).parent
+AddressPrefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9+.-]+://([A-Za-z0-9.:-]+/)?$")]
+"""How an Apprise address begins: its scheme, and its host up to the end."""
 
 
 class Settings(ServiceSettings):
@@ -35,11 +37,19 @@ class Settings(ServiceSettings):
     whatsapp_phone_number_id: str = Field("", description="The sender's id at Meta; the token is a secret by file")
     callback_hosts: tuple[str, ...] = Field((), description="Hosts that callers may ask to be called back at")
     webhook_seconds: float = Field(10.0, gt=0, description="How long a caller's own address may take to answer")
+    address_prefixes: tuple[AddressPrefix, ...] = Field(
+        (), description="What a person's Apprise address may begin with: ntfys://ntfy.example/, or all of tgram://"
+    )
     others_seconds: float = Field(20.0, gt=0, description="How long a channel through Apprise may take")
     catch_up_after_hours: float = Field(36.0, gt=0, description="Older news waits for newer news of its case first")
     catch_up_seconds: float = Field(10.0, ge=0, description="How long it waits, and over how much longer it is spread")
     retry_base_seconds: float = Field(1.0, gt=0, description="First back-off; doubles, with full jitter")
     retry_cap_seconds: float = Field(900.0, gt=0)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What a person's address may begin with; on a developer's machine anything."""
+        return ("",) if self.development else self.address_prefixes
 
     @model_validator(mode="after")
     def _a_lease_outlasts_a_call(self) -> Self:

@@ -1,11 +1,13 @@
 """Everything else, through Apprise: the address is one of its URLs, such as `ntfys://host/topic` or `matrixs://…`.
 
+Only addresses that begin as the deployment allows are called: some name a host, which could be one of its own.
 Apprise says only whether it went well: what did not may have been sent all the same.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from libs.contracts.notifications import Channel
 from services.notifications.channels import Answer, Never, Outgoing, Standing, Taken, Unsure
@@ -17,10 +19,13 @@ class Others:
     channel: Channel = "apprise"
     can_be_asked = False
 
-    def __init__(self, *, seconds: float) -> None:
+    def __init__(self, *, seconds: float, prefixes: Sequence[str]) -> None:
         self.seconds = seconds
+        self._prefixes = tuple(prefixes)
 
     async def send(self, message: Outgoing) -> Answer:
+        if not message.to.startswith(self._prefixes):
+            return Never("address-not-allowed")
         from apprise import Apprise
 
         sender = Apprise()

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 from standardwebhooks import Webhook as Verifier
 
 from services.notifications import catalogue
@@ -21,7 +22,7 @@ from services.notifications.channels.sms_gateway import SmsGateway
 from services.notifications.channels.webhook import Webhook
 from services.notifications.channels.whatsapp import WhatsApp
 from services.notifications.domain.codes import Codes
-from services.notifications.settings import Settings
+from services.notifications.settings import AddressPrefix, Settings
 
 CODES = catalogue.read_codes(Settings.model_fields["codes_file"].default)
 HINDI = "आपका टोकन नंबर 7 है।"
@@ -229,10 +230,27 @@ async def test_other_channels_go_through_apprise(monkeypatch: pytest.MonkeyPatch
         return len(told) == 1
 
     monkeypatch.setattr(apprise.Apprise, "notify", notify)
-    channel = Others(seconds=5)
+    channel = Others(seconds=5, prefixes=("json://caller.example/", "nonsense"))
     sent = Outgoing("r", "json://caller.example/x", HINDI, "Subject", "t", "hi")
     assert await channel.send(sent) == Taken()
     assert told == [("Subject", HINDI)]
     assert await channel.send(sent) == Unsure("apprise-failed")
     nonsense = Outgoing("r", "nonsense", "x", "", "t", "hi")
     assert await channel.send(nonsense) == Never("address-not-understood")
+
+
+@pytest.mark.parametrize(
+    "address", ["json://127.0.0.1/", "json://caller.example.evil.example/x", "jsons://caller.example/"]
+)
+async def test_an_address_that_the_deployment_does_not_allow_is_not_called(address: str) -> None:
+    channel = Others(seconds=5, prefixes=("json://caller.example/",))
+    assert await channel.send(Outgoing("r", address, "x", "", "t", "hi")) == Never("address-not-allowed")
+    assert await Others(seconds=5, prefixes=()).send(Outgoing("r", address, "x", "", "t", "hi")) == Never(
+        "address-not-allowed"
+    )
+
+
+@pytest.mark.parametrize("prefix", ["json://caller.example", "caller.example/", "json", "json://*/"])
+def test_a_prefix_ends_where_a_host_ends(prefix: str) -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        TypeAdapter(AddressPrefix).validate_python(prefix)
