@@ -189,16 +189,17 @@ async def step(desk: Camp, id: str, document: Document) -> None:
 
 
 async def _refuse(desk: Camp, id: str, seen: Upload, reason: str, cause: Cause) -> None:
-    """Its bytes, which hold names, are forgotten."""
+    """Its bytes, which hold names, are forgotten; not where the device went on with it meanwhile."""
     refusal = camp.UploadRefused(reason=reason)
-    await desk.journal.append(
+    outcome = await desk.journal.append(
         CAMP_UPLOAD,
         id,
         lambda now: [refusal] if now and (now.status, now.offset) == (seen.status, seen.offset) else [],
         cause,
         SYSTEM,
     )
-    await desk.store.forget_chunks(id)
+    if outcome.state.status == "refused":
+        await desk.store.forget_chunks(id)
 
 
 def abreast(rows: Sequence[Read]) -> Iterator[list[Read]]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.journal import Outcome
 from libs.common.refusal import Refused
-from services.registration.camp_desk import AT_ONCE, abreast
+from services.registration.camp_desk import AT_ONCE, abreast, step
 from services.registration.camp_rows import Read, Unreadable, read_rows
 from services.registration.domain.camp import (
     ABANDONED,
@@ -159,3 +163,36 @@ def test_of_two_rows_with_one_key_or_one_card_the_later_waits() -> None:
     many = list(abreast([row(str(index)) for index in range(2 * AT_ONCE + 8)]))
     assert [len(group) for group in many] == [AT_ONCE, AT_ONCE, 8]
     assert list(abreast([])) == []
+
+
+class OneRecord:
+    """A journal of a single aggregate, and the chunks that were forgotten beside it."""
+
+    def __init__(self, state: Any) -> None:
+        self.state = state
+        self.forgotten: list[str] = []
+
+    async def append(self, kind: Any, id: str, decide: Any, cause: Any, access: Any) -> Outcome[Any]:
+        events = tuple(decide(self.state))
+        for event in events:
+            self.state = kind.evolve(self.state, event)
+        return Outcome(id, self.state, events, 1, False)
+
+    async def forget_chunks(self, id: str) -> None:
+        self.forgotten.append(id)
+
+    def desk(self) -> Any:
+        return SimpleNamespace(journal=self, store=self)
+
+
+@pytest.mark.parametrize(("went_on", "status"), [(False, "refused"), (True, "processing")])
+def test_bytes_that_come_while_an_upload_is_given_up_are_kept(went_on: bool, status: str) -> None:
+    begun = UploadBegun(facility="LA-X", device="tab-1", format="csv", length=10, subject="desk", sent_at=NOW)
+    read = evolve_upload(None, begun)
+    record = OneRecord(read)
+    if went_on:
+        [came] = receive(read, 0, 10, NOW)
+        record.state = evolve_upload(read, came)
+    asyncio.run(step(record.desk(), "u1", {"state": read.model_dump(mode="json")}))
+    assert record.state.status == status
+    assert record.forgotten == ([] if went_on else ["u1"])
