@@ -12,7 +12,8 @@ CAMP_ACCESS: dict[str, Rule] = {
     "POST /camp-devices": allow("desk"),
     "GET /camp-devices": allow("desk", "officer", at="facility"),
     "GET /camp-devices/{device}": allow("desk"),
-    "POST /camp-devices/{device}/enrol": allow("desk"),
+    # A desk gives the first key; then the device's own is asked for, or an officer gives the next.
+    "POST /camp-devices/{device}/enrol": allow("desk", "officer"),
     "POST /camp-devices/{device}/revoke": allow("desk", "officer"),
     "POST /camp-devices/{device}/blocks": allow("desk"),
     "POST /camp-uploads": allow("desk"),

@@ -133,9 +133,10 @@ def _devices(routes: APIRouter, desk: Camp) -> None:
         return {"devices": [device_shown(state) for state in found], "cursor": following}
 
     @routes.post("/camp-devices/{device}/enrol", status_code=201, summary="A key of its own; it ends the one before")
-    async def enrol(device: NameInPath, body: EnrolDevice, request: Requested) -> dict[str, Any]:
-        state, key = await camp_desk.enrol(desk, device, request.cause, request.access)
-        return device_shown(state) | {"key": key}
+    async def enrol(device: NameInPath, body: EnrolDevice, request: Requested, key: DeviceKey = "") -> dict[str, Any]:
+        """The first to a desk; one that has a key gets the next with it, or by an officer of its facility."""
+        state, own = await camp_desk.enrol(desk, device, key, request.cause, request.access)
+        return device_shown(state) | {"key": own}
 
     @routes.post("/camp-devices/{device}/revoke", summary="Lost or worn out: it gets and brings nothing any more")
     async def revoke(device: NameInPath, body: RevokeDevice, request: Requested) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from libs.common.journal import ClaimTaken, Journal, KeyReused, NotFound, Outcom
 from libs.common.mongo import Document
 from libs.common.refusal import Refused
 from libs.common.web import AHEAD, fingerprint_of
+from libs.contracts.event import Event
 from services.registration import usecases
 from services.registration.aggregates import CAMP_DEVICE, CAMP_ROW, CAMP_UPLOAD
 from services.registration.camp_rows import MOST_ROWS, CampRow, Read, Unreadable, read_rows
@@ -24,7 +25,7 @@ from services.registration.camp_store import CampStore
 from services.registration.domain import camp
 from services.registration.domain.camp import Device, Format, Upload, card_number, device_id
 from services.registration.domain.patient import Details, warnings
-from services.registration.home import HomeStore
+from services.registration.home import HomeStore, Keeper
 from services.registration.usecases import House, own_facility
 
 ROWS_A_STEP = 48
@@ -62,12 +63,21 @@ async def set_up(
     return await _device(desk, facility, device, command, cause, access)
 
 
-async def enrol(desk: Camp, device: str, cause: Cause, access: Access) -> tuple[Device, str]:
-    """The device and its new key, which a retry is told again. Raises NotFound, and Refused once it was revoked."""
-    outcome = await _device(desk, own_facility(access), device, camp.EnrolDevice(), cause, access)
+async def enrol(desk: Camp, device: str, key: str, cause: Cause, access: Access) -> tuple[Device, str]:
+    """The device and its new key, which a retry is told again. One that has a key already needs it, or an officer.
+    Raises NotFound, Forbidden, and Refused once it was revoked."""
+    keeper = await desk.keys.keeper()
+
+    def decide(state: Device | None) -> Sequence[Event]:
+        # Here and not before: a retry of what gave the newest key cannot have it.
+        if state is not None and access.caller.role != "officer":
+            _opened(keeper, state, key)
+        return camp.decide_device(state, camp.EnrolDevice())
+
+    outcome = await desk.journal.append(CAMP_DEVICE, device_id(own_facility(access), device), decide, cause, access)
     [event] = outcome.events
     assert isinstance(event, camp.DeviceEnrolled)
-    return outcome.state, (await desk.keys.keeper()).device_key(outcome.id, event.key)
+    return outcome.state, keeper.device_key(outcome.id, event.key)
 
 
 async def revoke(desk: Camp, device: str, reason: camp.RevokedFor, cause: Cause, access: Access) -> Outcome[Device]:
@@ -77,10 +87,14 @@ async def revoke(desk: Camp, device: str, reason: camp.RevokedFor, cause: Cause,
 
 async def speaks_for(desk: Camp, state: Device, key: str) -> None:
     """Raises Refused naming `device` where it was revoked, and Forbidden where its own key is needed."""
+    _opened(await desk.keys.keeper(), state, key)
+
+
+def _opened(keeper: Keeper, state: Device, key: str) -> None:
     camp.in_use(state)
     if state.keys == 0:
         return
-    own = (await desk.keys.keeper()).device_key(device_id(state.facility, state.device), state.keys)
+    own = keeper.device_key(device_id(state.facility, state.device), state.keys)
     if not hmac.compare_digest(own.encode(), key.encode("utf-8", "replace")):
         raise Forbidden("this device is enrolled: its own key is needed in X-Device-Key")
 

@@ -229,16 +229,21 @@ async def test_an_enrolled_device_is_told_by_its_own_key_and_a_revoked_one_bring
     first, again = [await desk.post(f"{path}/enrol", {}, key=key) for _ in range(2)]
     assert first.status_code == 201, first.text
     assert first.json() == again.json()
-    newer = (await desk.post(f"{path}/enrol", {})).json()["key"]
+    for wrong in ({}, {"X-Device-Key": "nonsense"}):
+        assert (await desk.post(f"{path}/enrol", {}, headers=wrong)).status_code == 403
+    newer = (await desk.post(f"{path}/enrol", {}, headers={"X-Device-Key": first.json()["key"]})).json()["key"]
+    assert (await desk.post(f"{path}/enrol", {}, role="officer", facility=ELSEWHERE)).status_code == 404
+    lost = (await desk.post(f"{path}/enrol", {}, role="officer")).json()["key"]
+    assert len({first.json()["key"], newer, lost}) == 3
     shown = (await desk.get(path)).json()
     assert (shown["enrolled"], shown["id"], "key" in shown) == (True, first.json()["id"], False)
     content = rows(f"r1,{dt.datetime.now(dt.UTC).isoformat()},Deskit Angmo,female,44,,Hanle,9,{numbers[0]}")
-    for wrong in ({}, {"X-Device-Key": first.json()["key"]}, {"X-Device-Key": "nonsense"}):
+    for wrong in ({}, {"X-Device-Key": first.json()["key"]}, {"X-Device-Key": newer}):
         assert (await begin(desk, name, content, **wrong)).status_code == 403
         assert (await desk.post(f"{path}/blocks", {"size": 1}, headers=wrong)).status_code == 403
         people = await desk.served.client.get(f"{path}/people?district=9", headers=bearer(desk) | wrong)
         assert people.status_code == 403
-    own = {"X-Device-Key": newer}
+    own = {"X-Device-Key": lost}
     place = (await begin(desk, name, content, **own)).headers["location"]
     assert (await send(desk, place, 0, content[:10])).status_code == 403
     assert (await send(desk, place, 0, content[:10], **own)).status_code == 204

@@ -12,14 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.access import Access, Caller, Forbidden
+from libs.common.cause import Cause
 from libs.common.journal import Outcome
 from libs.common.refusal import Refused
-from services.registration.camp_desk import AT_ONCE, abreast, step
+from services.registration.camp_desk import AT_ONCE, abreast, enrol, step
 from services.registration.camp_rows import Read, Unreadable, read_rows
 from services.registration.domain.camp import (
     ABANDONED,
     Device,
     DeviceCommand,
+    DeviceRevoked,
     EnrolDevice,
     GiveBlock,
     RevokeDevice,
@@ -35,6 +38,7 @@ from services.registration.domain.camp import (
     receive,
     serial_of,
 )
+from services.registration.home import Keeper
 
 NOW = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
 HEADER = "row_key,occurred_at,name,sex,age_years,phone,village,district_lgd,card"
@@ -181,8 +185,11 @@ class OneRecord:
     async def forget_chunks(self, id: str) -> None:
         self.forgotten.append(id)
 
+    async def keeper(self) -> Keeper:
+        return Keeper(b"pepper")
+
     def desk(self) -> Any:
-        return SimpleNamespace(journal=self, store=self)
+        return SimpleNamespace(journal=self, store=self, keys=self)
 
 
 @pytest.mark.parametrize(("went_on", "status"), [(False, "refused"), (True, "processing")])
@@ -196,3 +203,26 @@ def test_bytes_that_come_while_an_upload_is_given_up_are_kept(went_on: bool, sta
     asyncio.run(step(record.desk(), "u1", {"state": read.model_dump(mode="json")}))
     assert record.state.status == status
     assert record.forgotten == ([] if went_on else ["u1"])
+
+
+def test_a_device_that_has_a_key_gets_the_next_with_it_or_from_an_officer_and_not_for_a_token_alone() -> None:
+    record = OneRecord(device())
+    cause = Cause("c1", "desk@LA-X", NOW)
+    key = ""
+
+    def ask(said: str, role: str = "desk") -> str:
+        return asyncio.run(enrol(record.desk(), "tab-1", said, cause, Access(Caller("d1", role, "LA-X"))))[1]
+
+    for number in (1, 2):
+        older, key = key, ask(key)
+        assert (record.state.keys, key != older) == (number, True)
+    for wrong in ("", older, "nonsense"):
+        with pytest.raises(Forbidden):
+            ask(wrong)
+    assert record.state.keys == 2
+    assert ask("", "officer") != key
+    record.state = evolve_device(record.state, DeviceRevoked(reason="stolen"))
+    for role in ("desk", "officer"):
+        with pytest.raises(Refused) as refused:
+            ask(key, role)
+        assert refused.value.code == "device-revoked"
