@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from libs.common.aadhaar import without_aadhaar
 from libs.common.journal import Journal, Outcome
 from libs.common.paging import MOST
 from libs.common.problem import problem
@@ -52,11 +50,6 @@ class TakeToken(Body):
     counter: Counter
 
 
-def _no_aadhaar(text: str) -> str:
-    """An ABHA number may hold one, as it is grouped."""
-    return text if re.fullmatch(r"\d{14}", re.sub(r"[\s\-]", "", text)) else without_aadhaar(text)
-
-
 Asked = Annotated[str, identifiers.NoAadhaar]
 
 
@@ -68,7 +61,7 @@ class SearchPatients(BaseModel):
     phone: identifiers.Phone | None = None
     name: Asked | None = Field(None, min_length=1, max_length=120, description="Whole words, in any order")
     name_starts: Asked | None = Field(None, min_length=2, max_length=120, description="How the name begins")
-    abha: Annotated[str, AfterValidator(_no_aadhaar)] | None = Field(
+    abha: Annotated[str, identifiers.NoAadhaarUnlessAbha] | None = Field(
         None, min_length=3, max_length=300, description="ABHA number or address"
     )
     limit: int = Field(20, ge=1, le=MOST)

@@ -37,7 +37,7 @@ class SearchElsewhere(BaseModel):
     phone: identifiers.Phone
     birth_year: int = Field(ge=1880, le=2100)
     identifier_ends: Annotated[
-        str, Field(min_length=SHORTEST, max_length=40), identifiers.NoAadhaar, AfterValidator(_long_enough)
+        str, Field(min_length=SHORTEST, max_length=40), identifiers.NoAadhaarUnlessAbha, AfterValidator(_long_enough)
     ]
 
 

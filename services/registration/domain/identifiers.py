@@ -78,6 +78,11 @@ def abha_number(text: str) -> str:
     return digits
 
 
+def no_aadhaar_unless_abha(text: str) -> str:
+    """As it is, for searches: fourteen digits are an ABHA number, twelve of which may look like an Aadhaar number."""
+    return text if re.fullmatch(r"\d{14}", re.sub(r"[\s\-]", "", text)) else without_aadhaar(text)
+
+
 def abha_address(text: str) -> str:
     """Folded for matching, and lenient: addresses older than today's creation policy are in use (ABDM on-share)."""
     address = unicodedata.normalize("NFC", text).strip().casefold()
@@ -153,6 +158,7 @@ WithinReach = AfterValidator(_within_reach)
 Age = Annotated[int, Field(strict=True, ge=0, le=130)]
 LgdCode = Annotated[int, Field(strict=True, ge=1, le=999_999)]
 NoAadhaar = AfterValidator(without_aadhaar)
+NoAadhaarUnlessAbha = AfterValidator(no_aadhaar_unless_abha)
 Code = Annotated[event.Code, NoAadhaar]
 FacilityCode = Annotated[event.FacilityCode, NoAadhaar]
 Counter = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}$"), NoAadhaar]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from services.registration.api import SearchPatients
+from services.registration.care_api import SearchElsewhere
 from services.registration.domain import identifiers
 
 DIGITS = st.text("0123456789", min_size=11, max_size=11)
@@ -162,3 +167,24 @@ def test_folding_is_stable(text: str) -> None:
 def test_folding_drops_latin_accents_and_keeps_other_scripts_vowels() -> None:
     assert identifiers.fold("JOSÉ  Ángel-Devi") == "jose angel devi"
     assert identifiers.fold("सुनीता") == "सुनीता"
+
+
+def asked_elsewhere(identifier: str) -> str:
+    return SearchElsewhere(phone="5550123456", birth_year=1980, identifier_ends=identifier).identifier_ends
+
+
+def test_people_are_searched_for_by_whatever_abha_number_and_by_no_aadhaar_number() -> None:
+    drawn = random.Random(14)
+    held = 0
+    for _ in range(500):
+        digits = f"00{drawn.randrange(10**12):012d}"
+        groups = (digits[:2], digits[2:6], digits[6:10], digits[10:])
+        for written in (digits, "-".join(groups), " ".join(groups)):
+            held += identifiers.contains_aadhaar(written)
+            assert asked_elsewhere(written) == digits
+            assert SearchPatients(abha=written).claim() == f"abha-number:{digits}"
+    assert held > 50, "one in ten of those in groups looks like one"
+    for written in ("999941057058", "9999-4105-7058", "9999 4105 7058"):
+        for ask in (asked_elsewhere, lambda said: SearchPatients(abha=said)):
+            with pytest.raises(ValidationError, match="Aadhaar"):
+                ask(written)
