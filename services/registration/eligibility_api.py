@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 from pydantic import (
-    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -25,7 +24,7 @@ from libs.contracts.registration import Sex
 from services.registration.domain import eligibility
 from services.registration.domain.eligibility import Answer, Officer
 from services.registration.domain.family import Family, Member
-from services.registration.domain.identifiers import COULD_BE, Age, Code, IsoDate, WithinReach, contains_aadhaar
+from services.registration.domain.identifiers import Age, Code, IsoDate, NoAadhaar, WithinReach
 from services.registration.domain.places import Places
 from services.registration.domain.queue import desk_day
 from services.registration.domain.schemes import Scheme
@@ -86,16 +85,8 @@ def _coded(said: str) -> str:
     return "-".join(said.replace("_", " ").casefold().split())
 
 
-def _no_aadhaar(text: str) -> str:
-    if contains_aadhaar(text):
-        raise ValueError(COULD_BE)
-    return text
-
-
-Words = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60), AfterValidator(_no_aadhaar)
-]
-Ref = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"), AfterValidator(_no_aadhaar)]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60), NoAadhaar]
+Ref = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"), NoAadhaar]
 CodeAsSaid = Annotated[Code, BeforeValidator(lambda said: _coded(said) if isinstance(said, str) else said)]
 Said = Annotated[tuple[Words, ...] | None, BeforeValidator(_listed)]
 Facts = dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")], bool | int | Code]

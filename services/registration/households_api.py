@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from libs.common.journal import Journal, Outcome
 from libs.common.read_log import ReadLog
@@ -21,7 +21,7 @@ from services.registration.aggregates import PATIENT
 from services.registration.domain import membership
 from services.registration.domain.benefit_unit import BenefitUnit
 from services.registration.domain.household import Describe, Described, Description, Household, Refuse, Reverse
-from services.registration.domain.identifiers import COULD_BE, Code, IsoDate, WithinReach, contains_aadhaar
+from services.registration.domain.identifiers import Code, IsoDate, NoAadhaar, WithinReach
 from services.registration.domain.membership import Join, Leave, Memberships
 from services.registration.domain.queue import desk_day
 from services.registration.eligibility_api import Answers, AskedCard, answers
@@ -36,16 +36,10 @@ On = Annotated[
 ]
 
 
-def _no_aadhaar(text: str) -> str:
-    if contains_aadhaar(text):
-        raise ValueError(COULD_BE)
-    return text
-
-
 Number = Annotated[
     str,
     StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9/-]{2,29}$"),
-    AfterValidator(_no_aadhaar),
+    NoAadhaar,
 ]
 
 
