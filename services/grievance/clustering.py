@@ -110,8 +110,9 @@ async def _tell_cases(office: Office, id: str, state: Cluster) -> None:
             continue
         if cluster.may_answer(state, case.accused, case.about_person):
             fixed = Cause(derive("cluster", id, "fixes", state.asks, case_id), "grievance", now)
+            answer = Resolve(state.outcome, state.what_was_done, state.fixer)
             try:
-                await usecases.move(office, case_id, Resolve(state.outcome, state.what_was_done), fixed, SYSTEM)
+                await usecases.move(office, case_id, answer, fixed, SYSTEM)
             except (Refused, NotFound):
                 # Resolved meanwhile, or other bodies still owe their part: it stays with its officer.
                 log.info("case not answered by its cluster", extra={"aggregate": "cluster", "id": id})

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
+from grievance_case import run
 
 from libs.common.lined import BadFile
 from libs.common.refusal import Refused
 from libs.contracts import generate
+from services.grievance import clustering, usecases
 from services.grievance.catalogue import read_categories, read_proactive, read_screening
 from services.grievance.clustering import CLUSTER
 from services.grievance.domain import cluster, proactive
@@ -25,8 +29,9 @@ from services.grievance.domain.cluster import (
     evolve,
     may_answer,
 )
+from services.grievance.domain.commands import Command, Resolve
 from services.grievance.domain.proactive import Rule, found
-from services.grievance.domain.state import accused
+from services.grievance.domain.state import Grievance, accused
 
 NOW = dt.datetime(2026, 11, 20, 5, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(days=10)
@@ -179,6 +184,26 @@ def test_nobody_fixes_what_is_about_themselves_with_a_root_cause() -> None:
     assert not may_answer(fixed, ("LA-LEH-PHC-PANAMIK",), "staff-17")
     assert not may_answer(fixed, ("LA-LEH-PHC-PANAMIK", "LA-LEH-DH-SNM"), None)
     assert may_answer(after(OPEN, Fix("fixed", "x")), ("LA-LEH-PHC-PANAMIK",), None)
+
+
+async def test_who_fixed_a_root_cause_is_who_resolved_its_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that somebody else verifies a case that opened by itself."""
+    case = run([])[0].model_copy(update={"cluster": "k1"})
+    moves: list[Command] = []
+
+    async def cases(*_: object) -> AsyncIterator[tuple[str, Grievance]]:
+        yield "g1", case
+
+    async def move(office: object, id: str, command: Command, *_: object) -> None:
+        moves.append(command)
+
+    monkeypatch.setattr(clustering, "cases", cases)
+    monkeypatch.setattr(usecases, "move", move)
+    fixed = after(OPEN, NoteTold(1), Fix("fixed", "a second counter", "staff-17"))
+    office = Mock(journal=AsyncMock())
+    office.clock.now.return_value = NOW
+    await clustering.on_timer(office, "k1", {"state": fixed.model_dump(mode="json")})
+    assert moves == [Resolve("fixed", "a second counter", "staff-17")]
 
 
 def test_a_rule_names_fields_that_its_event_has() -> None:
