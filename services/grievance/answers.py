@@ -342,9 +342,7 @@ class Entry(Answer):
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Entry:
-        data = {
-            name: value for name, value in entry["data"].items() if name not in ("filed_by", "reporter", "resolver")
-        }
+        data = {name: value for name, value in entry["data"].items() if name not in NOBODYS_BUSINESS}
         names = set(cls.model_fields) - {"data"}
         return cls(data=data, **{name: entry[name] for name in names if name in entry})
 

@@ -7,25 +7,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
-from libs.common.aadhaar import COULD_BE, contains_aadhaar
+from libs.common.aadhaar import without_aadhaar
 from libs.common.web import Body
 from libs.contracts.event import FacilityCode, Id, Instant
 from services.grievance.catalogue import WrittenShift
 from services.grievance.domain.route import ANSWERING
 
-
-def _without_aadhaar(text: str) -> str:
-    if contains_aadhaar(text):
-        raise ValueError(COULD_BE)
-    return text
-
-
 Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000), AfterValidator(_without_aadhaar)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000), AfterValidator(without_aadhaar)
 ]
-Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), AfterValidator(_without_aadhaar)]
+Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), AfterValidator(without_aadhaar)]
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_without_aadhaar)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(without_aadhaar)
 ]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{7,14}$")]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$", max_length=254)]
@@ -56,7 +49,7 @@ def _as_tokens_say_it(staff: str) -> str:
 StaffMember = Annotated[
     str,
     StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,79}$"),
-    AfterValidator(_without_aadhaar),
+    AfterValidator(without_aadhaar),
     AfterValidator(_as_tokens_say_it),
 ]
 """A staff id, or a role at a facility (`nodal-officer@CODE`); not a name."""
