@@ -34,6 +34,11 @@ class Caller:
             return "citizen"
         return f"{self.role}@{self.facility}" if self.facility else self.role
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a state may name the caller by: a subject also in lower case, as an id that was typed is kept."""
+        return tuple(dict.fromkeys((self.subject, self.subject.lower(), self.actor)))
+
 
 ANONYMOUS = Caller(subject="anonymous", role="anonymous")
 
@@ -101,7 +106,7 @@ class Access:
             return
         refusal = Forbidden(f"your facility must be its {' or '.join(p.replace('_', ' ') for p in rule.at)}")
         # In the same words as a stranger: who is complained about does not learn of it here.
-        if rule.never is not None and _field(state, rule.never) in (caller.subject, caller.actor):
+        if rule.never is not None and _field(state, rule.never) in caller.names:
             raise refusal
         for path in rule.at:
             value = _field(state, path)
@@ -121,7 +126,7 @@ class Access:
         paths = [{f"state.{path}": caller.facility} for path in rule.at]
         found: dict[str, Any] = paths[0] if len(paths) == 1 else {"$or": paths}
         if rule.never is not None:
-            found = found | {f"state.{rule.never}": {"$nin": [caller.subject, caller.actor]}}
+            found = found | {f"state.{rule.never}": {"$nin": list(caller.names)}}
         return found
 
 

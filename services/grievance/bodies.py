@@ -41,9 +41,10 @@ class ContactBody(BaseModel):
 
 
 def _as_tokens_say_it(staff: str) -> str:
-    """A role at a facility, however it was typed, is who a token says: nobody escapes by a capital letter."""
+    """Nobody escapes by a capital letter: a role at a facility is written as a token says it, a staff id in lower
+    case, in which callers are compared too (`Caller.names`)."""
     role, at, facility = staff.partition("@")
-    return f"{role.lower()}@{facility.upper()}" if at and role.lower() in ANSWERING else staff
+    return f"{role.lower()}@{facility.upper()}" if at and role.lower() in ANSWERING else staff.lower()
 
 
 StaffMember = Annotated[

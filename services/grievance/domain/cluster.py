@@ -200,7 +200,7 @@ def _changes(state: Cluster, event: Event) -> dict[str, object]:
 def may_answer(state: Cluster, accused: Sequence[str], about_person: str | None = None) -> bool:
     """Whether its fix answers a case: not where one of those who may say that it is fixed is complained about too, as
     an office or as the person who said so."""
-    return not set(state.offices) & set(accused) and not (state.fixer and state.fixer == about_person)
+    return not set(state.offices) & set(accused) and about_person not in (state.fixer, state.fixer.lower())
 
 
 def bounds(month: str) -> tuple[dt.datetime, dt.datetime]:

@@ -301,13 +301,28 @@ def test_who_holds_the_secret_reads_why_it_takes_longer_and_why_it_was_passed_on
     [
         (" Nodal-Officer@la-leh-sdh-diskit ", "nodal-officer@LA-LEH-SDH-DISKIT"),
         ("officer@LA-LEH-DH-SNM", "officer@LA-LEH-DH-SNM"),
-        ("Dr.Sonam@hospital.example", "Dr.Sonam@hospital.example"),
-        ("Staff-17", "Staff-17"),
+        ("Dr.Sonam@hospital.example", "dr.sonam@hospital.example"),
+        ("Staff-17", "staff-17"),
     ],
 )
 def test_the_accused_is_who_a_token_says_however_it_was_typed(written: str, who: str) -> None:
     body = FileBody(category="long-wait", text="x", about_facility=ABOUT, about_person=written)
     assert body.about_person == who
+
+
+@pytest.mark.parametrize("subject", ["staff-17", "STAFF-17", "Staff-17"])
+def test_who_is_complained_about_neither_sees_it_nor_acts_however_either_is_written(subject: str) -> None:
+    body = FileBody(category="long-wait", text="x", about_facility=ABOUT, about_person="STAFF-17")
+    state = {"offices": [FIRST], "about_person": body.about_person}
+    theirs, another = (
+        Access(Caller(who, "nodal-officer", FIRST), ACCESS["POST /grievances/{id}/resolve"])
+        for who in (subject, "staff-18")
+    )
+    another.check(state)
+    with pytest.raises(Forbidden):
+        theirs.check(state)
+    assert body.about_person in theirs.filter()["state.about_person"]["$nin"]
+    assert body.about_person not in another.filter()["state.about_person"]["$nin"]
 
 
 def test_an_appeal_goes_on_up_and_never_to_who_decided() -> None:

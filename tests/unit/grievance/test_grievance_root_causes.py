@@ -182,6 +182,7 @@ def test_nobody_fixes_what_is_about_themselves_with_a_root_cause() -> None:
     assert may_answer(fixed, ("LA-LEH-PHC-PANAMIK",), None)
     assert may_answer(fixed, ("LA-LEH-PHC-PANAMIK",), "staff-18")
     assert not may_answer(fixed, ("LA-LEH-PHC-PANAMIK",), "staff-17")
+    assert not may_answer(after(OPEN, Fix("fixed", "x", "STAFF-17")), ("LA-LEH-PHC-PANAMIK",), "staff-17")
     assert not may_answer(fixed, ("LA-LEH-PHC-PANAMIK", "LA-LEH-DH-SNM"), None)
     assert may_answer(after(OPEN, Fix("fixed", "x")), ("LA-LEH-PHC-PANAMIK",), None)
 
