@@ -284,19 +284,6 @@ def search_set(resources: Sequence[Resource], self_url: str, following: str | No
     return {"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}
 
 
-def operation_outcome(code: str, detail: str, where: str | None = None, allowed: Sequence[str] = ()) -> Resource:
-    """A refusal, in FHIR's own words."""
-    issue: Resource = {
-        "severity": "error",
-        "code": "business-rule" if where is None else "invalid",
-        "details": {"coding": [{"system": f"{OURS}:refusal", "code": code}]},
-        "diagnostics": f"{detail}; allowed now: {', '.join(allowed)}" if allowed else detail,
-    }
-    if where is not None:
-        issue["expression"] = [where]
-    return {"resourceType": "OperationOutcome", "issue": [issue]}
-
-
 def requested(resource: Mapping[str, Any], cards: Cards) -> commands.Request:
     """What a ServiceRequest from outside asks for. Raises Refused naming the element."""
     if resource.get("resourceType") != "ServiceRequest":

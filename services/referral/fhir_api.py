@@ -5,24 +5,20 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute
+from fastapi.responses import JSONResponse
 
 from libs.common import tracing
-from libs.common.access import Access, Forbidden, allow
+from libs.common.access import Access, allow
 from libs.common.cause import request_cause
-from libs.common.journal import KeyReused, NotFound
+from libs.common.fhir import Fhir, FhirRoute
+from libs.common.journal import NotFound
 from libs.common.mongo import Document
-from libs.common.problem import field_errors
 from libs.common.refusal import Refused
 from libs.common.service import Service
-from libs.common.tokens import Unauthenticated
 from libs.common.web import Reading, Write, fingerprint_of, reading, time_of_sending
 from services.referral import fhir, store, usecases
 from services.referral.api import CLINICAL
@@ -31,7 +27,6 @@ from services.referral.fhir import Resource
 from services.referral.store import REFERRAL
 from services.referral.usecases import Surroundings
 
-JSON = "application/fhir+json"
 MOST = 100
 """Resources on a page."""
 
@@ -47,12 +42,7 @@ Id = Annotated[str | None, Query(alias="_id", max_length=64)]
 
 
 def answer(resource: Resource, status: int = 200, **headers: str) -> JSONResponse:
-    return JSONResponse(resource, status, headers, media_type=JSON)
-
-
-def _refused(refused: Refused) -> JSONResponse:
-    found = fhir.operation_outcome(refused.code, refused.detail, refused.field, refused.allowed)
-    return answer(found, 409 if refused.field is None else 422)
+    return Fhir(resource, status, headers)
 
 
 async def received(request: Request) -> tuple[Write, Resource]:
@@ -91,38 +81,6 @@ async def received(request: Request) -> tuple[Write, Resource]:
 
 
 Received = Annotated[tuple[Write, Resource], Depends(received)]
-
-
-class FhirRoute(APIRoute):
-    """Says in FHIR's own words what is refused, who is not let in, and what is not there."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def answered(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except Refused as refused:
-                return _refused(refused)
-            except KeyReused:
-                return _refused(Refused("idempotency-key-reused", "came before with other content", field="identifier"))
-            except RequestValidationError as error:
-                first = field_errors(error)[0]
-                return _refused(Refused("field-invalid", first["detail"], field=first["field"]))
-            except NotFound:
-                return _not_let_in(404, "not-found", "There is no such record.")
-            except Forbidden as refused:
-                return _not_let_in(403, "forbidden", refused.detail)
-            except Unauthenticated as refused:
-                return _not_let_in(401, "login", str(refused), **{"WWW-Authenticate": "Bearer"})
-
-        return answered
-
-
-def _not_let_in(status: int, code: str, detail: str, **headers: str) -> JSONResponse:
-    found = fhir.operation_outcome(code, detail)
-    found["issue"][0]["code"] = code
-    return answer(found, status, **headers)
 
 
 def router(service: Service, around: Surroundings) -> APIRouter:
@@ -278,17 +236,14 @@ def _receives(routes: APIRouter, service: Service, around: Surroundings) -> None
         """A referral from another system, under the rules of `POST /referrals`: the origin is the caller's own."""
         request, resource = write
         cards = await around.country.cards()
-        try:
-            outcome = await usecases.request(
-                service.journal,
-                around,
-                service.clock,
-                fhir.requested(resource, cards),
-                request.cause,
-                dataclasses.replace(request.access, rule=allow("doctor", at="origin")),
-            )
-        except Refused as refused:
-            return _refused(refused)
+        outcome = await usecases.request(
+            service.journal,
+            around,
+            service.clock,
+            fhir.requested(resource, cards),
+            request.cause,
+            dataclasses.replace(request.access, rule=allow("doctor", at="origin")),
+        )
         found = fhir.service_request(outcome.id, outcome.state, cards, clinical=True)
         return answer(found, 201, Location=f"fhir/ServiceRequest/{outcome.id}")
 
@@ -299,13 +254,10 @@ def _receives(routes: APIRouter, service: Service, around: Surroundings) -> None
         request, resource = write
         state = await service.journal.read(REFERRAL, id, request.access)
         at_origin = "origin" in sides_of(state, request.caller.facility)
-        try:
-            step = fhir.told(resource, state, at_origin)
-            if step is not None:
-                outcome = await usecases.step(
-                    service.journal, around, service.clock, id, step, request.cause, request.access
-                )
-                state = outcome.state
-        except Refused as refused:
-            return _refused(refused)
+        step = fhir.told(resource, state, at_origin)
+        if step is not None:
+            outcome = await usecases.step(
+                service.journal, around, service.clock, id, step, request.cause, request.access
+            )
+            state = outcome.state
         return answer(fhir.task(id, state, await around.country.cards()))

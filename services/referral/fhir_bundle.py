@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from libs.common.fhir import operation_outcome
 from libs.common.refusal import Refused
 from services.referral import fhir
 from services.referral.domain import commands
@@ -235,7 +236,7 @@ def outcome(faults: Sequence[Fault]) -> tuple[Resource, int]:
     """Every fault as an issue, and the status of the answer."""
     issues = []
     for each in faults:
-        found = fhir.operation_outcome(each.refused.code, each.refused.detail, each.expression, each.refused.allowed)
+        found = operation_outcome(each.refused.code, each.refused.detail, each.expression, each.refused.allowed)
         [issue] = found["issue"]
         issues.append(issue | {"code": _ISSUES.get(each.status, "invalid")})
     return {"resourceType": "OperationOutcome", "issue": issues}, max(each.status for each in faults)
@@ -250,7 +251,7 @@ def response(taken: Taken, ids: Mapping[int, str], count: int) -> Resource:
     created = {each.entry for each in taken.asked}
     for number in range(count):
         if number in taken.aside:
-            aside = fhir.operation_outcome("referred-to-only", "is referred to, and not kept here")
+            aside = operation_outcome("referred-to-only", "is referred to, and not kept here")
             aside["issue"][0] |= {"severity": "information", "code": "informational"}
             entries.append({"response": {"status": "200 OK", "outcome": aside}})
             continue

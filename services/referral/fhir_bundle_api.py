@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from libs.common.access import Access, Forbidden, allow
 from libs.common.cause import Cause
+from libs.common.fhir import FhirRoute
 from libs.common.journal import KeyReused, NotFound
 from libs.common.refusal import Refused
 from libs.common.service import Service
@@ -16,7 +17,7 @@ from libs.common.web import Write
 from services.referral import fhir, fhir_bundle, usecases
 from services.referral.domain.commands import By, Step
 from services.referral.domain.referral import Referral, decide, sides_of
-from services.referral.fhir_api import FhirRoute, Received, answer
+from services.referral.fhir_api import Received, answer
 from services.referral.fhir_bundle import Asked, Fault, NotTaken, Taken, Told
 from services.referral.store import REFERRAL
 from services.referral.usecases import Surroundings

@@ -6,17 +6,14 @@ import asyncio
 import json
 import re
 import urllib.parse
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
-from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, Path, Request
 
 from libs.common.aadhaar import without_aadhaar
-from libs.common.access import Access, Forbidden
-from libs.common.journal import NotFound
-from libs.common.tokens import Unauthenticated
+from libs.common.access import Access
+from libs.common.fhir import Fhir, FhirRoute
 from libs.common.web import Reading
 from services.registration.aggregates import PATIENT
 from services.registration.domain import identifiers
@@ -41,30 +38,6 @@ NAMES = ("name", "given", "family")
 ASKED = frozenset({"_id", "identifier", *NAMES, "phone", "telecom", "birthdate", "gender", "_count"})
 MOST = 100
 RecordId = Annotated[str, Path(min_length=1, max_length=64)]
-
-
-class Fhir(JSONResponse):
-    media_type = "application/fhir+json"
-
-
-class FhirRoute(APIRoute):
-    """Says in FHIR's own words who is not let in, and what is not there."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def answer(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except NotFound:
-                return Fhir(outcome("not-found", "There is no such record."), status_code=404)
-            except Forbidden as refused:
-                return Fhir(outcome("forbidden", refused.detail), status_code=403)
-            except Unauthenticated as refused:
-                headers = {"WWW-Authenticate": "Bearer"}
-                return Fhir(outcome("login", str(refused)), status_code=401, headers=headers)
-
-        return answer
 
 
 def router(desk: Desk, store: Store) -> APIRouter:

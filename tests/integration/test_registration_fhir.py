@@ -112,6 +112,8 @@ async def test_who_is_not_let_in_and_what_is_not_there_is_said_in_fhir(desk: Des
         (await desk.get(path, facility=ELSEWHERE), 403, "forbidden"),
         (await desk.get(path, role="citizen"), 403, "forbidden"),
         (await desk.served.client.get(path), 401, "login"),
+        (await desk.get(f"/fhir/Patient/{'x' * 65}"), 422, "invalid"),
+        (await desk.served.client.get("/fhir/metadata", headers={"X-Purpose": "FOO"}), 422, "invalid"),
     ):
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/fhir+json")
         assert OperationOutcome.model_validate(answer.json()).issue[0].code == code

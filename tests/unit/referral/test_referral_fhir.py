@@ -12,6 +12,7 @@ from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.servicerequest import ServiceRequest
 from fhir.resources.R4B.task import Task
 
+from libs.common.fhir import operation_outcome
 from libs.common.refusal import Refused
 from libs.contracts.registration import PatientCard
 from services.referral import directory, fhir
@@ -96,9 +97,9 @@ def test_a_search_set_and_a_refusal_are_valid() -> None:
     found = [fhir.task(ID, referral(), CARDS)]
     bundle = Bundle.model_validate(fhir.search_set(found, "fhir/Task?_count=1", "fhir/Task?_cursor=x"))
     assert [link.relation for link in bundle.link] == ["self", "next"]
-    outcome = OperationOutcome.model_validate(fhir.operation_outcome("illegal-move", "no", None, ("accept",)))
+    outcome = OperationOutcome.model_validate(operation_outcome("illegal-move", "no", None, ("accept",)))
     assert "accept" in outcome.issue[0].diagnostics
-    OperationOutcome.model_validate(fhir.operation_outcome("missing", "must say why", "reasonCode"))
+    OperationOutcome.model_validate(operation_outcome("missing", "must say why", "reasonCode"))
 
 
 def from_outside(**more: Any) -> dict[str, Any]:
