@@ -128,7 +128,9 @@ def _beats(places: Places, said: tuple[NewBeat, ...], on: dt.date) -> tuple[Beat
             named = places.named(each.place, on=on)
             if not named:
                 raise Refused("unknown-place", "is no place that we know", field=f"places.{index}.place")
-            key = named[-1].key if len({place.kind for place in named}) == len(named) else None
+            districts = {up.key for place in named for up in places.chain(place, on) if up.kind == "district"}
+            if len(districts) <= 1 and len({place.kind for place in named}) == len(named):
+                key = named[-1].key
         if key is None:
             raise Refused("place-not-clear", "could be several; give its key", field=f"places.{index}.place")
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from libs.common.lined import BadFile
 from libs.common.refusal import Refused
 from libs.contracts.registration import PatientCard
+from services.registration.ashas_api import NewBeat, _beats
 from services.registration.domain import patient as patients
 from services.registration.domain.patient import Changes, Details, Patient
-from services.registration.domain.places import FIELDS, Lived
+from services.registration.domain.places import FIELDS, Kind, Lived, lived_in
 from services.registration.places import FILE, read_places
 from services.registration.places_api import is_in, spot, whereabouts
 from services.registration.profile import read_profile
@@ -64,20 +66,35 @@ def test_aliases(spelt: str, keys: set[str]) -> None:
 @pytest.mark.parametrize(
     ("said", "lived"),
     [
-        (("Spiti", None), Lived(2, 21, None, 174, AFTER)),
-        (("Gurez", None), Lived(1, 623, None, 24, AFTER)),
         (("Tissa", None), Lived(2, 16, None, 144, AFTER)),
+        (("Baddi", None), Lived(2, 25, 162, None, AFTER)),
+        (("Manali", None), Lived(2, 20, 117, None, AFTER)),
+        # As Sopore or as Shahpur.
+        (("Sopur", None), None),
+        (("Sopur", 1), Lived(1, 3, 32, 31, AFTER)),
+        (("Srinagar North", None), Lived(1, 13, 43, None, AFTER)),
         # Namesakes that lie in one another, down to the block.
-        (("Kullu", None), Lived(2, 20, None, 170, AFTER)),
+        (("Spiti", None), Lived(2, 21, 116, 174, AFTER)),
+        (("Gurez", None), Lived(1, 623, 40, 24, AFTER)),
+        (("Chopal", None), Lived(2, 23, 185, 187, AFTER)),
+        (("Handwara", None), Lived(1, 8, 2, 7002, AFTER)),
+        (("Kullu", None), Lived(2, 20, 118, 170, AFTER)),
         (("Leh", None), Lived(37, 9, 10, 97, AFTER)),
-        # A district of Himachal and a block of Poonch; two blocks of two territories.
+        # A district of Himachal, and a sub-district and block of Poonch.
         (("Mandi", None), None),
-        (("Mandi", 2), Lived(2, 22, None, None, AFTER)),
+        (("Mandi", 2), Lived(2, 22, 133, None, AFTER)),
+        (("Mandi", 1), Lived(1, 10, 17, 102, AFTER)),
+        # Of two territories.
         (("Rajgarh", None), None),
-        (("Rajgarh", 1), Lived(1, 621, None, 6947, AFTER)),
+        (("Rajgarh", 1), Lived(1, 621, 6762, 6947, AFTER)),
+        (("Rajgarh", 2), Lived(2, 24, 167, 197, AFTER)),
+        # A sub-district of Budgam and a block of Kupwara.
+        (("Magam", 1), None),
     ],
 )
-def test_blocks_of_all_three_territories_are_known_by_name(said: tuple[str, int | None], lived: Lived | None) -> None:
+def test_sub_districts_and_blocks_of_all_three_territories_are_known_by_name(
+    said: tuple[str, int | None], lived: Lived | None
+) -> None:
     name, state = said
     if lived is not None:
         assert PLACES.lived(name, Lived(state_lgd=state), AFTER) == lived
@@ -87,10 +104,40 @@ def test_blocks_of_all_three_territories_are_known_by_name(said: tuple[str, int 
     assert (refused.value.code, refused.value.field) == ("place-not-clear", "place")
 
 
-def test_each_territory_has_its_blocks() -> None:
-    states = [PLACES.settled(Lived(block_lgd=place.code), AFTER).state_lgd for place in PLACES.all.values()
-              if place.kind == "block"]  # fmt: skip
-    assert {state: states.count(state) for state in set(states)} == {1: 287, 2: 80, 37: 13}
+@pytest.mark.parametrize(
+    ("kind", "of_state"), [("sub-district", {1: 202, 2: 173, 37: 12}), ("block", {1: 287, 2: 80, 37: 13})]
+)
+def test_each_territory_has_its_sub_districts_and_blocks(kind: Kind, of_state: dict[int, int]) -> None:
+    codes = [place.code for place in PLACES.all.values() if place.kind == kind]
+    assert Counter(PLACES.settled(lived_in({kind: code}), AFTER).state_lgd for code in codes) == of_state
+
+
+def test_every_district_of_lgd_has_sub_districts() -> None:
+    codes = [place.code for place in PLACES.all.values() if place.kind == "sub-district"]
+    of_district = Counter(PLACES.settled(Lived(sub_district_lgd=code), AFTER).district_lgd for code in codes)
+    assert set(of_district) == set(PLACES.districts)
+    assert {code: of_district[code] for code in (18, 19, 21, 5, 10, 626)} == {
+        18: 35,
+        19: 7,
+        21: 3,
+        5: 21,
+        10: 6,
+        626: 6,
+    }
+
+
+def test_a_beat_by_name_asks_where_namesakes_lie_apart() -> None:
+    def beat(name: str) -> str:
+        [found] = _beats(PLACES, (NewBeat(place=name),), AFTER)
+        return found.place
+
+    assert [beat(name) for name in ("Rohru", "Palampur", "Nubra", "sub-district-17")] == [
+        "block-192", "sub-district-111", "sub-district-11", "sub-district-17",
+    ]  # fmt: skip
+    for name in ("Magam", "Mandi", "Rajgarh"):
+        with pytest.raises(Refused) as refused:
+            beat(name)
+        assert (refused.value.code, refused.value.field) == ("place-not-clear", "places.0.place")
 
 
 def test_a_stored_record_does_not_change_its_meaning_when_the_district_does() -> None:
@@ -225,6 +272,7 @@ OLD_STATE = "{place: state-1, until: 2019-10-30}"
         ("name: Budgam", "name: Anantnag", "district-1 is called anantnag too"),
         ("within: state-1", "within: state-99", "state-99 is no larger place"),
         ("Gohar: 176", "Gohar: 175", "block-175 stands twice"),
+        ("Baddi: 162", "Baddi: 158", "sub-district-158 stands twice"),
         ("{Nahan: 194,", "{Nahan: 194, nahan: 4711,", "block-194 is called nahan too"),
         ("  within: district-15\n", "  within: district-15\n  name: Bilaspur\n", "has codes by name"),
         ("kind: district, code: 1,", "kind: hamlet, code: 1,", "'state', 'district', 'sub-district' or 'block'"),
