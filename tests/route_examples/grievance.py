@@ -74,7 +74,7 @@ def _moves(move: str, body: dict[str, Any]) -> Call:
 ABOVE = "LA-LEH-DH-SNM"
 """Above the office: asked for its part, too."""
 
-PICTURE = b"\x89PNG\r\n\x1a\n" + b"0" * 64
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IEND\xaeB`\x82"
 CONSULT: dict[str, Any] = {"office": ABOVE, "question": "Was it in stock?", "by": AHEAD}
 
 

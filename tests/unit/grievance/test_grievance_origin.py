@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.refusal import Refused
 from services.grievance.domain import origin
 from services.grievance.domain.content import kind_of
 
@@ -63,12 +65,90 @@ def test_where_it_was_taken_is_left_out_and_nothing_else(kind: str, taken: bytes
     assert origin.without(taken, kind) == clean == origin.without(clean, kind)
 
 
+# Real structures: what is kept, what is left out, and what stands between and behind them
+
+said = st.binary(max_size=12).map(lambda data: data + WHERE)
+fill = st.integers(0, 3).map(lambda more: b"\xff" * more)
+scans = st.lists(st.sampled_from([b"\x01\x02", b"\xff\x00", b"\xff\xd3", b"x"]), max_size=6).map(
+    lambda data: segment(0xDA, b"\x01") + b"".join(data)
+)
+jpeg_kept = st.one_of(
+    st.builds(segment, st.sampled_from([0xDB, 0xC0, 0xC2, 0xC4, 0xDD]), st.binary(max_size=12)),
+    st.binary(max_size=8).map(lambda data: segment(0xE0, b"JFIF\0" + data)),
+    scans,
+)
+jpeg_left_out = st.builds(segment, st.sampled_from([*range(0xE0, 0xF0), 0xFE]), said)
+png_kept = st.builds(chunk, st.sampled_from([b"IDAT", b"PLTE", b"tRNS", b"fdAT"]), st.binary(max_size=12))
+png_left_out = st.builds(chunk, st.sampled_from([b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"caBX"]), said)
+webp_kept = st.builds(part, st.sampled_from([b"VP8 ", b"VP8L", b"ALPH", b"ICCP"]), st.binary(max_size=9))
+webp_left_out = st.builds(part, st.sampled_from([b"EXIF", b"XMP ", b"C2PA"]), said)
+
+
+def drawn(draw: st.DrawFn, kept: st.SearchStrategy[bytes], left_out: st.SearchStrategy[bytes]) -> tuple[bytes, bytes]:
+    """What came, and what must be left of it."""
+    pieces = draw(st.lists(st.one_of(kept.map(lambda one: (one, True)), left_out.map(lambda one: (one, False)))))
+    return b"".join(one for one, _ in pieces), b"".join(one for one, stays in pieces if stays)
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> tuple[str, bytes, bytes]:
+    """A media type, a picture of it, and the same without what its camera wrote."""
+    kind = draw(st.sampled_from(["image/jpeg", "image/png", "image/webp"]))
+    if kind == "image/jpeg":
+        taken, clean = drawn(draw, jpeg_kept, st.builds(bytes.__add__, fill, jpeg_left_out))
+        return kind, b"\xff\xd8" + JFIF + taken + b"\xff\xd9", b"\xff\xd8" + JFIF + clean + b"\xff\xd9"
+    if kind == "image/png":
+        taken, clean = drawn(draw, png_kept, png_left_out)
+        return kind, SIGNATURE + HEADER + taken + END, SIGNATURE + HEADER + clean + END
+    taken, clean = drawn(draw, webp_kept, webp_left_out)
+    return kind, riff(taken), riff(clean)
+
+
+@given(pictures(), st.sampled_from([b"", b"\0", b"\xff\xd8" + segment(0xE1, WHERE) + SCAN, WHERE]))
+def test_nothing_is_left_of_where_it_was_taken_also_behind_its_end(
+    picture: tuple[str, bytes, bytes], behind: bytes
+) -> None:
+    kind, taken, clean = picture
+    left = origin.without(taken + behind, kind)
+    assert WHERE not in left
+    assert left.replace(b"\xff\xff", b"\xff") == clean.replace(b"\xff\xff", b"\xff"), "fill bytes may stay in a scan"
+    assert origin.without(left, kind) == left
+
+
+@given(pictures(), st.data())
+def test_what_does_not_come_to_its_end_is_refused(picture: tuple[str, bytes, bytes], data: st.DataObject) -> None:
+    kind, taken, _ = picture
+    cut = data.draw(st.integers(12, len(taken) - 1)) if len(taken) > 12 else len(taken)
+    if cut < len(taken):
+        with pytest.raises(Refused) as refusal:
+            origin.without(taken[:cut], kind)
+        assert refusal.value.field == "content"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("image/webp", b"RIFF\x0c\0\0\0WEBPVP8X\0\0\0\0"),
+        ("image/webp", b"RIFF\x0c\0\0\0WEBPVP8X\x0a\0\0\0"),
+        ("image/webp", b"RIFF\x08\0\0\0WEBPVP8 "),
+        ("image/jpeg", b"\xff\xd8\xff\xd8\xff\xe1" + SCAN),
+        ("image/jpeg", b"\xff\xd8\xff"),
+        ("image/jpeg", b"\xff\xd8" + b"\xff" * 100_000 + b"\0"),
+        ("image/jpeg", b"\xff\xd8" + segment(0xDA, b"\x01") + b"\xff" * 100_000 + b"\0"),
+        ("image/png", SIGNATURE + HEADER + DATA),
+    ],
+)
+def test_what_cannot_be_read_is_refused_and_breaks_nothing(kind: str, content: bytes) -> None:
+    assert kind_of(content) == kind
+    with pytest.raises(Refused):
+        origin.without(content, kind)
+
+
 @given(st.sampled_from(["image/jpeg", "image/png", "image/webp"]), st.binary(max_size=80))
-def test_whatever_comes_it_stays_what_it_is(kind: str, rest: bytes) -> None:
-    start = {"image/jpeg": b"\xff\xd8\xff", "image/png": SIGNATURE, "image/webp": b"RIFF\0\0\0\0WEBP"}[kind]
-    cleaned = origin.without(start + rest, kind)
-    assert kind_of(cleaned) == kind_of(start + rest) or kind == "image/jpeg"
-    assert len(cleaned) <= len(start + rest)
+def test_whatever_comes_is_a_picture_or_refused(kind: str, rest: bytes) -> None:
+    start = {"image/jpeg": b"\xff\xd8\xff", "image/png": SIGNATURE, "image/webp": b"RIFF\x10\0\0\0WEBP"}[kind]
+    with contextlib.suppress(Refused):
+        assert kind_of(origin.without(start + rest, kind)) == kind
 
 
 def test_what_is_no_picture_is_left_as_it_is() -> None:
