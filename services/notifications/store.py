@@ -20,7 +20,7 @@ from libs.common.replica import Replica
 from libs.contracts import notifications as contract
 from libs.contracts.notifications import Channel
 from services.notifications.domain import message, preference, whereabouts
-from services.notifications.domain.message import ENTERED_IN_ERROR, RECIPIENT_ERASED, SUPERSEDED, Plan
+from services.notifications.domain.message import ENTERED_IN_ERROR, PATIENT_DECEASED, RECIPIENT_ERASED, SUPERSEDED, Plan
 from services.notifications.domain.template import FALLBACK
 from services.notifications.domain.timing import IST
 from services.notifications.merges import Merges
@@ -217,6 +217,8 @@ class Recipients:
                 known = dataclasses.replace(known, preferences=stated, languages=stated.languages or known.languages)
         if isinstance(known, NotYet) or known.gone:
             return known
+        if plan.patient and await self.deceased(plan.patient):
+            return dataclasses.replace(known, gone=PATIENT_DECEASED)
         values = {}
         for variable in plan.variables:
             value = variable.value

@@ -122,8 +122,8 @@ NOBODY = {"family": "no-family-known", "asha": "no-asha-known", "duty": "nobody-
 async def _tell_group(post: Post, plan: Plan, cause: Cause) -> None:
     """Its members are looked up once and written down, so that a repeat of the event tells the same people."""
     id = derive(plan.event, "audience", plan.recipient, plan.template)
+    kind, _, key = plan.recipient.partition(":")
     if await post.journal.load(AUDIENCE, id) is None:
-        kind, _, key = plan.recipient.partition(":")
         deceased = kind != "duty" and await post.recipients.deceased(key)
         members = [] if deceased else await _members(post, plan)
         reason = None if members else PATIENT_DECEASED if deceased else NOBODY[kind]
@@ -137,9 +137,11 @@ async def _tell_group(post: Post, plan: Plan, cause: Cause) -> None:
         state = outcome.state
     else:
         state = await post.journal.read(AUDIENCE, id, SYSTEM)
+    patient = "" if kind == "duty" else key
     for member in state.members:
         channels = plan.channels if member.startswith("person:") else ("email",)
-        await tell(post, plan.model_copy(update={"recipient": member, "channels": channels}), cause)
+        to = {"recipient": member, "channels": channels, "patient": patient}
+        await tell(post, plan.model_copy(update=to), cause)
 
 
 async def _members(post: Post, plan: Plan) -> list[str]:
@@ -380,6 +382,7 @@ async def _digest(post: Post, id: str, state: Message) -> None:
             "occurred_at": held_until,
             "useful_until": max(other.useful_until for _, other in together),
             "case": "",
+            "patient": "",
             "ladders": (),
         }
     )

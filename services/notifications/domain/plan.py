@@ -41,6 +41,9 @@ class Plan(BaseModel):
     languages: tuple[str, ...] = ()
     """Asked for by a caller, before what the recipient reads."""
 
+    patient: str = ""
+    """Because of whom family or an ASHA is told: once they have died, nobody is told any more."""
+
     not_through: str = ""
     """The facility whose own people do not pass it on."""
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
+from libs.common.cause import Cause
 from libs.contracts import referral
 from libs.contracts.event import Event
-from libs.contracts.notifications import MessageLapsed
-from services.notifications import catalogue
+from libs.contracts.notifications import Channel, MessageLapsed
+from services.notifications import catalogue, usecases
 from services.notifications.domain import message
+from services.notifications.domain.audience import Audience
 from services.notifications.domain.message import Accepted, Lapse, Message, Plan, Render, decide, evolve
+from services.notifications.domain.person import Person
 from services.notifications.domain.preference import NoteDeath, Preferences, WithdrawDeath, joined
 from services.notifications.domain.preference import decide as prefer
 from services.notifications.domain.preference import evolve as preferred
 from services.notifications.settings import Settings
-from services.notifications.store import MESSAGE, Known
+from services.notifications.store import MESSAGE, Known, Recipients
 
 ROUTING, _ = catalogue.read(
     Settings.model_fields["routing_file"].default, Settings.model_fields["templates_dir"].default
@@ -113,3 +117,55 @@ def test_what_an_asha_was_to_say_is_withdrawn_from_their_list_and_fails_nobody()
     state = evolve(state, event)
     assert (state.status, state.awaiting, MESSAGE.operational(state)[0].get("due")) == ("lapsed", None, None)
     assert decide(state, Lapse("recipient-deceased"), NOW) == ()
+
+
+TO_FAMILY = Plan(
+    event="e1",
+    event_type="referral.TransportHeld.v1",
+    occurred_at=NOW,
+    recipient="person:f1",
+    patient="p1",
+    template="family-referral-held",
+    channels=("in-app", "sms"),
+    useful_until=NOW + dt.timedelta(days=1),
+)
+
+
+async def nobody(*_: str) -> None:
+    return None
+
+
+@pytest.mark.parametrize(("deaths", "gone"), [((), None), (("r1",), "patient-deceased")])
+async def test_whoever_is_told_because_of_a_patient_is_asked_about_again_before_each_attempt(
+    deaths: tuple[str, ...], gone: str | None
+) -> None:
+    """What was at a provider when the patient died, and did not get through, is not tried again."""
+
+    async def stated(recipient: str) -> Preferences | None:
+        return Preferences(recipient=recipient, deaths=deaths) if recipient == "patient:p1" else None
+
+    people, cards = AsyncMock(), Mock()
+    people.get.return_value = Person(kind="family", phone="+915550100001")
+    channels: frozenset[Channel] = frozenset({"in-app", "sms"})
+    recipients = Recipients(cards, cards, cards, stated, people, nobody, nobody, lambda: NOW, channels)
+    known = await recipients.look(TO_FAMILY)
+    assert isinstance(known, Known)
+    assert known.gone == gone
+    assert known.usable("sms"), "nobody failed to be reached"
+    of_their_own = await recipients.look(TO_FAMILY.model_copy(update={"patient": ""}))
+    assert isinstance(of_their_own, Known)
+    assert of_their_own.gone is None
+
+
+@pytest.mark.parametrize(("group", "patient"), [("family:p1", "p1"), ("asha:p1", "p1"), ("duty:doctor@A-B", "")])
+async def test_a_message_to_family_or_asha_knows_whom_it_is_about(
+    monkeypatch: pytest.MonkeyPatch, group: str, patient: str
+) -> None:
+    post, create = Mock(journal=AsyncMock(), recipients=AsyncMock()), AsyncMock()
+    post.journal.read.return_value = Audience(event="e1", group=group, members=("person:f1",))
+    post.recipients.look.return_value = Known(("en",), gone="recipient-erased")
+    monkeypatch.setattr(usecases, "create", create)
+    plan = TO_FAMILY.model_copy(update={"recipient": group, "patient": ""})
+    await usecases.tell(post, plan, Cause("e1", "referral", NOW))
+    told = create.await_args_list[0].args[1]
+    assert (told.recipient, told.patient) == ("person:f1", patient)
