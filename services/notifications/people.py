@@ -52,43 +52,36 @@ class People:
         found = await self._found.get(id)
         return person.Person.model_validate(found["state"]) if found else None
 
-    async def _with(self, field: str, value: str, kinds: frozenset[person.Kind], besides: str = "") -> list[str]:
-        """Ids; `besides` leaves a facility's own people out."""
-        fields = {f"state.{name}": 1 for name in ("kind", "active", "facility")}
-        found = [(one["_id"], one["state"]) async for one in self._people.find({f"state.{field}": value}, fields)]
-        return sorted(
-            id
-            for id, state in found
-            if state["active"] and state["kind"] in kinds and not (besides and state.get("facility") == besides)
-        )
+    async def _with(self, field: str, value: str, kinds: frozenset[person.Kind]) -> list[str]:
+        found = self._people.find({f"state.{field}": value}, {"state.kind": 1, "state.active": 1})
+        ids = [one["_id"] async for one in found if one["state"]["active"] and one["state"]["kind"] in kinds]
+        return sorted(ids)
 
-    async def _for(self, patients: Sequence[str], kinds: frozenset[person.Kind], besides: str = "") -> list[str]:
-        return sorted({id for patient in patients for id in await self._with("patients", patient, kinds, besides)})
+    async def _for(self, patients: Sequence[str], kinds: frozenset[person.Kind]) -> list[str]:
+        return sorted({id for patient in patients for id in await self._with("patients", patient, kinds)})
 
     async def family_of(self, patients: Sequence[str]) -> list[str]:
         """`patients` are the ids of one person's records."""
         return await self._for(patients, frozenset({"family"}))
 
-    async def ashas_of(self, patients: Sequence[str], village: str | None, besides: str = "") -> list[str]:
+    async def ashas_of(self, patients: Sequence[str], village: str | None) -> list[str]:
         """Who cares for this patient by name; else who serves the village."""
-        return await self._of_kind("asha", patients, village, besides)
+        return await self._of_kind("asha", patients, village)
 
-    async def _of_kind(
-        self, kind: person.Kind, patients: Sequence[str], village: str | None, besides: str
-    ) -> list[str]:
-        by_name = await self._for(patients, frozenset({kind}), besides)
-        return by_name or (await self._with("villages", village, frozenset({kind}), besides) if village else [])
+    async def _of_kind(self, kind: person.Kind, patients: Sequence[str], village: str | None) -> list[str]:
+        by_name = await self._for(patients, frozenset({kind}))
+        return by_name or (await self._with("villages", village, frozenset({kind})) if village else [])
 
-    async def relay_for(self, patients: Sequence[str], village: str | None, besides: str = "") -> str | None:
-        """The ASHA, else the panchayat, who passes messages on to this patient; nobody of the facility `besides`."""
+    async def relay_for(self, patients: Sequence[str], village: str | None) -> str | None:
+        """The ASHA, else the panchayat, who passes messages on to this patient."""
         if time.monotonic() < self._nobody_until:
             return None
         if await self._people.find_one({}, {"_id": 1}) is None:
             self._nobody_until = time.monotonic() + NOBODY_KEPT_SECONDS
             return None
-        found = await self.ashas_of(patients, village, besides)
+        found = await self.ashas_of(patients, village)
         if not found:
-            found = await self._of_kind("panchayat", patients, village, besides)
+            found = await self._of_kind("panchayat", patients, village)
         return f"person:{found[0]}" if found else None
 
     async def family_only_of(self, patient: str) -> list[str]:

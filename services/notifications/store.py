@@ -297,7 +297,7 @@ class Recipients:
             addresses["email"] = card["email"]
         if kind == "patient" and "relay" in plan.channels:
             records, village = await self.same_person(key), _village(card, self._now())
-            relay = await self._people.relay_for(records, village, plan.not_through)
+            relay = await self._people.relay_for(records, village)
             if relay is not None:
                 addresses["relay"] = relay
         return Known((card.get("language") or FALLBACK,), addresses)

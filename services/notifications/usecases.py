@@ -85,7 +85,6 @@ def plans(routing: Routing, event_id: str, event: Event, occurred_at: dt.datetim
             when=target.when,
             urgency=target.urgency,
             ladders=target.ladders,
-            not_through=target.not_through,
         )
         for target in routing.targets(event, occurred_at)
     ]

@@ -44,9 +44,6 @@ class Plan(BaseModel):
     patient: str = ""
     """Because of whom family or an ASHA is told: once they have died, nobody is told any more."""
 
-    not_through: str = ""
-    """The facility whose own people do not pass it on."""
-
     def besides(self, channel: Channel) -> tuple[Channel, ...]:
         """The other channels that reach into a person's day: the feed waits to be looked at."""
         return tuple(other for other in self.channels if other not in (channel, LEAD))

@@ -117,8 +117,6 @@ class Tell(Told):
     """Fields of the event and the values they must have, or nobody is told ..."""
     unless: dict[str, str] = {}
     """... and those they must not."""
-    not_through: str | None = None
-    """A field of the event that names the facility whose own people do not pass it on: a complaint is about it."""
     when: When = "at-once"
     """Whether an SMS may come at night. The feed and mailboxes disturb nobody."""
     urgency: Urgency = "routine"
@@ -139,6 +137,8 @@ class Tell(Told):
             raise ValueError("a mailbox is told by e-mail and nothing else")
         if self.audience not in MAILBOXES | PHONES and self.channels[0] != LEAD:
             raise ValueError(f"a person is always told {LEAD} first")
+        if self.purpose == "complaint" and "relay" in self.flat:
+            raise ValueError("nobody passes on how a complaint stands: it may be about them")
         if (self.audience == "role") != (self.role is not None and self.at is not None):
             raise ValueError("the audience role, and no other, needs role and at")
         if self.otherwise is not None and self.audience != "role":
@@ -190,7 +190,6 @@ class Target(NamedTuple):
     when: When
     urgency: Urgency
     ladders: tuple[Ladder, ...]
-    not_through: str
 
 
 def _patient(event: Any) -> str | None:
@@ -326,7 +325,6 @@ class Routing(BaseModel):
                     tell.when,
                     urgency,
                     tell.ladders,
-                    str(_value(event, tell.not_through) or "") if tell.not_through else "",
                 )
             )
         return found
@@ -387,8 +385,7 @@ def _faults(tell: Tell, event: type[Event], wording: Wording) -> Iterator[Fault]
             yield Fault(f"{tell.audience} needs {name}", ("audience",))
     if tell.audience in OF_A_PATIENT and not {"patient", "card"} & event.model_fields.keys():
         yield Fault(f"{tell.audience} needs patient or card", ("audience",))
-    places = (("at", tell.at), ("not_through", tell.not_through))
-    named: list[tuple[str, tuple[str | int, ...]]] = [(field, (part,)) for part, field in places if field is not None]
+    named: list[tuple[str, tuple[str | int, ...]]] = [(tell.at, ("at",))] if tell.at is not None else []
     named += [(source.field, ("variables", name, "from")) for name, source in tell.variables.items()]
     named += [(field, ("override", "when", field)) for field in (tell.override.when if tell.override else ())]
     named += [(field, (part, field)) for part in ("only", "unless") for field in getattr(tell, part)]

@@ -61,6 +61,8 @@ def test_an_emergency_is_one_where_its_override_holds() -> None:
         ({"channels": [["sms", "in-app"]]}, False),
         ({"audience": "receiving-desk", "channels": ["email"]}, True),
         ({"audience": "officer", "channels": ["sms"]}, False),
+        ({"channels": ["in-app", ["sms", "relay"]]}, True),
+        ({"channels": ["in-app", ["sms", "relay"]], "audience": "reporter", "purpose": "complaint"}, False),
     ],
 )
 def test_what_an_audience_may_be(changed: dict[str, Any], good: bool) -> None:

@@ -218,12 +218,10 @@ def test_reporters_by_kind() -> None:
     assert {(who, channel) for who, channel, _ in told(confirmed(**contact, rating=5))} == {
         ("contact:c1", "in-app"),
         ("contact:c1", "sms"),
-        ("contact:c1", "relay"),
         ("contact:c1", "email"),
     }
     (plan,) = plans(ROUTING, "e1", confirmed(**COMPLAINT, rating=5), NOW)
-    assert plan.ladders == (("sms", "relay"),), "somebody tells them whom no SMS reaches"
-    assert plan.not_through == COMPLAINT["about_facility"], "and nobody of those whom it is about"
+    assert plan.channels == ("in-app", "sms", "email"), "no word of mouth: it may be about whoever passes it on"
     assert told(confirmed(**COMPLAINT | {"reporter": {"kind": "anonymous"}}, rating=5)) == set()
 
 
@@ -319,7 +317,6 @@ def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
         ("routing.yaml", "unless: {deceased:", "unless: {desceased:", "no field desceased"),
         ("routing.yaml", "when: {urgency: emergency}", "when: {urgence: emergency}", "no field urgence"),
         ("routing.yaml", "      at: origin", "      at: orign", "no field orign"),
-        ("routing.yaml", "not_through: about_facility", "not_through: about_nobody", "no field about_nobody"),
         ("routing.yaml", "    - audience: sending-doctor", "    - audience: reporter", "reporter needs reporter"),
         ("routing.yaml", "  referral.PatientNoShow.v1:", "  referral.PatientShow.v1:", "no such event"),
         ("routing.yaml", "  referral.OutcomeRecorded.v1: [", "  referral.OutcomRecorded.v1: [", "no such event"),
