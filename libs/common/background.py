@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any
 
 
@@ -11,5 +10,4 @@ async def end(task: asyncio.Task[Any] | None) -> None:
     """Cancels a task and waits until it has gone. What it failed with before is its own log's matter."""
     if task is not None:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task])

@@ -21,6 +21,7 @@ ACCESS: Table = {
     "POST /recipients/{recipient}/preferences": allow("operator"),
     "POST /recipients/{recipient}/preferences/languages": allow("operator"),
     "POST /recipients/{recipient}/preferences/digest": allow("operator"),
+    "POST /recipients/{recipient}/lives": allow("operator"),
     "GET /messages": allow("operator"),
     "GET /messages/{id}": allow("operator"),
     "POST /messages/{id}/resolve": allow("operator"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
 from libs.common.access import Access, Forbidden
+from libs.common.journal import NotFound
 from libs.common.mongo import Document
 from libs.common.read_log import ReadLog
 from libs.common.refusal import Refused
@@ -29,6 +31,7 @@ from services.notifications.api_models import (
     Feed,
     FeedItem,
     LanguagesStatement,
+    Lives,
     MessageAnswer,
     MessageDetail,
     Messages,
@@ -152,6 +155,20 @@ def _preferences(routes: APIRouter, post: Post) -> None:
     async def digest_for(recipient: Person, body: DigestStatement, request: Requested) -> PreferencesAnswer:
         """For a mailbox too: what comes is sent together, once a day."""
         return await state(recipient, digest(recipient, body, request), request)
+
+    @routes.post("/recipients/{recipient}/lives", tags=["preferences"])
+    async def lives(recipient: Person, request: Requested) -> Lives:
+        """A death was recorded by mistake: they are told things again, under each of their records."""
+        kind, _, id = recipient.partition(":")
+        records = await post.recipients.same_person(id) if kind == "patient" else ()
+        withdrawn = 0
+        for record in [f"patient:{one}" for one in records] or [recipient]:
+            cause = request.cause if record == recipient else request.cause.derive("lives", record)
+            with contextlib.suppress(NotFound):
+                command = preference.WithdrawDeath(record, None)
+                outcome = await usecases.state_preference(post, record, command, cause, request.access)
+                withdrawn += len(outcome.events)
+        return Lives(recipient=recipient, withdrawn=withdrawn)
 
 
 def _feed(routes: APIRouter, post: Post, read_log: ReadLog) -> None:

@@ -112,6 +112,13 @@ class Resumed(BaseModel):
     """Messages that were held for it."""
 
 
+class Lives(BaseModel):
+    """`withdrawn`: how many referrals had said that they died."""
+
+    recipient: str
+    withdrawn: int
+
+
 class PreferencesAnswer(BaseModel):
     recipient: str
     choices: list[Choice]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 
 from libs.contracts.notifications import Channel
@@ -20,8 +21,8 @@ from services.notifications.domain.dlt import Registration
 from services.notifications.metrics import MessageMetrics
 from services.notifications.settings import Settings
 
-ALONE = Limits(longest_rest=60.0)
-"""Of a provider that nobody stands in for: it is probed more often."""
+ALONE = Limits(slow=math.inf, longest_rest=60.0)
+"""Of a provider that nobody stands in for: a slow one is better than none, and one that errs is probed more often."""
 
 
 def build(

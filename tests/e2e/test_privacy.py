@@ -27,6 +27,8 @@ PHONE = "5550424242"
 GUARDIAN = "Qzmarkguardian"
 VILLAGE = "Qzmarkvillage"
 TEXT = "Qzmarktext"
+NOON = "Fri, 20 Nov 2026 06:30:00 GMT"
+"""When everything is sent, so that no message waits for the morning."""
 MARKS = tuple(mark.casefold() for mark in (NAME, PHONE, GUARDIAN, VILLAGE, TEXT))
 RESTRICTED = {topic.name for topic in public_topics() if topic.restricted}
 PERSON: dict[str, Any] = {
@@ -43,7 +45,7 @@ PERSON: dict[str, Any] = {
 
 
 def post(house: House, service: str, path: str, token: str | None, body: Any, **headers: str) -> httpx.Response:
-    sent = {"Idempotency-Key": str(uuid.uuid4()), **headers}
+    sent = {"Idempotency-Key": str(uuid.uuid4()), "Date": NOON, **headers}
     if token is not None:
         sent["Authorization"] = f"Bearer {token}"
     data = body if isinstance(body, bytes) else None
@@ -90,6 +92,7 @@ async def poison(house: House) -> int:
                     ("ce_id", str(uuid.uuid4()).encode()),
                     ("ce_type", b"referral.ReferralAccepted.v1"),
                     ("ce_sequence", b"1"),
+                    ("ce_recordedat", b"2026-11-20T06:30:00Z"),
                 ],
             )
     finally:

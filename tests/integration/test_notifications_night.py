@@ -120,14 +120,10 @@ async def test_once_a_death_is_recorded_no_phone_is_written_to(
     audience = await messages.database["audiences"].find_one({"state.event": gone})
     assert (audience["state"]["members"], audience["state"]["reason"]) == ([], "patient-deceased")
 
-    voided = referral.ReferralVoided(**referred, **urgency, reason="wrong-person")
-    await world.publish(voided, case, occurred_at=night)
-
-    async def alive() -> bool:
-        stated = await messages.database["preferences"].find_one({"_id": f"patient:{who}"})
-        return stated is not None and stated["state"]["deaths"] == []
-
-    await eventually(alive)
+    headers = operator | {"Idempotency-Key": new_id()}
+    for _ in range(2):
+        lives = await served.client.post(f"/recipients/patient:{who}/lives", json={}, headers=headers)
+        assert lives.json() == {"recipient": f"patient:{who}", "withdrawn": 1}, lives.text
     again = await messages.settled(await world.publish(token(who, 8), new_id(), occurred_at=night), 2)
     assert again["patient", "sms"]["is"] == "sent"
 

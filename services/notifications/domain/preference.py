@@ -169,8 +169,10 @@ class NoteDeath:
 
 @dataclass(frozen=True)
 class WithdrawDeath:
+    """What a referral said, or (`case` None) what any did: somebody who knows says that they live."""
+
     recipient: str
-    case: str
+    case: str | None
 
 
 Command = State | Languages | Together | NoteDeath | WithdrawDeath
@@ -184,8 +186,8 @@ def decide(state: Preferences | None, command: Command) -> Sequence[Event]:
             noted = DeathNoted(recipient=command.recipient, case=command.case)
             return () if command.case in deaths else (noted,)
         case WithdrawDeath():
-            withdrawn = DeathWithdrawn(recipient=command.recipient, case=command.case)
-            return (withdrawn,) if command.case in deaths else ()
+            mistaken = [case for case in dict.fromkeys(deaths) if command.case in (None, case)]
+            return [DeathWithdrawn(recipient=command.recipient, case=case) for case in mistaken]
         case Languages():
             return (
                 LanguagesStated(recipient=command.recipient, languages=command.languages, stated_at=command.stated_at),

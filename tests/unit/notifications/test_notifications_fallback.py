@@ -107,6 +107,14 @@ async def test_one_that_stands_alone_rests_too_and_one_call_tries_it_again() -> 
     assert only.calls == LIMITS.errors + 4
 
 
+def test_one_that_stands_alone_may_be_slow_and_where_another_stands_in_it_rests() -> None:
+    alone, replaced = Circuit(providers.ALONE), Circuit(Limits())
+    for second in range(providers.ALONE.errors):
+        for circuit in (alone, replaced):
+            circuit.note(second * 6, took=6.0, ok=True)
+    assert (alone.standing(55), replaced.standing(55)) == ("closed", "open")
+
+
 async def test_every_provider_outside_that_is_one_server_has_a_circuit(tmp_path: Path) -> None:
     (tmp_path / "whatsapp_token").write_text("t" * 32)
     settings = Settings(development=True, secrets_dir=tmp_path, whatsapp_url="http://127.0.0.1:9", smtp_host="")
