@@ -125,8 +125,7 @@ def add(routes: APIRouter, post: Post) -> None:
     @routes.post("/campaigns/{id}/stop", tags=["campaigns"])
     async def stop(id: Key, body: ReasonBody, request: Requested) -> CampaignAnswer:
         """For good: what still waits, for the morning perhaps, is withdrawn."""
-        outcome = await campaigns.stop(post, id, body.reason, request.cause, request.access)
-        return CampaignAnswer.of(outcome.id, outcome.state)
+        return await decided(id, campaign.Stop(body.reason, machine_now()), request)
 
     @routes.get("/campaigns", tags=["campaigns"])
     async def listed(

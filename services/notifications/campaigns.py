@@ -15,7 +15,7 @@ from libs.common.journal import Outcome
 from libs.common.mongo import Document
 from services.notifications import saying, store, usecases
 from services.notifications.domain import campaign
-from services.notifications.domain.message import OPEN, Plan, Render
+from services.notifications.domain.message import OPEN, Message, Plan, Render
 from services.notifications.domain.routing import LEAD, Variable
 from services.notifications.domain.timing import indian_day
 from services.notifications.people import PERSON
@@ -80,13 +80,23 @@ async def decide(
     return await post.journal.append(CAMPAIGN, id, lambda state: campaign.decide(state, command), cause, access)
 
 
-async def stop(post: Post, id: str, reason: str, cause: Cause, access: Access) -> Outcome[campaign.Campaign]:
-    """What still waits is withdrawn; what a crash leaves lapses when its turn comes. Raises as `decide` does."""
-    outcome = await decide(post, id, campaign.Stop(reason), cause, access)
+async def _hear(post: Post, id: str, state: campaign.Campaign, since: dt.datetime) -> None:
+    """So many of its messages at a time: what a pause held goes out, or what waits is withdrawn."""
+    found: list[tuple[str, Message]] = []
+    stopped, more = state.status == "stopped", False
     async for one, message in store.of_case(post.database, id):
-        if message.status in OPEN and message.channel != LEAD:
-            await usecases.withdraw(post, one, campaign.CAMPAIGN_STOPPED)
-    return outcome
+        waits = message.status in OPEN and message.channel != LEAD
+        if waits and (stopped or message.reason == campaign.CAMPAIGN_PAUSED):
+            if more := len(found) == store.AT_A_TIME:
+                break
+            found.append((one, message))
+    if stopped:
+        await store.gathered(*(usecases.withdraw(post, one, campaign.CAMPAIGN_STOPPED) for one, _ in found))
+    else:
+        await store.gathered(*(usecases.release(post, one, message) for one, message in found))
+    cycle = int(since.timestamp() * 1000)
+    cause = timer_cause("heard", 1, cycle, aggregate=id, service=usecases.SERVICE, now=post.clock.now())
+    await decide(post, id, campaign.Hear(since, more, machine_now()), cause, SYSTEM)
 
 
 async def reach(post: Post, id: str, state: campaign.Campaign) -> campaign.Reach:
@@ -123,7 +133,11 @@ async def reach(post: Post, id: str, state: campaign.Campaign) -> campaign.Reach
 async def step(post: Post, id: str, document: Document) -> None:
     """A tenth of a minute's people; who is told twice after a crash is told once, by the message's own id."""
     state = campaign.Campaign.model_validate(document["state"])
-    if state.status != "running" or state.next_at is None or state.next_at > machine_now():
+    if state.next_at is None or state.next_at > machine_now():
+        return
+    if state.unheard:
+        await _hear(post, id, state, state.next_at)
+    if state.unheard or state.status != "running":
         return
     due = max(1, round(state.per_minute * campaign.STEP_SECONDS / 60))
     pause = due * 60 / state.per_minute

@@ -60,9 +60,6 @@ log = logger("usecases")
 
 SERVICE = "notifications"
 
-PAUSED_FOR = dt.timedelta(seconds=30)
-"""After which a message of a paused campaign is looked at again."""
-
 SUPERSEDED_FROM_ATTEMPT = 6
 """Failed attempts after which a message that newer news of its case has overtaken is not tried again."""
 
@@ -308,8 +305,8 @@ async def _attempt(post: Post, id: str, state: Message) -> None:
     if (needless := await _needless(post, state)) is not None:
         settle(post, await _step(post, id, Lapse(needless), "lapse", 1))
         return
-    if (rest := await _rests(post, state, known)) is not None:
-        await _postpone(post, id, state, CAMPAIGN_PAUSED, rest)
+    if await _paused(post, state):
+        await _hold_for_campaign(post, id, state)
         return
     outcome = await _claim(post, id, state)
     settle(post, outcome)
@@ -343,9 +340,27 @@ async def _claim(post: Post, id: str, state: Message) -> Outcome[Message]:
 
 
 async def _hold_for_template(post: Post, id: str, state: Message) -> None:
-    stopped = message.Stopped(state.attempt, TEMPLATE_STOPPED)
-    asked_for = state.retry_at or state.held_until or machine_now()
-    await _step(post, id, stopped, "hold", state.attempt, int(asked_for.timestamp() * 1000))
+    await _step(post, id, message.Stopped(state.attempt, TEMPLATE_STOPPED), "hold", state.attempt, _cycle(state))
+
+
+async def _hold_for_campaign(post: Post, id: str, state: Message) -> None:
+    outcome = await _step(post, id, message.Hold(CAMPAIGN_PAUSED), "hold", state.attempt, _cycle(state))
+    settle(post, outcome)
+    # Once more: it may have been resumed between the look and the writing, and then nobody would release it.
+    if not await _paused(post, state):
+        await release(post, id, outcome.state)
+
+
+async def release(post: Post, id: str, state: Message) -> None:
+    """What a paused campaign held goes out, by day: the pause may have carried it into the night."""
+    now, quiet = machine_now(), quiet_until(post, state.plan, state.channel)
+    at = now + (quiet - post.domain_now() if quiet else _rest(post, 1))
+    await _step(post, id, message.Release(CAMPAIGN_PAUSED, at), "release", state.attempt, int(now.timestamp() * 1000))
+
+
+def _cycle(state: Message) -> int:
+    """Which of its looks this is."""
+    return int((state.retry_at or state.held_until or machine_now()).timestamp() * 1000)
 
 
 async def _pass_on(post: Post, id: str, state: Message) -> None:
@@ -411,10 +426,7 @@ async def _digest(post: Post, id: str, state: Message) -> None:
 
 async def _postpone(post: Post, id: str, state: Message, reason: str, rest: dt.timedelta) -> None:
     """Not now, and nothing was sent: looked at again after `rest`."""
-    now = machine_now()
-    asked_for = state.retry_at or state.held_until or now
-    cycle = int(asked_for.timestamp() * 1000)
-    await _step(post, id, message.Postpone(reason, now + rest), "postpone", state.attempt, cycle)
+    await _step(post, id, message.Postpone(reason, machine_now() + rest), "postpone", state.attempt, _cycle(state))
 
 
 async def _needless(post: Post, state: Message) -> str | None:
@@ -427,14 +439,8 @@ async def _needless(post: Post, state: Message) -> str | None:
     return SUPERSEDED if delayed and await store.newer_of_case(post.database, state) else None
 
 
-async def _rests(post: Post, state: Message, known: Known) -> dt.timedelta | None:
-    """How long a message of a paused campaign waits; what such a pause has carried into the night waits it out."""
-    if state.event_type != CAMPAIGN:
-        return None
-    quiet, now = quiet_until(post, state.plan, state.channel), post.domain_now()
-    if state.reason == CAMPAIGN_PAUSED and quiet is not None:
-        return quiet - now
-    return PAUSED_FOR if await store.campaign_status(post.database, state.case) == "paused" else None
+async def _paused(post: Post, state: Message) -> bool:
+    return state.event_type == CAMPAIGN and await store.campaign_status(post.database, state.case) == "paused"
 
 
 async def withdraw(post: Post, id: str, reason: str) -> None:

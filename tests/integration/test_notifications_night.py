@@ -158,8 +158,12 @@ async def test_what_a_campaign_holds_for_the_morning_is_withdrawn_when_it_is_sto
 
     await eventually(done)
     assert (await ask("one", f"/campaigns/{id}/stop", {"reason": "wrong village"}))["status"] == "stopped"
-    for one in await messages.database["messages"].find({"state.case": id, "state.channel": "sms"}).to_list(None):
-        assert (one["state"]["status"], one["state"]["reason"]) == ("lapsed", "campaign-stopped")
+
+    async def withdrawn() -> bool:
+        found = await messages.database["messages"].find({"state.case": id, "state.channel": "sms"}).to_list(None)
+        return all((one["state"]["status"], one["state"]["reason"]) == ("lapsed", "campaign-stopped") for one in found)
+
+    await eventually(withdrawn)
     assert [inboxes.sms(one["_id"]) for one in waiting] == [[], []]
 
 

@@ -6,6 +6,8 @@
     running, paused, done -> stopped  for good: what waits lapses; what is at a provider cannot be called back
     running -> done             everybody was told
 
+What a pause holds goes out when it is resumed, and what waits is withdrawn when it is stopped: so many at a time.
+
 Its pace is people per minute (machine's clock); its messages obey preferences, quiet hours and the day's ceiling.
 """
 
@@ -144,6 +146,14 @@ class CampaignResumed(Event):
 
 class CampaignStopped(Event):
     reason: str = ""
+    at: Instant | None = None
+
+
+class CampaignHeard(Event):
+    """Of a resumption, or of a stop, so many of its messages have heard; `more` have not. Next at `next_at`."""
+
+    more: bool
+    next_at: Instant
 
 
 class CampaignDone(Event):
@@ -167,6 +177,8 @@ class Campaign(BaseModel):
     cursor: str = ""
     told: int = 0
     next_at: Instant | None = None
+    unheard: bool = False
+    """Its messages are still to hear that it goes on, or that it does not."""
 
 
 EVENTS: tuple[type[Event], ...] = (
@@ -177,6 +189,7 @@ EVENTS: tuple[type[Event], ...] = (
     CampaignPaused,
     CampaignResumed,
     CampaignStopped,
+    CampaignHeard,
     CampaignDone,
 )
 
@@ -225,9 +238,19 @@ class Resume:
 @dataclass(frozen=True)
 class Stop:
     reason: str
+    at: dt.datetime | None = None
 
 
-Command = Draft | Preview | Approve | Advance | Pause | Resume | Stop
+@dataclass(frozen=True)
+class Hear:
+    """Of what was decided when the step was set to `since`."""
+
+    since: dt.datetime
+    more: bool
+    next_at: dt.datetime
+
+
+Command = Draft | Preview | Approve | Advance | Pause | Resume | Stop | Hear
 
 ALLOWED: Mapping[type[Any], tuple[Status, ...]] = {
     Preview: ("draft", "previewed"),
@@ -255,6 +278,9 @@ def decide(state: Campaign | None, command: Command) -> Sequence[Event]:
         return ()
     if isinstance(command, Advance):
         return _advance(state, command)
+    if isinstance(command, Hear):
+        still = state.unheard and state.next_at == command.since
+        return (CampaignHeard(more=command.more, next_at=command.next_at),) if still else ()
     if state.status not in ALLOWED[type(command)]:
         raise Refused("move-not-allowed", f"a campaign that is {state.status}", allowed=MOVES[state.status])
     match command:
@@ -269,7 +295,7 @@ def decide(state: Campaign | None, command: Command) -> Sequence[Event]:
         case Resume():
             return (CampaignResumed(at=command.at),)
         case Stop():
-            return (CampaignStopped(reason=command.reason),)
+            return (CampaignStopped(reason=command.reason, at=command.at),)
 
 
 def _drafted(command: Draft) -> CampaignDrafted:
@@ -308,9 +334,12 @@ def evolve(state: Campaign | None, event: Event) -> Campaign:
         case CampaignPaused():
             change = {"status": "paused", "next_at": None}
         case CampaignResumed():
-            change = {"status": "running", "next_at": event.at}
+            change = {"status": "running", "next_at": event.at, "unheard": True}
         case CampaignStopped():
-            change = {"status": "stopped", "next_at": None}
+            change = {"status": "stopped", "next_at": event.at, "unheard": True}
+        case CampaignHeard():
+            goes_on = event.more or state.status == "running"
+            change = {"unheard": event.more, "next_at": event.next_at if goes_on else None}
         case CampaignDone():
             change = {"status": "done", "next_at": None}
     return state.model_copy(update=change)

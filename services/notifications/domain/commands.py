@@ -106,6 +106,13 @@ class Stopped:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Not before it is released, if it is still of use then. Nothing was sent."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Release:
     """What held it is over: again at `at` (machine's clock)."""
 
@@ -195,6 +202,7 @@ Command = (
     | Troubled
     | Unanswered
     | Postpone
+    | Hold
     | Release
     | Digest
     | PassOn

@@ -41,6 +41,7 @@ from services.notifications.domain.commands import (
     Digest,
     Fail,
     GiveUp,
+    Hold,
     Lapse,
     PassOn,
     Postpone,
@@ -279,7 +280,9 @@ def decide(state: Message | None, command: Command, now: dt.datetime) -> Sequenc
         case Rejected() if _answers(state, command.attempt):
             return _failed(state, command.reason, command.at)
         case Stopped() if _answers(state, command.attempt) or state.status == "queued":
-            return _stopped(state, now)
+            return _held(state, TEMPLATE_STOPPED, now)
+        case Hold() if state.status == "queued":
+            return _held(state, command.reason, now)
         case Fail() if state.status == "queued":
             return _failed(state, command.reason, command.at)
         case GiveUp() if state.status == "queued" and state.reason == MAY_REPEAT:
@@ -389,10 +392,10 @@ def _too_late(state: Message) -> Sequence[Event]:
     return (lapsed, PassingOn(at=AT_ONCE) if state.besides(state.channel) else RecipientNotReached(**state.facts))
 
 
-def _stopped(state: Message, now: dt.datetime) -> Sequence[Event]:
+def _held(state: Message, reason: str, now: dt.datetime) -> Sequence[Event]:
     if now >= state.useful_until:
         return _too_late(state)
-    return (MessageHeld(until=state.useful_until, reason=TEMPLATE_STOPPED),)
+    return (MessageHeld(until=state.useful_until, reason=reason),)
 
 
 def _received(state: Message, command: Receipt, now: dt.datetime) -> Sequence[Event]:
@@ -407,7 +410,7 @@ def _received(state: Message, command: Receipt, now: dt.datetime) -> Sequence[Ev
         return ()
     undelivered = MessageUndelivered(**facts, reason=command.reason)
     if command.stops:
-        return (undelivered, *_stopped(state, now))
+        return (undelivered, *_held(state, TEMPLATE_STOPPED, now))
     useful = now < state.useful_until and state.redeliveries < REDELIVERIES and not state.erased
     if command.retry_at is not None and useful:
         return (
@@ -459,25 +462,19 @@ __all__ = [
     "EVENTS",
     "QUIET_HOURS",
     "Accepted",
-    "AnswerAwaited",
     "Await",
-    "CardAwaited",
     "Claim",
     "Command",
-    "Created",
     "Digest",
     "Fail",
     "GiveUp",
+    "Hold",
     "Lapse",
     "Message",
     "MessageEvent",
-    "MessageHeld",
-    "MessagePlanned",
     "MessageRendered",
     "MessageSent",
     "PassOn",
-    "PassedOn",
-    "PassingOn",
     "Plan",
     "Postpone",
     "Receipt",
@@ -485,7 +482,6 @@ __all__ = [
     "Release",
     "Render",
     "Resolve",
-    "RetryScheduled",
     "SendAttempted",
     "Settle",
     "Stopped",

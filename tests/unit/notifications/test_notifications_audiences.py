@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.clock import machine_now
 from libs.common.refusal import Refused
 from libs.contracts import referral
-from services.notifications import catalogue
+from services.notifications import catalogue, store, usecases
 from services.notifications.domain import campaign, preference, roster
-from services.notifications.domain.message import Plan
+from services.notifications.domain.message import Hold, Message, Plan, Release
 from services.notifications.domain.routing import Routing, Tell
 from services.notifications.domain.segments import EXTENSION, count, units_of
 from services.notifications.domain.timing import IST, next_at
@@ -318,6 +320,41 @@ def test_a_campaign_needs_a_preview_and_a_second_person() -> None:
     with pytest.raises(Refused, match="second-person"):
         moved(drafted(), PREVIEW, campaign.Approve("one", NOW))
     assert moved(drafted(), PREVIEW, APPROVE).status == "running"
+
+
+def test_its_messages_hear_of_a_resumption_and_of_a_stop_so_many_at_a_time() -> None:
+    told = campaign.Advance(2, "p2", NOW + HOUR, True)
+    running = moved(drafted(), PREVIEW, APPROVE)
+    resumed = moved(running, campaign.Pause("x"), campaign.Resume(NOW))
+    stopped = moved(running, told, campaign.Stop("x", NOW))
+    for state, ends_at in ((resumed, NOW + HOUR), (stopped, None)):
+        assert (state.unheard, state.next_at) == (True, NOW)
+        assert campaign.decide(state, campaign.Hear(NOW + HOUR, False, NOW)) == (), "it was decided anew meanwhile"
+        more = moved(state, campaign.Hear(NOW, True, NOW + HOUR))
+        assert (more.unheard, more.next_at) == (True, NOW + HOUR)
+        all_have = moved(more, campaign.Hear(NOW + HOUR, False, NOW + HOUR))
+        assert (all_have.unheard, all_have.next_at) == (False, ends_at)
+        assert campaign.decide(all_have, campaign.Hear(NOW + HOUR, False, NOW)) == ()
+
+
+@pytest.mark.parametrize(("status_after", "does"), [("paused", [Hold]), ("running", [Hold, Release])])
+async def test_a_paused_campaign_holds_its_message_unless_it_is_resumed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, status_after: str, does: list[type]
+) -> None:
+    plan = PLAN.model_copy(update={"event_type": "campaign", "case": "c1", "ladders": ()})
+    state = Message(**plan.model_dump(), channel="sms", status="queued", retry_at=NOW)
+    step = AsyncMock(return_value=Mock(state=state, repeated=True))
+    monkeypatch.setattr(usecases, "_step", step)
+    monkeypatch.setattr(store, "campaign_status", AsyncMock(side_effect=["paused", "paused", status_after]))
+    monkeypatch.setattr(usecases, "quiet_until", Mock(return_value=NOW + 9 * HOUR))
+    post = Mock(recipients=Mock(look=AsyncMock(return_value=Known(("en",), {"sms": "+91"}))))
+    post.stops.reason_of.return_value = None
+    post.domain_now.return_value = NOW
+    before = machine_now()
+    await usecases.step(post, "m1", {"state": state.model_dump(mode="json")})
+    commands = [call.args[2] for call in step.await_args_list]
+    assert [type(command) for command in commands] == does
+    assert all(command.at - before >= 9 * HOUR for command in commands[1:]), "by day"
 
 
 def test_a_stopped_campaign_tells_nobody_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import AsyncIterator
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from libs.contracts.event import Event
 from libs.contracts.notifications import Channel, MessageFailed
+from services.notifications.domain.campaign import CAMPAIGN_PAUSED
 from services.notifications.domain.message import (
     ASKS_BEFORE_REPEATING,
     MAY_REPEAT,
@@ -24,6 +26,7 @@ from services.notifications.domain.message import (
     Command,
     Digest,
     GiveUp,
+    Hold,
     Lapse,
     Message,
     PassOn,
@@ -149,6 +152,15 @@ def test_a_refused_template_holds_the_message_until_it_is_released() -> None:
     assert run(Release(TEMPLATE_STOPPED, NOW), state=state)[1] == []
 
 
+def test_what_a_pause_holds_is_written_once_and_waits_for_its_release() -> None:
+    queued = dataclasses.replace(SENDING, lease_until=None)
+    state, told = run(queued, Hold(CAMPAIGN_PAUSED), CLAIM, Release(TEMPLATE_STOPPED, NOW))
+    assert told[-1] == "MessageHeld"
+    assert (state.held_until, state.retry_at) == (PLAN.useful_until, None)
+    assert run(Release(CAMPAIGN_PAUSED, NOW), CLAIM, state=state)[1] == ["RetryScheduled", "SendAttempted"]
+    assert run(Hold(CAMPAIGN_PAUSED), state=run(SENDING)[0])[1] == [], "what is at a provider is not called back"
+
+
 def test_what_was_refused_too_late_to_be_of_use_lapses() -> None:
     state, _ = run(SENDING)
     assert run(Stopped(1, "dlt-640"), state=state, now=NOW + 25 * HOUR)[1] == ["MessageLapsed", "PassingOn"]
@@ -256,6 +268,8 @@ COMMANDS: st.SearchStrategy[Command] = st.sampled_from(
         *(Unanswered(attempt, 1, None) for attempt in (1, 2)),
         Stopped(1, "dlt-640"),
         Release(TEMPLATE_STOPPED, NOW),
+        Hold(CAMPAIGN_PAUSED),
+        Release(CAMPAIGN_PAUSED, NOW),
         delivered(),
         undelivered(),
         undelivered(retry_at=NOW),
