@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.aggregate import AggregateType
 from libs.common.clock import machine_now
 from libs.common.refusal import Refused
 from libs.contracts import referral
-from services.notifications import catalogue, store, usecases
+from services.notifications import campaigns, catalogue, store, usecases
 from services.notifications.domain import campaign, preference, roster
 from services.notifications.domain.message import Hold, Message, Plan, Release
 from services.notifications.domain.routing import Routing, Tell
@@ -355,6 +357,62 @@ async def test_a_paused_campaign_holds_its_message_unless_it_is_resumed_meanwhil
     commands = [call.args[2] for call in step.await_args_list]
     assert [type(command) for command in commands] == does
     assert all(command.at - before >= 9 * HOUR for command in commands[1:]), "by day"
+
+
+class Journals:
+    """Campaign and messages in memory, decided and folded as the journal does."""
+
+    def __init__(self, of: campaign.Campaign, messages: dict[str, Message]) -> None:
+        self.campaign, self.messages, self.appended = of, messages, 0
+
+    async def append(self, kind: AggregateType[Any], id: str, decide: Any, *_: object) -> Any:
+        states: dict[str, Any] = self.messages if id in self.messages else {id: self.campaign}
+        events = decide(states[id])
+        self.appended += len(events)
+        for event in events:
+            states[id] = kind.evolve(states[id], event)
+        self.campaign = states.get("c1", self.campaign)
+        return Mock(id=id, state=states[id], events=events, repeated=False)
+
+    async def of_case(self, *_: object) -> AsyncIterator[tuple[str, Message]]:
+        for id in sorted(self.messages):
+            yield id, self.messages[id]
+
+    async def status(self, *_: object) -> str:
+        return self.campaign.status
+
+
+@pytest.mark.parametrize("ends", ["resumed", "stopped"])
+async def test_a_pause_writes_once_for_each_message_and_its_end_reaches_them_all(
+    monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    at = machine_now()
+    plan = PLAN.model_copy(update={"event_type": "campaign", "case": "c1", "ladders": ()})
+    queued = Message(**plan.model_dump(), channel="sms", status="queued", retry_at=NOW)
+    campaign_ = moved(drafted(), PREVIEW, APPROVE, campaign.Pause("x"))
+    journals = Journals(campaign_, {f"m{number}": queued for number in range(5)})
+    monkeypatch.setattr(store, "of_case", journals.of_case)
+    monkeypatch.setattr(store, "campaign_status", journals.status)
+    monkeypatch.setattr(store, "AT_A_TIME", 2)
+    post = Mock(recipients=Mock(look=AsyncMock(return_value=Known(("en",), {"sms": "+91"}))), journal=journals)
+    post.stops.reason_of.return_value = None
+    post.domain_now.return_value = post.clock.now.return_value = NOW
+    post.routing.own, post.routing.quiet_hours.ends_at.return_value = {}, None
+    post.chance.return_value, post.settings.retry_base_seconds = 0.0, 1.0
+    for _ in range(10):
+        for id, state in journals.messages.items():
+            if state.retry_at is not None and state.retry_at <= machine_now():
+                await usecases.step(post, id, {"state": state.model_dump(mode="json")})
+    assert journals.appended == 5, "however long it lasts"
+    end = campaign.Resume(at) if ends == "resumed" else campaign.Stop("x", at)
+    journals.campaign = moved(journals.campaign, end)
+    for _ in range(3):
+        assert journals.campaign.unheard
+        await campaigns.step(post, "c1", {"state": journals.campaign.model_dump(mode="json")})
+    assert not journals.campaign.unheard
+    ended = {(state.status, state.reason) for state in journals.messages.values()}
+    assert ended == {("queued", "released") if ends == "resumed" else ("lapsed", "campaign-stopped")}
+    assert (journals.campaign.next_at is None) == (ends == "stopped")
 
 
 def test_a_stopped_campaign_tells_nobody_more() -> None:
