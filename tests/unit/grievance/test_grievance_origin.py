@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import zlib
 
 import pytest
@@ -104,6 +105,9 @@ def pictures(draw: st.DrawFn) -> tuple[str, bytes, bytes]:
     return kind, riff(taken), riff(clean)
 
 
+FILL = re.compile(rb"\xff+")
+
+
 @given(pictures(), st.sampled_from([b"", b"\0", b"\xff\xd8" + segment(0xE1, WHERE) + SCAN, WHERE]))
 def test_nothing_is_left_of_where_it_was_taken_also_behind_its_end(
     picture: tuple[str, bytes, bytes], behind: bytes
@@ -111,7 +115,7 @@ def test_nothing_is_left_of_where_it_was_taken_also_behind_its_end(
     kind, taken, clean = picture
     left = origin.without(taken + behind, kind)
     assert WHERE not in left
-    assert left.replace(b"\xff\xff", b"\xff") == clean.replace(b"\xff\xff", b"\xff"), "fill bytes may stay in a scan"
+    assert FILL.sub(b"\xff", left) == FILL.sub(b"\xff", clean), "fill bytes may stay in a scan"
     assert origin.without(left, kind) == left
 
 
