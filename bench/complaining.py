@@ -174,11 +174,9 @@ async def _storm(url: str, people: People) -> dict[str, float]:
     count = 0
 
     async def arrive(number: int) -> None:
-        connection = Connection(url)
-        if free:
-            connection, since = free.pop()
-            if time.perf_counter() - since > IDLE_SECONDS:
-                connection.close()
+        connection, since = free.pop() if free else (Connection(url), time.perf_counter())
+        if time.perf_counter() - since > IDLE_SECONDS:
+            connection.close()
         await _lifecycle(seen, connection, people, f"storm-{run}-{number}")
         free.append((connection, time.perf_counter()))
 
