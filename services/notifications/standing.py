@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 
+from libs.common import background
 from libs.common.access import SYSTEM, Access
 from libs.common.aggregate import AggregateType
 from libs.common.cause import Cause
@@ -112,8 +113,7 @@ class Stops:
                 await self.look()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        await background.end(self._task)
 
 
 class Numbers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from libs.common import background
 from libs.common.logs import logger
 from libs.common.mongo import STORE_AWAY
 from libs.common.records import Received
@@ -73,8 +74,7 @@ class Erasures:
             log.error("second look after an erasure failed", exc_info=True)
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+        await asyncio.gather(*(background.end(task) for task in self._tasks))
 
 
 def cards_changed(kind: str, post: Callable[[], Post]) -> Callable[[list[str]], Awaitable[None]]:

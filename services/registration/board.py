@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from libs.common import background
 from libs.common.clock import Clock
 from libs.common.logs import logger
 from libs.common.mongo import STORE_AWAY
@@ -66,9 +67,7 @@ class Boards:
 
     async def stop(self) -> None:
         self._stopped = True
-        for task in self._followers.values():
-            task.cancel()
-        await asyncio.gather(*self._followers.values(), return_exceptions=True)
+        await asyncio.gather(*(background.end(task) for task in self._followers.values()))
         for screens in self._screens.values():
             for queue in screens:
                 queue.put_nowait("")
