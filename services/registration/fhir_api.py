@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import urllib.parse
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -29,7 +28,7 @@ from services.registration.domain.fhir_patient import (
 from services.registration.domain.matching.person import read_identifier
 from services.registration.domain.papers_of_identity import folded
 from services.registration.domain.patient import Patient
-from services.registration.domain.who import KINDS
+from services.registration.domain.who import KINDS, identifier_key
 from services.registration.matching_api import Desk, glimpse
 from services.registration.store import Store
 
@@ -127,8 +126,8 @@ async def _whole(store: Store, id: str, state: Patient) -> dict[str, Any]:
 def _keys_of(value: str, facility: str) -> tuple[str, ...]:
     """What a record with this identifier is found by, of whichever type; a record number is one's own facility's."""
     plain = read_identifier(folded(value))
-    kinds = [f"i:{kind}:{plain}" for kind in KINDS if kind != "mrn"]
-    return (*kinds, f"i:mrn:{read_identifier(f'{facility}{folded(value)}')}")
+    kinds = [identifier_key(kind, plain) for kind in KINDS if kind != "mrn"]
+    return (*kinds, identifier_key("mrn", read_identifier(f"{facility}{folded(value)}")))
 
 
 def _shown(id: str, state: Patient, facility: str) -> dict[str, Any]:
@@ -157,8 +156,8 @@ def _wanted(said: dict[str, str]) -> dict[str, Any]:
         try:
             if "@" in value:
                 abha = f"abha-address:{identifiers.abha_address(value)}"
-            elif re.fullmatch(r"\d{14}", re.sub(r"[\s\-]", "", value), re.ASCII):
-                abha = f"abha-number:{identifiers.abha_number(value)}"
+            elif number := identifiers.abha_digits(value):
+                abha = f"abha-number:{number}"
             else:
                 other = without_aadhaar(value)
         except ValueError as error:

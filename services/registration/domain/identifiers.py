@@ -69,10 +69,16 @@ def phone(text: str) -> str:
     return digits
 
 
-def abha_number(text: str) -> str:
-    """Fourteen digits, dashes and spaces dropped. Its check digit is only a warning (see `luhn_holds`)."""
+def abha_digits(text: str) -> str | None:
+    """Its fourteen digits, dashes and spaces dropped; None where it is no ABHA number."""
     digits = re.sub(r"[\s\-]", "", text)
-    if not (digits.isascii() and re.fullmatch(r"\d{14}", digits)):
+    return digits if re.fullmatch(r"\d{14}", digits, re.ASCII) else None
+
+
+def abha_number(text: str) -> str:
+    """Fourteen digits. Its check digit is only a warning (see `luhn_holds`)."""
+    digits = abha_digits(text)
+    if digits is None:
         without_aadhaar(text)
         raise ValueError("must be 14 digits")
     return digits
@@ -80,7 +86,7 @@ def abha_number(text: str) -> str:
 
 def no_aadhaar_unless_abha(text: str) -> str:
     """As it is, for searches: fourteen digits are an ABHA number, twelve of which may look like an Aadhaar number."""
-    return text if re.fullmatch(r"\d{14}", re.sub(r"[\s\-]", "", text)) else without_aadhaar(text)
+    return text if abha_digits(text) else without_aadhaar(text)
 
 
 def abha_address(text: str) -> str:

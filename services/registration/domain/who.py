@@ -88,6 +88,11 @@ def lookup_keys(person: Person, years_around: int = RETURNING_YEARS) -> tuple[st
     return tuple(dict.fromkeys(_keys(person, years)))
 
 
+def identifier_key(kind: str, value: str) -> str:
+    """`value` as `read_identifier` leaves it; of a record number with its facility before it."""
+    return f"i:{kind}:{value}"
+
+
 def _telling(words: list[str]) -> list[str]:
     return [word for word in words if word not in BORNE_BY_MANY] or words
 
@@ -96,7 +101,7 @@ def _keys(person: Person, years: Sequence[int]) -> Iterable[str]:
     """Each is rare even among a million people: a name never stands alone. Whoever's sex is not known has both."""
     for kind, value in person.identifiers.items():
         if value:
-            yield f"i:{kind}:{value}"
+            yield identifier_key(kind, value)
     for phone in person.phones:
         yield f"p:{phone}"
     telling = sorted({bones(word.text) for word in person.name.words if not is_ending(word)})
