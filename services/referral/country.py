@@ -35,7 +35,7 @@ FreeBeds = Mapping[str, Mapping[str, int]]
 @dataclass(frozen=True)
 class Known:
     """`version` changes with the cards; `roads` follow from them. `over`: beds that are promised and do not stand there
-    any more, where there are any."""
+    any more, where there are any. `opened`: when each road that was closed once, and is not now, was opened."""
 
     cards: Mapping[str, FacilityCard]
     versions: Mapping[str, int]
@@ -44,9 +44,10 @@ class Known:
     closures: tuple[Closed, ...]
     beds: FreeBeds
     over: FreeBeds
+    opened: Mapping[str, dt.datetime]
 
 
-NOTHING = Known({}, {}, 0, (), (), {}, {})
+NOTHING = Known({}, {}, 0, (), (), {}, {}, {})
 
 
 class Country:
@@ -135,7 +136,8 @@ class Country:
         if writes != self._writes:
             return
         closures = (*self._book.closures, *_closed(states))
-        self._known = Known(cards, versions, version, roads, closures, _free(cards, promised), _over(cards, promised))
+        free, over = _free(cards, promised), _over(cards, promised)
+        self._known = Known(cards, versions, version, roads, closures, free, over, _opened(states))
         self._read_at = began
 
 
@@ -158,6 +160,12 @@ def _over(cards: Mapping[str, FacilityCard], promised: FreeBeds) -> FreeBeds:
         if over:
             found[code] = over
     return found
+
+
+def _opened(states: list[RoadState]) -> dict[str, dt.datetime]:
+    """One that opens by itself is there with the moment at which it does, also beforehand."""
+    found = {state.road: state.until if state.closed else state.changed_at for state in states}
+    return {road: at for road, at in found.items() if at is not None}
 
 
 def _closed(states: list[RoadState]) -> list[Closed]:

@@ -112,8 +112,14 @@ before the ledger lets go of it.
 
 What is no emergency is to be answered, at the earliest, when the destination next opens. The last two wait while the
 transport is held (`hold`) or, for the patient to arrive, while the road is closed, and say so in `clock_says`; they go
-on, with the time that was left, when the patient departs. A road that is slow in this season makes the promise to
-arrive longer.
+on, with the time that was left, when the patient departs, and that of the chain also when the way is over otherwise
+(arrived, handed over, did not come, declined). Who waited for a road that was opened has the whole time to arrive from
+then. A road that is slow in this season makes the promise to arrive longer.
+
+## Death
+
+Before the patient arrives it is `record-death`; there it is the outcome `died`; of one who was admitted, and is not
+handed back yet, `record-death` makes it the outcome. A death of somebody else is taken back with `void`.
 
 ## Hops
 

@@ -36,6 +36,7 @@ from services.referral.domain.commands import (
     Reserving,
     Step,
     Travel,
+    Trip,
 )
 from services.referral.domain.destinations import Destinations, Wanted
 from services.referral.domain.events import ReferralErased
@@ -241,16 +242,17 @@ async def _taking(
 
 async def _travel(around: Surroundings, clock: Clock) -> Travel:
     """How long somebody has to arrive from one facility at another, by the roads as they are now."""
-    known = await around.country.known()
-    roadmap = around.country.roadmap(known, clock.now())
+    known, now = await around.country.known(), clock.now()
+    roadmap = around.country.roadmap(known, now)
 
-    def travel(origin: str, destination: str, urgency: Urgency) -> tuple[dt.timedelta, str | None]:
+    def travel(origin: str, destination: str, urgency: Urgency) -> Trip:
         within = around.promises.arrive_within(urgency)
         way = roadmap.ways_from(origin).get(destination)
         if way is not None:
-            return within + dt.timedelta(hours=way.hours), "; ".join(way.says) or None
+            opened = max((at for road in way.roads if (at := known.opened.get(road)) and at <= now), default=None)
+            return Trip(within + dt.timedelta(hours=way.hours), "; ".join(way.says) or None, opened)
         closed = roadmap.closed_between(origin).get(destination)
-        return within, f"waits: {'; '.join(closed)}" if closed else None
+        return Trip(within, f"{clocks.WAITS} {'; '.join(closed)}" if closed else None)
 
     return travel
 
@@ -284,7 +286,11 @@ async def ask_anew(
     asked = await journal.read(REFERRAL, id, access)
     destination = await store.facility_card(around.database, asked.destination)
     within = around.promises.answer_within(asked.urgency, destination.level if destination else None)
-    return await step(journal, around, clock, id, kind(within), cause, access)
+    within, says = clocks.to_answer(destination, asked.urgency, within, clock.now())
+    if kind is AskAgain:
+        return await step(journal, around, clock, id, AskAgain(within, says), cause, access)
+    chain_within = around.promises.treat_within(asked.urgency)
+    return await step(journal, around, clock, id, Convert(within, says, chain_within), cause, access)
 
 
 async def attend(journal: Journal, around: Surroundings, clock: Clock, id: str, state: Referral) -> None:

@@ -48,6 +48,8 @@ async def step(
 ) -> Outcome[Referral]:
     """A move of the table of the way. Raises Refused, Forbidden and NotFound."""
     caller = access.caller
+    if command == "position":
+        said = {**said, "taken_at": cause.occurred_at}
 
     def decided(state: Referral | None) -> list[Event]:
         if state is None:

@@ -66,7 +66,12 @@ def to_answer(
     if card is None or urgency == "emergency" or today.is_open(card, now + within):
         return within, None
     opens = today.opens_next(card, now + within)
-    return opens - now, f"stretched: opens at {opens.astimezone(today.INDIA):%d-%m %H:%M}"
+    return opens - now, f"stretched: opens at {day_and_hour(opens)}"
+
+
+def day_and_hour(moment: dt.datetime) -> str:
+    """In India, as it is said to people."""
+    return f"{moment.astimezone(today.INDIA):%d-%m %H:%M}"
 
 
 def to_arrive(state: Referral, command: Accept, now: dt.datetime) -> dict[str, Any]:
@@ -75,8 +80,8 @@ def to_arrive(state: Referral, command: Accept, now: dt.datetime) -> dict[str, A
         return {"appointment_at": command.slot.at, "arrive_due": command.slot.at + AFTER_APPOINTMENT}
     if command.travel is None:
         return {}
-    within, says = command.travel(state.origin, state.destination, state.urgency)
-    return {"arrive_due": now + within, "clock_says": says}
+    trip = command.travel(state.origin, state.destination, state.urgency)
+    return {"arrive_due": now + trip.within, "clock_says": trip.says}
 
 
 def is_over(hours: dt.datetime, now: dt.datetime) -> bool:
@@ -85,9 +90,15 @@ def is_over(hours: dt.datetime, now: dt.datetime) -> bool:
 
 
 def late(state: Referral, travel: Travel, now: dt.datetime) -> tuple[dt.datetime, str] | None:
-    """Until when the promise to arrive is stretched, and why, where nobody comes through still."""
-    within, says = travel(state.origin, state.destination, state.urgency)
-    return (now + within, says) if says is not None and says.startswith(WAITS) else None
+    """Until when the promise to arrive is stretched, and why: where nobody comes through still, and where the way was
+    closed and has been opened since, as if the patient had been accepted then."""
+    trip = travel(state.origin, state.destination, state.urgency)
+    if trip.says is not None and trip.says.startswith(WAITS):
+        return now + trip.within, trip.says
+    if trip.opened_at is None or state.clock_says is None or not state.clock_says.startswith(WAITS):
+        return None
+    until = trip.opened_at + trip.within
+    return (until, f"stretched: the way opened at {day_and_hour(trip.opened_at)}") if until > now else None
 
 
 def paused(state: Referral, at: dt.datetime, why: str) -> dict[str, Any]:
@@ -103,12 +114,19 @@ def paused(state: Referral, at: dt.datetime, why: str) -> dict[str, Any]:
 
 def resumed(state: Referral, at: dt.datetime) -> dict[str, Any]:
     """It goes on with what was left."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {"clock_says": None} if state.transport == "held" else {}
     for clock in ("arrive", "chain"):
         left = getattr(state, f"{clock}_seconds")
         if left is not None:
-            changes |= {f"{clock}_due": at + dt.timedelta(seconds=left), f"{clock}_seconds": None, "clock_says": None}
+            changes |= {f"{clock}_due": at + dt.timedelta(seconds=left), f"{clock}_seconds": None}
     return changes
+
+
+def ended(state: Referral, at: dt.datetime) -> dict[str, Any]:
+    """The way is over, and with it what held it up: whoever has to treat the patient is waited for again."""
+    if state.transport != "held":
+        return {}
+    return resumed(state, at) | {"arrive_due": None, "arrive_seconds": None}
 
 
 def of_chain(state: Referral, at: dt.datetime) -> dt.datetime | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from libs.contracts import referral as contract
 from services.referral.domain.chain import Hop, Outside
@@ -22,9 +22,17 @@ class By:
     facility: str
 
 
-Travel = Callable[[str, str, contract.Urgency], tuple[dt.timedelta, str | None]]
-"""From origin to destination at an urgency: how long somebody has to arrive by the roads as they are, and what these
-make of it; `waits: …` where nobody comes through."""
+class Trip(NamedTuple):
+    """How long somebody has to arrive by the roads as they are, and what these make of it; `waits: …` where nobody
+    comes through. `opened_at`: when the last of its roads that were closed was opened."""
+
+    within: dt.timedelta
+    says: str | None = None
+    opened_at: dt.datetime | None = None
+
+
+Travel = Callable[[str, str, contract.Urgency], Trip]
+"""From origin to destination at an urgency."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +154,11 @@ class RefuseTravel:
 
 @dataclass(frozen=True)
 class AskAgain:
+    """`clock_says` is what the destination's hours make of the promise to answer."""
+
     verb: ClassVar[str] = "ask-again"
     answer_within: dt.timedelta | None = None
+    clock_says: str | None = None
 
 
 @dataclass(frozen=True)
@@ -250,10 +261,12 @@ class Advise:
 
 @dataclass(frozen=True)
 class Convert:
-    """The advice becomes a request to take the patient."""
+    """The advice becomes a request to take the patient. `clock_says` as of AskAgain."""
 
     verb: ClassVar[str] = "convert"
     answer_within: dt.timedelta | None = None
+    clock_says: str | None = None
+    chain_within: dt.timedelta | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from libs.contracts.event import Event
-from services.referral.domain import leg
+from services.referral.domain import clocks, leg
 from services.referral.domain.events import (
     OutcomeRecorded,
     PatientBackReferred,
@@ -16,7 +16,7 @@ from services.referral.domain.events import (
     TransportDeparted,
     TransportHeld,
 )
-from services.referral.domain.leg import Leg, LegEvent
+from services.referral.domain.leg import Leg, LegEvent, LegHandedOver
 from services.referral.domain.today import day_of
 
 if TYPE_CHECKING:
@@ -32,10 +32,17 @@ ENDING = frozenset(
         "ReferralVoided",
         "PatientNoShow",
         "PatientArrived",
+        "InterimNoted",
         "OutcomeRecorded",
     }
 )
 """After these nobody is on the way any more."""
+
+ANEW = frozenset({"AppointmentScheduled", "ReferralRequested"})
+"""After these a patient whose way has ended may come another time."""
+
+NOT_WAITED_FOR = ENDING | {"CancellationRequested", "AppointmentCancelled"}
+"""After these it is not the road that the next step waits for."""
 
 ANSWERS = frozenset({"ReferralAccepted", "ReferralDeclined", "ReferralRedirected"})
 """Of a request to take the patient."""
@@ -49,6 +56,10 @@ UNNOTED = frozenset(
 def follow(state: Referral, event: Event) -> dict[str, Any]:
     """What this event changes of the state besides what the table of moves says. `state` is as it was before."""
     way = state.leg or Leg()
+    if isinstance(event, LegHandedOver):
+        # There, whatever held it up on the way; whether the desk knows is another matter.
+        on = {"transport": "departed", "held_for": None} if state.transport == "held" else {}
+        return {"leg": leg.follow(way, event)} | clocks.resumed(state, event.at) | on
     if isinstance(event, LegEvent):
         return {"leg": leg.follow(way, event)}
     if isinstance(event, StepOwed):
@@ -72,9 +83,20 @@ def follow(state: Referral, event: Event) -> dict[str, Any]:
             changes["medicines"] = event.medicines
         case _:
             pass
+    if name in NOT_WAITED_FOR:
+        changes |= clocks.ended(state, event.at)
     if name in ENDING and state.leg is not None:
         changes["leg"] = leg.ended(way, event.at)
+    if name in ANEW:
+        changes |= anew(state)
     return changes
+
+
+def anew(state: Referral) -> dict[str, Any]:
+    """Another way begins where the one before has ended; what was lost on that one stays counted."""
+    if state.leg is None or state.leg.ended_at is None:
+        return {}
+    return {"leg": leg.another(state.leg), "transport": "none", "mode": None, "held_for": None}
 
 
 def avoidable(state: Referral, outcome: str, procedure: bool | None, now: dt.datetime) -> bool | None:

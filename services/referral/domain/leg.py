@@ -75,7 +75,8 @@ class Position(BaseModel):
 
 
 class Leg(BaseModel):
-    """`lost_seconds` by cause of holding, of holds that are over; `held_since` is the one that is not.
+    """`lost_seconds` by cause of holding, of holds that are over; `held_since` is the one that is not. `lost_before` of
+    them were lost on an earlier way, where the patient came another time.
     `code` is what an SMS names the journey by. `expected_at` is when the patient should be there by the roads as they
     were at departure, put off by every hold since."""
 
@@ -93,6 +94,7 @@ class Leg(BaseModel):
     held_for: Code | None = None
     expected_release: Instant | None = None
     lost_seconds: dict[str, int] = Field(default_factory=dict)
+    lost_before: int = 0
     travel_seconds: int | None = None
     handed_over_at: Instant | None = None
     ended_at: Instant | None = None
@@ -101,14 +103,15 @@ class Leg(BaseModel):
 
     @property
     def under_way(self) -> bool:
-        return self.status in ("departed", "held")
+        return self.status in ("departed", "held") and self.ended_at is None
 
     @property
     def expected_at(self) -> dt.datetime | None:
         """None while nothing is known of it; while held, as if released when that is expected."""
         if self.departed_at is None or self.travel_seconds is None:
             return None
-        expected = self.departed_at + dt.timedelta(seconds=self.travel_seconds + sum(self.lost_seconds.values()))
+        lost = sum(self.lost_seconds.values()) - self.lost_before
+        expected = self.departed_at + dt.timedelta(seconds=self.travel_seconds + lost)
         if self.held_since is not None and self.expected_release is not None:
             expected += max(self.expected_release - self.held_since, dt.timedelta(0))
         return expected
@@ -132,8 +135,11 @@ class LegAssigned(LegEvent):
 
 
 class LegPositioned(LegEvent):
+    """`taken_at`: when the patient was there; a message may come late, or after a later one."""
+
     latitude: float
     longitude: float
+    taken_at: Instant | None = None
 
 
 class LegHandedOver(LegEvent):
@@ -206,6 +212,11 @@ def ended(leg: Leg, at: dt.datetime) -> Leg:
     return _released(leg, at).model_copy(update={"ended_at": at})
 
 
+def another(leg: Leg) -> Leg:
+    """After this one has ended."""
+    return Leg(lost_seconds=leg.lost_seconds, lost_before=sum(leg.lost_seconds.values()))
+
+
 def follow(leg: Leg, event: LegEvent) -> Leg:
     match event:
         case LegRequested(mode=mode, needs=needs, at=at):
@@ -213,9 +224,10 @@ def follow(leg: Leg, event: LegEvent) -> Leg:
         case LegAssigned(mode=mode, vehicle=vehicle, code=code, at=at):
             said = {"status": "assigned", "mode": mode, "vehicle": vehicle, "code": code, "assigned_at": at}
             return leg.model_copy(update=said)
-        case LegPositioned(latitude=latitude, longitude=longitude, at=at):
-            position = Position(latitude=latitude, longitude=longitude, at=at)
-            return leg.model_copy(update={"position": position, "positions": leg.positions + 1})
+        case LegPositioned(latitude=latitude, longitude=longitude, taken_at=taken, at=at):
+            position = Position(latitude=latitude, longitude=longitude, at=taken or at)
+            newest = position if leg.position is None or leg.position.at <= position.at else leg.position
+            return leg.model_copy(update={"position": newest, "positions": leg.positions + 1})
         case LegHandedOver(at=at):
             return _released(leg, at).model_copy(update={"status": "handed-over", "handed_over_at": at})
         case _:

@@ -23,6 +23,7 @@ from services.referral.domain.commands import (
     ConfirmCancel,
     Convert,
     Lapse,
+    RecordDeath,
     RecordOutcome,
     ReferOnward,
     Request,
@@ -63,7 +64,7 @@ from services.referral.domain.events import (
     TransportDeparted,
     TransportHeld,
 )
-from services.referral.domain.journey import avoidable, follow
+from services.referral.domain.journey import anew, avoidable, follow
 from services.referral.domain.leg import Leg, LegEvent
 from services.referral.domain.medicines import Medicine
 from services.referral.domain.moves import Actor, Move, Side, Status, Transport
@@ -226,7 +227,11 @@ def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any
         case Convert(answer_within=within) | AskAgain(answer_within=within):
             # Asked anew: everything as it was, and a promise of its own from now.
             asked = {name: getattr(state, name) for name in Asked.model_fields if name not in Recorded.model_fields}
-            return asked | {"answer_due": _promised(within, now), "clock_says": None}
+            asked |= {"answer_due": _promised(within, now), "clock_says": command.clock_says}
+            if isinstance(command, Convert):
+                # While it was a question nobody was to travel; the chain begins with the request.
+                asked |= {"chain_began_at": now, "chain_due": _promised(command.chain_within, now)}
+            return asked
         case Accept():
             if any(each.id in state.given_up for each in command.reserved):
                 raise Refused(GIVEN_UP, "what was reserved went back meanwhile; send it again")
@@ -244,6 +249,8 @@ def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any
             return {"outcome": "referred-onward", "summary": command.reason, "avoidable": False}
         case RecordOutcome(outcome=outcome, procedure=procedure):
             return {"avoidable": avoidable(state, outcome, procedure, now)}
+        case RecordDeath() if state.status == "treated":
+            return {"outcome": DIED, "summary": state.summary, "avoidable": state.avoidable}
         case BackRefer() | Acknowledge():
             return {"deceased": state.outcome == DIED}
         case _:
@@ -376,6 +383,7 @@ def _asked(state: Referral | None, event: Event) -> Referral:
     asked |= {"reminded": 0, "answered_at": None}
     asked["milestones"] = (state.milestones if state else {}) | {type(event).__name__: event.at}
     asked |= {"times_asked": state.times_asked + 1 if state else 1, "arrive_due": None, "arrive_seconds": None}
+    asked |= anew(state) if state else {}
     # Advice that becomes a request keeps what the specialist said.
     return Referral(**asked) if state is None else _let_go(state.model_copy(update=asked))
 
@@ -465,6 +473,7 @@ def _appointment(state: Referral, event: AppointmentScheduled) -> dict[str, Any]
         "arrival_lapsed": False,
         "arrive_due": event.appointment_at + clocks.AFTER_APPOINTMENT,
         "arrive_seconds": None,
+        "clock_says": None,
     }
 
 

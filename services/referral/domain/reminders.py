@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from libs.contracts.event import Event
+from services.referral.domain.clocks import TO_ARRIVE
 
 if TYPE_CHECKING:
     from services.referral.domain.referral import Referral
@@ -32,16 +33,28 @@ OWED: Mapping[str, Owed] = {
     "cancel-requested": Owed("confirm-cancel", "doctor", "destination", dt.timedelta(hours=24)),
     "declined": Owed("redirect", "doctor", "origin", dt.timedelta(hours=12)),
 }
+HELD = Owed("depart", "transport", "origin", dt.timedelta(hours=24))
+"""Of a patient who is held on the way, first when it was expected to go on: while they are held no promise runs out."""
+
 AT_MOST = 3
 """Reminders of one step."""
 
 
 def due(state: Referral) -> dt.datetime | None:
     """When the next reminder is."""
-    owed = OWED.get(state.status)
+    owed = of(state)
     if owed is None or state.reminded >= AT_MOST:
         return None
-    return state.changed_at + owed.every * (state.reminded + 1)
+    release = state.leg.expected_release if owed is HELD and state.leg else None
+    first = max(release, state.changed_at) if release else state.changed_at + owed.every
+    return first + owed.every * state.reminded
+
+
+def of(state: Referral) -> Owed | None:
+    """What is owed now."""
+    if state.status in TO_ARRIVE and state.leg is not None and state.leg.under_way and state.leg.status == "held":
+        return HELD
+    return OWED.get(state.status)
 
 
 def remind(state: Referral | None, now: dt.datetime) -> list[Event]:
@@ -50,7 +63,8 @@ def remind(state: Referral | None, now: dt.datetime) -> list[Event]:
 
     if state is None or (at := due(state)) is None or at > now:
         return []
-    owed = OWED[state.status]
+    owed = of(state)
+    assert owed is not None
     facility = state.origin if owed.side == "origin" else state.answered_by or state.destination
     public = {name: getattr(state, name) for name in ("patient", "origin", "destination", "service", "urgency")}
     return [

@@ -44,6 +44,7 @@ STEPS: dict[str, machine.Step] = {
     "convert": machine.Convert(dt.timedelta(hours=1)),
     "redirect": machine.Redirect(ALSO, "no-bed", next="n"),
     "schedule": machine.Schedule(NOW + dt.timedelta(days=300)),
+    "reschedule": machine.Reschedule(NOW + dt.timedelta(days=301)),
 }
 
 Journal = list[Event]
@@ -101,7 +102,7 @@ def slowly(journals: list[Journal]) -> dict[str, Any]:
             answers.append((told[0] - asked, told[0] <= promise))
         first = {
             "ReferralAccepted": at(journal, "ReferralAccepted")[-1:],
-            "departed": at(journal, "TransportDeparted")[:1],
+            "departed": at(_last_way(journal), "TransportDeparted")[:1],
             "PatientArrived": at(journal, "PatientArrived")[-1:],
             "OutcomeRecorded": at(journal, "OutcomeRecorded")[-1:],
             "PatientBackReferred": at(journal, "PatientBackReferred")[-1:],
@@ -144,6 +145,18 @@ def slowly(journals: list[Journal]) -> dict[str, Any]:
         "minutes_lost_by_cause": {cause: seconds // 60 for cause, seconds in lost.items()},
         "journeys_avoided": sum(bool(at(journal, "TreatedAtOrigin")) for journal in journals),
     }
+
+
+def _last_way(journal: Journal) -> Journal:
+    """From the appointment that was made after the last way had ended; all of it where there was one way only."""
+    travelled, over, since = False, False, 0
+    for number, event in enumerate(journal):
+        name = type(event).__name__
+        travelled |= name in ("TransportDeparted", "TransportHeld")
+        over |= travelled and name in ("PatientNoShow", "PatientArrived", "OutcomeRecorded")
+        if over and name == "AppointmentScheduled":
+            travelled, over, since = False, False, number
+    return journal[since:]
 
 
 @given(walks)

@@ -117,7 +117,8 @@ def test_any_walk_by_anybody_moves_only_as_the_table_says(walk: list[tuple[Comma
         for event in events:
             state = evolve(state, event)
         assert state.status == row.to
-        assert state.transport == (row.transport or before_it.transport)
+        another_way = before_it.leg is not None and before_it.leg.ended_at is not None and state.leg != before_it.leg
+        assert state.transport == (row.transport or ("none" if another_way else before_it.transport))
         assert state.changed_at == now
         assert not (state.reserved and not moves.STANDINGS[state.status].holds)
     assert state == fold(told)

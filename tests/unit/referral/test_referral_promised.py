@@ -16,7 +16,12 @@ from services.referral import directory
 from services.referral.domain import clocks, referral
 from services.referral.domain import commands as machine
 from services.referral.domain.commands import By, Step
-from services.referral.domain.events import ReferralBreached, ReservationGivenUp, ReservationsReleased
+from services.referral.domain.events import (
+    PatientBackReferred,
+    ReferralBreached,
+    ReservationGivenUp,
+    ReservationsReleased,
+)
 from services.referral.domain.referral import Referral, decide, evolve, open_moves
 from services.referral.domain.reservations import Reservation, Slot
 
@@ -132,8 +137,8 @@ BED = Reservation(id="res-1", ledger="icu-beds", facility=THERE, what="bed", kin
 SLOT = Reservation(id="res-2", ledger="morning", facility=THERE, what="slot", kind="surgery", at=NOW)
 
 
-def by_road(hours: int, says: str | None = None) -> machine.Travel:
-    return lambda origin, destination, urgency: (dt.timedelta(hours=hours), says)
+def by_road(hours: int, says: str | None = None, opened_at: dt.datetime | None = None) -> machine.Travel:
+    return lambda origin, destination, urgency: machine.Trip(dt.timedelta(hours=hours), says, opened_at)
 
 
 def accepted(*held: Reservation, travel: machine.Travel | None = None) -> list[Event]:
@@ -219,6 +224,87 @@ def test_while_the_transport_is_held_the_clock_waits_and_goes_on_with_what_was_l
     later = NOW + dt.timedelta(days=30)
     told += decide(fold(told), machine.Depart("helicopter"), transport, later)
     assert (fold(told).clock_says, fold(told).arrive_due) == (None, later + dt.timedelta(hours=6))
+
+
+def test_who_waited_for_a_closed_way_has_the_whole_time_from_its_opening() -> None:
+    told = accepted(BED, travel=by_road(10, "waits: the pass is closed"))
+    due, opened = NOW + dt.timedelta(hours=10), NOW + dt.timedelta(hours=9)
+    told += referral.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", by_road(10, opened_at=opened), due)
+    state = fold(told)
+    assert (state.arrive_due, state.reserved) == (opened + dt.timedelta(hours=10), (BED,))
+    assert state.clock_says == "stretched: the way opened at 20-11 18:30"
+    told += referral.overdue(
+        state, f"nodal-officer@{ELSEWHERE}", by_road(10, opened_at=opened), opened + 2 * (due - NOW)
+    )
+    assert fold(told).releasing == (BED,)
+    early = accepted(BED, travel=by_road(10, "waits: the pass is closed"))
+    early += referral.overdue(fold(early), f"nodal-officer@{ELSEWHERE}", by_road(10, opened_at=NOW), due)
+    assert fold(early).arrival_lapsed
+
+
+HOURS = dt.timedelta(hours=1)
+DESK, TRANSPORT = By("desk", THERE), By("transport", HERE)
+
+
+@pytest.mark.parametrize(
+    ("command", "by"),
+    [
+        (machine.Arrive(), DESK),
+        (machine.NoShow(), DESK),
+        (machine.Decline("no-bed"), DOCTOR_THERE),
+        (machine.WriteNote("seen in the clinic"), DOCTOR_THERE),
+        (machine.RequestCancel("other"), DOCTOR_HERE),
+        (machine.RefuseTravel(), DOCTOR_HERE),
+    ],
+)
+def test_the_chains_clock_goes_on_when_the_way_that_was_held_is_over(command: machine.Step, by: By) -> None:
+    request = dataclasses.replace(REQUEST, chain_within=100 * HOURS)
+    told = decide(None, request, DOCTOR_HERE, NOW)
+    told += decide(fold(told), machine.Accept(travel=by_road(10)), DOCTOR_THERE, NOW)
+    told += decide(fold(told), machine.Hold("pass-closed"), TRANSPORT, NOW + 4 * HOURS)
+    assert fold(told).chain_due is None
+    told += decide(fold(told), command, by, NOW + 24 * HOURS)
+    state = fold(told)
+    assert (state.chain_due, state.chain_seconds) == (NOW + 120 * HOURS, None)
+    assert (state.arrive_due, state.arrive_seconds, state.clock_says) == (None, None, None)
+    assert referral.due(state) == state.chain_due
+    [_, breached] = referral.overdue(state, f"nodal-officer@{ELSEWHERE}", None, NOW + 120 * HOURS)
+    assert isinstance(breached, ReferralBreached)
+    assert breached.promise == "chain"
+
+
+def test_a_question_that_becomes_a_request_begins_a_chain_with_its_clock() -> None:
+    question = machine.Ask(**{f.name: getattr(REQUEST, f.name) for f in dataclasses.fields(REQUEST)})
+    told = decide(None, question, DOCTOR_HERE, NOW)
+    assert fold(told).chain_due is None
+    later = NOW + 5 * HOURS
+    convert = machine.Convert(HALF_AN_HOUR, "stretched: opens at 21-11 09:00", 48 * HOURS)
+    told += decide(fold(told), convert, DOCTOR_HERE, later)
+    state = fold(told)
+    assert (state.chain_began_at, state.chain_due) == (later, later + 48 * HOURS)
+    assert (state.answer_due, state.clock_says) == (later + HALF_AN_HOUR, "stretched: opens at 21-11 09:00")
+
+
+def test_who_dies_on_the_ward_goes_home_as_having_died_and_keeps_no_bed() -> None:
+    told = accepted(BED)
+    told += decide(fold(told), machine.RecordOutcome("admitted", "sepsis"), DOCTOR_THERE, NOW)
+    told += decide(fold(told), machine.RecordDeath("at-destination"), DOCTOR_THERE, NOW + HOURS)
+    state = fold(told)
+    assert (state.status, state.outcome, state.summary, state.releasing) == ("treated", "died", "sepsis", (BED,))
+    [back] = decide(state, machine.BackRefer("papers"), DOCTOR_THERE, NOW + 2 * HOURS)
+    assert isinstance(back, PatientBackReferred)
+    assert back.deceased
+
+
+def test_a_death_that_was_somebody_elses_is_taken_back() -> None:
+    told = accepted()
+    told += decide(fold(told), machine.RecordDeath("on-the-way"), TRANSPORT, NOW)
+    told += decide(fold(told), machine.Void("wrong-person"), DOCTOR_HERE, NOW)
+    assert fold(told).status == "entered-in-error"
+    declined = requested()
+    declined += decide(fold(declined), machine.Decline("no-bed"), DOCTOR_THERE, NOW)
+    declined += decide(fold(declined), machine.RecordDeath("at-origin"), DOCTOR_HERE, NOW)
+    assert fold(declined).status == "deceased"
 
 
 def test_an_unanswered_request_waits_for_no_pass() -> None:

@@ -99,6 +99,54 @@ def test_time_is_lost_by_cause_and_puts_off_when_the_patient_is_expected() -> No
     assert there.leg.held_since is None
 
 
+def test_who_comes_another_time_has_another_way_and_what_was_lost_stays_counted() -> None:
+    told = Told()
+    desk = By("desk", THERE)
+    told.way("assign", at=after(0), mode="own-vehicle", vehicle=None, code="ABCDEFGH")
+    told.do(machine.Depart("own-vehicle", travel_seconds=3600), TRANSPORT, after(10))
+    told.do(machine.Hold("weather"), TRANSPORT, after(30))
+    missed = told.do(machine.NoShow(), desk, after(90))
+    assert (missed.leg and missed.leg.lost_seconds) == {"weather": 3600}
+    again = told.do(machine.Reschedule(after(6000)), desk, after(100))
+    assert again.leg is not None
+    assert (again.leg.status, again.transport, again.mode, again.held_for) == ("none", "none", None, None)
+    assert f"to-send@{HERE}" in again.lists
+    assert f"en-route@{THERE}" not in again.lists
+    assert told.way("request", DOCTOR_HERE, after(5000)).status == "requested"
+    assert told.way("assign", at=after(5001), mode="ambulance-108", vehicle=None, code="ABCDEFGH").status == "assigned"
+    on = told.do(machine.Depart("ambulance-108", travel_seconds=7200), TRANSPORT, after(5010))
+    assert on.leg is not None
+    assert (on.leg.departed_at, on.leg.expected_at) == (after(5010), after(5010 + 120))
+    assert f"en-route@{THERE}" in on.lists
+    there = told.do(machine.Arrive(), DESK, after(5130))
+    assert (there.leg and there.leg.lost_seconds) == {"weather": 3600}
+
+
+def test_who_is_seen_or_handed_over_is_held_no_longer() -> None:
+    for end in ("note", "hand-over"):
+        told = Told()
+        told.do(machine.Depart("own-vehicle"), TRANSPORT, after(10))
+        told.do(machine.Hold("vehicle"), TRANSPORT, after(30))
+        if end == "note":
+            state = told.do(machine.WriteNote("seen in the clinic"), DOCTOR_THERE, after(60))
+        else:
+            told.way("hand-over", DESK, after(60))
+            assert told.state is not None
+            state = told.state
+            assert (state.transport, state.held_for, state.clock_says) == ("departed", None, None)
+        assert state.leg is not None
+        assert (state.leg.held_since, state.leg.lost_seconds) == (None, {"vehicle": 1800})
+
+
+def test_of_two_positions_the_later_one_stays_whichever_message_comes_first() -> None:
+    told = Told()
+    told.way("assign", mode="own-vehicle", vehicle=None, code="ABCDEFGH")
+    told.way("position", at=after(60), latitude=31.7, longitude=78.5, taken_at=after(59))
+    on = told.way("position", at=after(61), latitude=31.6, longitude=78.6, taken_at=after(20))
+    assert on.position is not None
+    assert (on.position.latitude, on.position.at, on.positions) == (31.7, after(59), 2)
+
+
 def test_nobody_arrives_the_later_for_what_is_known_of_the_way() -> None:
     told = Told()
     there = told.do(machine.Arrive(), DESK)

@@ -109,6 +109,21 @@ def test_whoever_owes_a_step_is_reminded_a_few_times(status: moves.Status) -> No
     assert state.status == status
 
 
+def test_who_is_held_is_remembered_when_the_way_was_to_open_or_after_a_day() -> None:
+    transport = By("transport", HERE)
+    for release, first in ((NOW + dt.timedelta(hours=3), 3), (None, 24), (NOW - dt.timedelta(hours=3), 0)):
+        [held] = decide(referral("accepted"), machine.Hold("pass-closed", release), transport, NOW)
+        state = evolve(referral("accepted"), held)
+        at = reminders.due(state)
+        assert at == NOW + dt.timedelta(hours=first)
+        assert at is not None
+        [owed] = reminders.remind(state, at)
+        assert (owed.owed_by, owed.step) == (f"transport@{HERE}", "depart")  # type: ignore[attr-defined]
+        assert reminders.due(evolve(state, owed)) == at + dt.timedelta(hours=24)
+        [on] = decide(state, machine.Depart("own-vehicle"), transport, at)
+        assert reminders.due(evolve(state, on)) is None
+
+
 def test_a_step_that_is_done_is_not_reminded_of_and_the_next_starts_anew() -> None:
     state = referral("treated", reminded=2)
     (done,) = decide(state, machine.BackRefer("rest"), By("doctor", THERE), NOW + dt.timedelta(days=9))
