@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from libs.common.access import Forbidden
 from libs.common.journal import KeyReused, NotFound
@@ -60,6 +61,19 @@ class FhirRoute(APIRoute):
                 return _not_let_in(401, "login", str(refused), **{"WWW-Authenticate": "Bearer"})
 
         return answered
+
+
+_ISSUES = {400: "structure", 404: "not-found", 405: "not-supported", 413: "too-long"}
+
+
+def is_fhir(path: str) -> bool:
+    return path == "/fhir" or path.startswith("/fhir/")
+
+
+def http_error(error: HTTPException) -> Fhir:
+    """What the web framework refuses before any route is reached: no such path, no such method, a body too large."""
+    code = _ISSUES.get(error.status_code, "processing")
+    return _not_let_in(error.status_code, code, str(error.detail), **dict(error.headers or {}))
 
 
 def _refused(refused: Refused) -> Fhir:

@@ -134,6 +134,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        from libs.common import fhir
+
+        if fhir.is_fhir(request.url.path):
+            return fhir.http_error(error)
         codes = {400: "body-not-json", 404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
         return problem(
             error.status_code,

@@ -284,17 +284,27 @@ def search_set(resources: Sequence[Resource], self_url: str, following: str | No
     return {"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}
 
 
-def requested(resource: Mapping[str, Any], cards: Cards) -> commands.Request:
-    """What a ServiceRequest from outside asks for. Raises Refused naming the element."""
+def requested(resource: Mapping[str, Any], cards: Cards, here: str | None = None) -> commands.Request:
+    """What a ServiceRequest from outside asks for. `here` is the facility of whoever sends it.
+
+    Raises Refused naming the element, also for what would turn its meaning round.
+    """
     if resource.get("resourceType") != "ServiceRequest":
         raise Refused("not-a-request", "a ServiceRequest is taken here", field="resourceType")
-    if resource.get("intent") != "order" or resource.get("status") not in ("active", "draft"):
+    if resource.get("intent") != "order" or resource.get("status") != "active":
         raise Refused("not-an-order", "must be an active order", field="status")
-    patient = reference(resource.get("subject"), "Patient")
+    if resource.get("doNotPerform") not in (None, False):
+        raise Refused("not-to-be-done", "asks that it is not done", field="doNotPerform")
+    _check_understood(resource)
+    contained = {f"#{each['id']}": each for each in many(resource.get("contained")) if each.get("id")}
+    patient = reference(_inside(resource.get("subject"), contained), "Patient")
     if patient is None:
         raise Refused("missing", "must refer to a Patient by the id that registration gave", field="subject")
-    performers = resource.get("performer")
-    to = next((code for each in many(performers) if (code := facility(each, cards)) is not None), None)
+    origin = facility(_inside(of(resource, "requester"), contained), cards)
+    if here is not None and origin not in (None, here):
+        raise Refused("another-facility", "must be your own facility", field="requester")
+    performers = [_inside(each, contained) for each in many(resource.get("performer"))]
+    to = next((code for each in performers if (code := facility(each, cards)) is not None), None)
     if to is None:
         raise Refused("unknown-facility", "must name a facility of the directory", field="performer")
     urgency = URGENCY.get(str(resource.get("priority", "routine")))
@@ -314,6 +324,36 @@ def requested(resource: Mapping[str, Any], cards: Cards) -> commands.Request:
     return commands.Request(patient, to, service, urgency, reason)  # type: ignore[arg-type]
 
 
+def _check_understood(resource: Mapping[str, Any]) -> None:
+    """What must not be passed over by whoever does not know it (FHIR R4, 2.1.7)."""
+    for element in ("modifierExtension", "implicitRules"):
+        if resource.get(element):
+            raise Refused("not-understood", "changes the meaning in a way that is not known here", field=element)
+
+
+def _inside(said: Any, contained: Mapping[str, Resource | Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A reference to what stands within the same resource, as one to what we know."""
+    if not isinstance(said, Mapping):
+        return {}
+    meant = contained.get(str(said.get("reference", "")))
+    return said if meant is None else known_as({name: each for name, each in meant.items() if name != "id"})
+
+
+def known_as(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A reference to who or what this Patient or Organization is: by the id that registration gave, by our code or the
+    registry's number."""
+    numbers = {str(each.get("system")): each.get("value") for each in many(resource.get("identifier"))}
+    match resource.get("resourceType"):
+        case "Patient":
+            id = numbers.get(f"{OURS}:patient") or resource.get("id")
+            return {"reference": f"Patient/{id}"} if id else {}
+        case "Organization":
+            found = {"reference": f"Organization/{resource.get('id', '')}"}
+            return found | {"identifier": {"value": numbers.get(FACILITY_ID)}}
+        case _:
+            return {}
+
+
 def placer_of(resource: Mapping[str, Any]) -> str | None:
     """By what the sender knows its request: the placer's number, or any it gave."""
     said = resource.get("identifier")
@@ -326,6 +366,9 @@ def placer_of(resource: Mapping[str, Any]) -> str | None:
 
 def told(resource: Mapping[str, Any], state: Referral, at_origin: bool) -> Step | None:
     """The move that a Task from outside tells; None where it tells what is so already. Raises Refused."""
+    if resource.get("resourceType") != "Task":
+        raise Refused("not-a-task", "a Task is taken here", field="resourceType")
+    _check_understood(resource)
     status = str(resource.get("status", ""))
     if status == TASK_STATUS[state.status] and status != "in-progress":
         return None
@@ -348,6 +391,21 @@ def told(resource: Mapping[str, Any], state: Referral, at_origin: bool) -> Step 
             return commands.RecordOutcome(*_outcome(resource))
         case _:
             raise Refused("unknown-code", "no move of a referral is told by this", field="status")
+
+
+def check_about(
+    task: Mapping[str, Any], id: str, state: Referral, persons: Sequence[str], cards: Cards, *, own_id: bool
+) -> None:
+    """A Task that says what it is about must mean this referral, its patient (any record of them) and its facility.
+    `own_id`: its id is ours. Raises Refused naming the element."""
+    if own_id and task.get("id") not in (None, id):
+        raise Refused("another-task", "must be the id in the address", field="id")
+    if reference(of(task, "focus"), "ServiceRequest") not in (None, id):
+        raise Refused("another-referral", "must be the ServiceRequest of this Task", field="focus")
+    if reference(of(task, "for"), "Patient") not in (None, *persons):
+        raise Refused("another-patient", "must be the subject of the ServiceRequest", field="for")
+    if facility(of(task, "owner"), cards) not in (None, state.destination):
+        raise Refused("another-facility", "must be the performer of the ServiceRequest", field="owner")
 
 
 def _outcome(resource: Mapping[str, Any]) -> tuple[str, str]:

@@ -162,15 +162,21 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
         count: int,
     ) -> JSONResponse:
         cards, following = await around.country.cards(), None
+        persons = await around.patients.same_person(patient.rpartition("/")[2]) if patient is not None else ()
         documents: list[Document]
         if id is not None:
-            whose = patient.removeprefix("Patient/") if patient is not None else None
             there = await store.one_at(service.database, id, access)
-            documents = [one for one in there if whose in (None, one["state"]["patient"])]
+            documents = [one for one in there if patient is None or one["state"]["patient"] in persons]
         elif patient is not None:
-            documents = await store.of_patient_at(service.database, patient.removeprefix("Patient/"), access, MOST)
+            documents = [
+                document
+                for person in persons
+                for document in await store.of_patient_at(service.database, person, access, MOST)
+            ]
+            documents = sorted(documents, key=lambda each: str(each["state"]["requested_at"]))[:MOST]
         else:
-            box: store.Box = "sent" if requester is not None and performer is None else "received"
+            mine = requester is not None and _is(requester, access.caller.facility, cards)
+            box: store.Box = "sent" if mine else "received"
             documents, following = await store.worklist(service.database, access, box, None, cursor, count)
         found = []
         for document in documents:
@@ -182,7 +188,7 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
                 if kind == "Task"
                 else fhir.service_request(document["_id"], state, cards, clinical=False)
             )
-            if status is None or resource["status"] in status.split(","):
+            if status is None or resource["status"] in [each.rpartition("|")[2] for each in status.split(",")]:
                 found.append(resource)
         for person in {document["state"]["patient"] for document in documents} if id or patient else ():
             await service.read_log.record(access, patient=person)
@@ -202,8 +208,8 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
         cursor: Cursor = None,
         count: Count = 50,
     ) -> JSONResponse:
-        """My facility's referrals: those it was asked, or with `requester` those it sent; or those of a patient. The
-        reasons stand in the single ones."""
+        """My facility's referrals: those it was asked (by `requester`, if that is another), or with itself as
+        `requester` those it sent; or those of a patient. The reasons stand in the single ones."""
         return await search("ServiceRequest", access, id, patient, requester, performer, status, cursor, count)
 
     @routes.get("/Task", response_class=JSONResponse)
@@ -225,7 +231,7 @@ def _is(wanted: str | None, code: str, cards: fhir.Cards) -> bool:
     """Whether `Organization/<code>`, the bare code or the registry's number means this facility."""
     if wanted is None:
         return True
-    bare = wanted.removeprefix("Organization/").rpartition("|")[2]
+    bare = wanted.rpartition("/")[2].rpartition("|")[2]
     card = cards.get(code)
     return bare == code or (card is not None and bare == card.hip_id)
 
@@ -240,7 +246,7 @@ def _receives(routes: APIRouter, service: Service, around: Surroundings) -> None
             service.journal,
             around,
             service.clock,
-            fhir.requested(resource, cards),
+            fhir.requested(resource, cards, request.caller.facility),
             request.cause,
             dataclasses.replace(request.access, rule=allow("doctor", at="origin")),
         )
@@ -253,6 +259,8 @@ def _receives(routes: APIRouter, service: Service, around: Surroundings) -> None
         Each is the move of ours, for the role whose move it is."""
         request, resource = write
         state = await service.journal.read(REFERRAL, id, request.access)
+        persons, cards = await asyncio.gather(around.patients.same_person(state.patient), around.country.cards())
+        fhir.check_about(resource, id, state, persons, cards, own_id=True)
         at_origin = "origin" in sides_of(state, request.caller.facility)
         step = fhir.told(resource, state, at_origin)
         if step is not None:
@@ -260,4 +268,4 @@ def _receives(routes: APIRouter, service: Service, around: Surroundings) -> None
                 service.journal, around, service.clock, id, step, request.cause, request.access
             )
             state = outcome.state
-        return answer(fhir.task(id, state, await around.country.cards()))
+        return answer(fhir.task(id, state, cards))

@@ -96,10 +96,10 @@ def fault(entry: int | None, refused: Refused, status: int | None = None) -> Fau
     return Fault(entry, refused, status or (409 if refused.field is None else 422))
 
 
-def read(bundle: Mapping[str, Any], cards: Cards) -> Taken:
-    """Raises NotTaken."""
+def read(bundle: Mapping[str, Any], cards: Cards, here: str | None = None) -> Taken:
+    """`here` is the facility of whoever sends it. Raises NotTaken."""
     _check(bundle)
-    reader = _Reader(bundle, cards)
+    reader = _Reader(bundle, cards, here)
     for number in range(len(reader.entries)):
         try:
             reader.take(number)
@@ -125,7 +125,8 @@ def _check(bundle: Mapping[str, Any]) -> None:
 
 
 class _Reader:
-    def __init__(self, bundle: Mapping[str, Any], cards: Cards) -> None:
+    def __init__(self, bundle: Mapping[str, Any], cards: Cards, here: str | None) -> None:
+        self.here = here
         self.transaction = bundle["type"] == "transaction"
         self.entries: list[Any] = bundle["entry"]
         self.cards = cards
@@ -169,7 +170,9 @@ class _Reader:
             if isinstance(resource.get("subject"), Mapping):
                 resource["subject"] = self._resolved(resource["subject"])
             resource["performer"] = [self._resolved(each) for each in fhir.many(resource.get("performer"))]
-            self.asked[number] = Asked(number, fhir.requested(resource, self.cards))
+            if isinstance(resource.get("requester"), Mapping):
+                resource["requester"] = self._resolved(resource["requester"])
+            self.asked[number] = Asked(number, fhir.requested(resource, self.cards, self.here))
         return self.asked[number]
 
     def _tells(self, number: int, task: Resource) -> None:
@@ -205,17 +208,7 @@ class _Reader:
         among = self.named.get(str(reference.get("reference", "")))
         if among is None:
             return reference
-        resource = _resource(self.entries[among])
-        numbers = {str(each.get("system")): each.get("value") for each in fhir.many(resource.get("identifier"))}
-        match resource.get("resourceType"):
-            case "Patient":
-                id = numbers.get(f"{fhir.OURS}:patient") or resource.get("id")
-                return {"reference": f"Patient/{id}"} if id else {}
-            case "Organization":
-                found = {"reference": f"Organization/{resource.get('id', '')}"}
-                return found | {"identifier": {"value": numbers.get(fhir.FACILITY_ID)}}
-            case _:
-                return {}
+        return fhir.known_as(_resource(self.entries[among]))
 
 
 def _resource(entry: Any) -> Resource:

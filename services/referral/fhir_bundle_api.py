@@ -33,7 +33,7 @@ def router(service: Service, around: Surroundings) -> APIRouter:
         request, bundle = write
         desk = _Desk(service, around, request)
         try:
-            taken = fhir_bundle.read(bundle, await around.country.cards())
+            taken = fhir_bundle.read(bundle, await around.country.cards(), request.caller.facility)
             ids = await desk.take(taken)
         except NotTaken as refused:
             found, status = fhir_bundle.outcome(refused.faults)
@@ -117,6 +117,9 @@ class _Desk:
             if before[0].get("fingerprint") != self._cause.fingerprint:
                 raise KeyReused
             return None
+        persons = await self._around.patients.same_person(state.patient)
+        cards = await self._around.country.cards()
+        fhir.check_about(told.task, told.id, state, persons, cards, own_id=False)
         step = fhir.told(told.task, state, "origin" in sides_of(state, caller.facility))
         if step is not None:
             decide(state, step, By(caller.role, caller.facility), self._service.clock.now())

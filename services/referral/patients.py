@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from libs.common.mongo import Document
-from libs.common.one_person import FOLLOWED
+from libs.common.one_person import FOLLOWED, one_person
 from libs.common.records import Received
 from libs.common.replica import Replica
 from libs.contracts.registration import PatientCard
@@ -55,6 +55,15 @@ class Patients:
         """The records that were merged into this one."""
         found = self._replica.collection.find({"card.merged_into": id}, {"_id": 1})
         return [document["_id"] for document in await found.to_list(None)]
+
+    async def same_person(self, id: str) -> tuple[str, ...]:
+        """Every record of the person whose record this is or was: the one that lives on first."""
+
+        async def into(record: str) -> str | None:
+            found = await self._replica.collection.find_one({"_id": record}, {"card.merged_into": 1})
+            return _merged_into(found)
+
+        return await one_person(id, into, self.merged_into)
 
     async def _held(self, ids: Iterable[str]) -> dict[str, Document]:
         asked = list(ids)

@@ -43,7 +43,7 @@ def erasures(service: Service, patients: Patients) -> Callable[[Received], Await
     async def told(received: Received) -> None:
         if received.event.TOMBSTONE:
             await patients.bury(received)
-            for id in (received.key, *await patients.merged_into(received.key)):
+            for id in await patients.same_person(received.key):
                 cause = received.cause() if id == received.key else received.cause().derive(id)
                 await usecases.forget(service.journal, service.database, service.clock, id, cause)
 

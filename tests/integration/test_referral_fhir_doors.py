@@ -13,9 +13,10 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.servicerequest import ServiceRequest
 from fhir.resources.R4B.task import Task
-from referral_desk import ELSEWHERE, HERE, THERE, Desk, open_desk, person
+from referral_desk import ELSEWHERE, HERE, THERE, Desk, card, open_desk, person, publish, until
 
 from deploy.local.testing import TestStack
+from libs.contracts.registration import PatientMerged
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,27 @@ async def test_a_referral_comes_is_told_of_and_goes_home_in_fhir(desk: Desk) -> 
     assert await search(f"/fhir/ServiceRequest?requester=Organization/{HERE}", HERE) == [request.id]
     assert await search(f"/fhir/Task?patient=Patient/{person('from outside')}", HERE) == [request.id]
     assert await search(f"/fhir/Task?patient=Patient/{person('from outside')}", ELSEWHERE) == []
+    both = f"requester=Organization/{HERE}&performer=Organization/{THERE}"
+    assert await search(f"/fhir/ServiceRequest?{both}", HERE) == [request.id]
+    assert await search(f"/fhir/ServiceRequest?requester=Organization/{HERE}", THERE) == [request.id]
+    assert await search("/fhir/Task?status=http://hl7.org/fhir/task-status|completed", THERE) == [request.id]
+    later = card(person("who lives on"))
+    merged = card(person("from outside"), merged_into=later.id)
+    await publish(desk.stack.kafka_bootstrap, PatientMerged(card=merged, merged_into=later.id), merged.id, 1)
+    await until(lambda: search(f"/fhir/Task?patient={later.id}", HERE))
     CapabilityStatement.model_validate((await client.get("/fhir/metadata")).json())
+
+    other_task = {"resourceType": "Task", "status": "completed", "for": {"reference": f"Patient/{person('else')}"}}
+    wrong = await client.put(f"/fhir/Task/{request.id}", json=other_task, headers=bearer("doctor", THERE))
+    assert (wrong.status_code, OperationOutcome.model_validate(wrong.json()).issue[0].expression) == (422, ["for"])
+    for method, path, status, code in (
+        ("GET", "/fhir/Observation/1", 404, "not-found"),
+        ("DELETE", f"/fhir/Task/{request.id}", 405, "not-supported"),
+    ):
+        nothing = await client.request(method, path, headers=bearer("doctor", HERE))
+        assert nothing.headers["content-type"].startswith("application/fhir+json")
+        assert (nothing.status_code, OperationOutcome.model_validate(nothing.json()).issue[0].code) == (status, code)
+    assert (await client.get("/nowhere")).headers["content-type"].startswith("application/problem+json")
 
 
 def whole(*asked: dict[str, Any]) -> dict[str, Any]:

@@ -135,6 +135,12 @@ def test_a_request_from_outside_is_one_of_ours() -> None:
     [
         ({"intent": "plan"}, "status"),
         ({"status": "revoked"}, "status"),
+        ({"status": "draft"}, "status"),
+        ({"doNotPerform": True}, "doNotPerform"),
+        ({"implicitRules": "https://other.example/rules"}, "implicitRules"),
+        ({"modifierExtension": [{"url": "https://other.example/x", "valueBoolean": True}]}, "modifierExtension"),
+        ({"requester": {"reference": f"Organization/{THERE}"}}, "requester"),
+        ({"subject": {"reference": "#p"}, "contained": [{"resourceType": "Patient", "id": "p"}]}, "subject"),
         ({"subject": {"reference": "Group/1"}}, "subject"),
         ({"performer": [{"reference": "Organization/NOBODY"}]}, "performer"),
         ({"performer": None}, "performer"),
@@ -144,8 +150,39 @@ def test_a_request_from_outside_is_one_of_ours() -> None:
 )
 def test_a_request_that_lacks_something_is_refused_with_the_element(more: dict[str, Any], element: str) -> None:
     with pytest.raises(Refused) as refused:
-        fhir.requested(from_outside(**more), CARDS)
+        fhir.requested(from_outside(**more), CARDS, HERE)
     assert refused.value.field == element
+
+
+def test_who_and_where_may_stand_within_the_request() -> None:
+    known = [{"system": "urn:hillhealth:patient", "value": PATIENT}]
+    there = [{"system": fhir.FACILITY_ID, "value": CARDS[THERE].hip_id}]
+    contained = [
+        {"resourceType": "Patient", "id": "p", "identifier": known},
+        {"resourceType": "Organization", "id": "o", "identifier": there, "name": "a hospital"},
+    ]
+    asked = from_outside(contained=contained, subject={"reference": "#p"}, performer=[{"reference": "#o"}])
+    assert fhir.requested(asked, CARDS, HERE).patient == PATIENT
+    assert fhir.requested(asked, CARDS, HERE).to == THERE
+
+
+@pytest.mark.parametrize(
+    ("more", "element"),
+    [
+        ({"id": "another"}, "id"),
+        ({"focus": {"reference": "ServiceRequest/another"}}, "focus"),
+        ({"for": {"reference": "Patient/another"}}, "for"),
+        ({"owner": {"reference": f"Organization/{HERE}"}}, "owner"),
+    ],
+)
+def test_a_task_about_another_referral_patient_or_facility_is_refused(more: dict[str, Any], element: str) -> None:
+    task, before = fhir.task(ID, referral(), CARDS), "11111111-0f0c-5c6e-8f43-6d6f4e1a7c11"
+    with pytest.raises(Refused) as refused:
+        fhir.check_about(task | more, ID, referral(), (PATIENT,), CARDS, own_id=True)
+    assert refused.value.field == element
+    merged = task | {"for": {"reference": f"Patient/{before}"}}
+    fhir.check_about(merged, ID, referral(), (PATIENT, before), CARDS, own_id=True)
+    fhir.check_about({"resourceType": "Task", "id": "42"}, ID, referral(), (PATIENT,), CARDS, own_id=False)
 
 
 def task_of(status: str, **more: Any) -> dict[str, Any]:
