@@ -59,6 +59,7 @@ class Country:
         promised: Callable[[Database], Awaitable[FreeBeds]] = store.promised_beds,
     ) -> None:
         self._database = database
+        self.seasons = seasons
         self._book = book
         self._promised = promised
         self._network = Network(seasons)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +58,9 @@ def located(path: Path) -> Path:
     return path if path.is_absolute() else PROJECT / path
 
 
-def read(path: Path) -> list[Row]:
-    """Every facility of the file, in its order. Raises BadRow, and FileNotFoundError."""
+def read(path: Path, seasons: Collection[str] | None = None) -> list[Row]:
+    """Every facility of the file, in its order. Raises BadRow (also for a `winter_access` that is none of `seasons`),
+    and FileNotFoundError."""
     path = located(path)
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
@@ -67,6 +69,9 @@ def read(path: Path) -> list[Row]:
                 raise BadRow(path, 1, column, "this column is missing")
         found = [(reader.line_num, _row(path, reader.line_num, cells)) for cells in reader]
     _check_together(path, found)
+    for line, row in found:
+        if seasons is not None and row.card.winter_access not in seasons:
+            raise BadRow(path, line, "winter_access", f"must be one of {', '.join(sorted(seasons))}")
     return [row for _, row in found]
 
 

@@ -40,10 +40,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Raises BadRow (line and field), BadPromises, BadCells, BadSeasons, BadRoads and FileNotFoundError for a file that
     cannot be taken, ValueError for a `slip_key` that is none."""
     settings = settings or Settings()
-    rows = directory.read(settings.facilities)
+    promised, seasonal = promises.read(settings.promises), seasons.read(settings.seasons)
+    rows = directory.read(settings.facilities, seasonal)
     own = {row.card.code for row in rows}
     rows += [row for row in cells.read(settings.cells) if row.card.code not in own]
-    promised, seasonal = promises.read(settings.promises), seasons.read(settings.seasons)
     roads = roadbook.read(settings.roads, seasonal)
     service = Service(
         "referral",

@@ -79,7 +79,11 @@ async def close(
 async def open_again(
     journal: Journal, around: Surroundings, clock: Clock, id: str, cause: Cause, access: Access
 ) -> Outcome[RoadState]:
-    """Raises NotFound for a road that was never closed, Refused for one that is open."""
+    """Raises NotFound for an unknown road, Refused for one that is open."""
+    _, road = await road_of(around.country, id)
+    if await journal.load(ROAD, id) is None:
+        access.check({"ends": road.between})
+        raise closure.is_open()
     outcome = await journal.append(ROAD, id, lambda state: closure.open_again(state, clock.now()), cause, access)
     around.country.changed()
     return outcome

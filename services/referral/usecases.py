@@ -85,6 +85,7 @@ async def consider(around: Surroundings, clock: Clock, command: Request, here: s
             origin=origin,
             destination=destination,
             today=today.day_of(now),
+            findings=command.findings,
         ),
         *destinations.notices(command.to, found, command.past_reason),
     )
@@ -350,7 +351,9 @@ async def change_facility(
     journal: Journal, country: Country, code: str, said: Mapping[str, Any], cause: Cause, access: Access
 ) -> Outcome[Facility]:
     """What a facility says of itself. Raises Refused, Forbidden and NotFound."""
-    outcome = await journal.append(FACILITY, code, lambda state: facility.change(state, said), cause, access)
+    outcome = await journal.append(
+        FACILITY, code, lambda state: facility.change(state, said, country.seasons), cause, access
+    )
     country.changed()
     return outcome
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
@@ -89,6 +90,25 @@ async def test_closing_a_road_ranks_anew_and_names_who_is_cut_off(desk: Desk) ->
     assert (await desk.post("officer", THERE, f"/roads/{ROAD}/open", {})).status_code == 409
     assert (await where(desk))["ranked"][0]["facility"] == THERE
     assert (await desk.get("desk", THERE, f"/roads/{ROAD}/referrals")).json()["items"] == []
+
+
+async def test_a_road_is_opened_only_where_it_is_closed_and_closed_only_where_it_is_not_over(desk: Desk) -> None:
+    untouched, now = "fotu-la", dt.datetime.now(dt.UTC)
+    kargil = "LA-KGL-DH-KARGIL"
+    assert (await desk.post("officer", kargil, f"/roads/{untouched}/open", {})).status_code == 409
+    assert (await desk.post("officer", THERE, f"/roads/{untouched}/open", {})).status_code == 403
+    assert (await desk.post("officer", kargil, "/roads/no-such/open", {})).status_code == 404
+
+    async def close(**said: int) -> Any:
+        when = {name: (now + dt.timedelta(hours=hours)).isoformat() for name, hours in said.items()}
+        return await desk.post("officer", kargil, f"/roads/{untouched}/close", {"reason": "snow"} | when)
+
+    assert (await close(since=-5, until=-1)).json()["errors"][0]["field"] == "until"
+    assert (await close(since=5, until=3)).json()["errors"][0]["field"] == "until"
+    assert (await close(since=5)).status_code == 200
+    assert (await close(since=-1)).status_code == 200
+    assert (await close(since=5)).json()["errors"][0]["field"] == "since"
+    assert (await desk.post("officer", kargil, f"/roads/{untouched}/open", {})).status_code == 200
 
 
 async def test_a_facility_refuses_what_it_has_switched_on_and_no_emergency(desk: Desk) -> None:

@@ -78,16 +78,25 @@ EVENTS: tuple[type[Event], ...] = (RoadClosed, RoadOpened)
 
 
 def close(state: RoadState | None, closed: RoadClosed) -> list[Event]:
-    """Closing a closed road anew replaces what was said of it. Raises Refused for an end before the beginning."""
-    if closed.until is not None and closed.until <= closed.since:
-        raise Refused("out-of-range", "must be later than it is closed", field="until")
+    """Closing a closed road anew replaces what was said of it. Raises Refused for an end before the beginning or over
+    already, and for a later closure of a road that is closed now: it would be open until then."""
+    if closed.until is not None and closed.until <= max(closed.since, closed.at):
+        over = closed.until > closed.since
+        raise Refused("out-of-range", "is over" if over else "must be later than it is closed", field="until")
+    before = state.closed if state else None
+    if before is not None and before.holds_at(closed.at) and closed.since > closed.at:
+        raise Refused("closed-already", "is closed now, and would be open until then", field="since")
     return [closed]
+
+
+def is_open() -> Refused:
+    return Refused("illegal-move", "this road is open", allowed=("close",))
 
 
 def open_again(state: RoadState | None, now: dt.datetime) -> list[Event]:
     """Raises Refused where it is open."""
-    if state is not None and state.closed is None:
-        raise Refused("illegal-move", "this road is open", allowed=("close",))
+    if state is not None and (state.closed is None or state.closed.is_over(now)):
+        raise is_open()
     return [] if state is None else [RoadOpened(at=now)]
 
 

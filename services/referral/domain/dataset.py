@@ -82,6 +82,28 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 """Beginnings of words in a reason that speak for a service."""
 
+
+@dataclass(frozen=True)
+class For:
+    """Whom a service is for: not for any of `not_sex` (as registration codes it), from and to an age in completed
+    years."""
+
+    not_sex: tuple[str, ...] = ()
+    from_years: int = 0
+    to_years: int = 150
+
+
+PERSONS: dict[str, For] = {
+    "obstetrics": For(not_sex=("male",), from_years=9, to_years=60),
+    "gynaecology": For(not_sex=("male",)),
+    "andrology": For(not_sex=("female",)),
+    "paediatrics": For(to_years=ADULT_FROM_YEARS - 1),
+    "paediatric-surgery": For(to_years=ADULT_FROM_YEARS - 1),
+    "neonatology": For(to_years=0),
+    "geriatrics": For(from_years=60),
+}
+"""By service; any other is for everybody."""
+
 SIBLINGS: tuple[frozenset[str], ...] = (
     frozenset({"dialysis", "nephrology"}),
     frozenset({"orthopaedics", "surgery", "emergency"}),
@@ -127,6 +149,7 @@ def mismatches(
     origin: FacilityCard | None,
     destination: FacilityCard | None,
     today: dt.date,
+    findings: Findings | None = None,
 ) -> Iterator[Notice]:
     """What of reason, person, service and place does not fit together. What is not known is not held against it."""
     if destination is not None and service not in destination.services:
@@ -136,6 +159,9 @@ def mismatches(
     yield from _other_service(service, reason)
     if patient is not None:
         yield from _person(service, patient, today)
+        pregnant = findings is not None and findings.gestation_weeks is not None
+        if pregnant and any(_person("obstetrics", patient, today)):
+            yield Notice(code="person", field="findings.gestation_weeks", detail="does not fit with sex or age")
 
 
 def _other_service(service: str, reason: str) -> Iterator[Notice]:
@@ -149,11 +175,15 @@ def _other_service(service: str, reason: str) -> Iterator[Notice]:
 
 
 def _person(service: str, patient: PatientCard, today: dt.date) -> Iterator[Notice]:
-    if service == "obstetrics" and patient.sex == "male":
-        yield Notice(code="person", field="service", detail="obstetrics for a man")
+    meant = PERSONS.get(service, For())
     years = age(patient, today)
-    if service == "paediatrics" and years is not None and years >= ADULT_FROM_YEARS:
-        yield Notice(code="person", field="service", detail="paediatrics for an adult")
+    if patient.sex in meant.not_sex:
+        yield Notice(code="person", field="service", detail=f"{service} for a {_SEXES.get(patient.sex, patient.sex)}")
+    if years is not None and not meant.from_years <= years <= meant.to_years:
+        yield Notice(code="person", field="service", detail=f"{service} at an age of {years}")
+
+
+_SEXES = {"male": "man", "female": "woman"}
 
 
 def age(patient: PatientCard, today: dt.date) -> int | None:

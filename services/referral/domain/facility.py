@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -18,12 +18,14 @@ OFFICE = "CELL"
 
 
 class Facility(BaseModel):
-    """`source` is the content hash of the directory row that the card was last taken from."""
+    """`source` is the content hash of the directory row that the card was last taken from; `said` are the fields that
+    the facility has changed of itself."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     card: FacilityCard
     source: str = ""
+    said: tuple[str, ...] = ()
 
 
 class FacilityListed(contract.FacilityListed):
@@ -32,6 +34,7 @@ class FacilityListed(contract.FacilityListed):
 
 class FacilityChanged(contract.FacilityChanged):
     source: str = ""
+    said: tuple[str, ...] = ()
 
 
 EVENTS: tuple[type[Event], ...] = (FacilityListed, FacilityChanged)
@@ -47,7 +50,8 @@ SAID_BY_ITSELF = (
     "takes_referrals",
     "refuses",
 )
-"""What only the facility itself knows: a changed row of the directory leaves it as it is."""
+"""What only the facility itself knows: a changed row of the directory leaves it as it is, as it does what else the
+facility has ever changed of itself."""
 
 MAY_CHANGE = frozenset({*SAID_BY_ITSELF, "services", "winter_access", "desk_email", "officer_email"})
 """What a facility may say of itself. Who it is, where it stands and how far the road is, the directory says."""
@@ -61,14 +65,16 @@ def decide(state: Facility | None, card: FacilityCard, source: str) -> list[Even
     """Listed the first time, changed when the directory's row says something it did not say before."""
     if state is None:
         return [FacilityListed(card=card, source=source)]
-    card = card.model_copy(update={name: getattr(state.card, name) for name in SAID_BY_ITSELF})
+    own = {*SAID_BY_ITSELF, *state.said}
+    card = card.model_copy(update={name: getattr(state.card, name) for name in own})
     if state.source == source or state.card == card:
         return []
-    return [FacilityChanged(card=card, source=source)]
+    return [FacilityChanged(card=card, source=source, said=state.said)]
 
 
-def change(state: Facility | None, said: Mapping[str, Any]) -> list[Event]:
+def change(state: Facility | None, said: Mapping[str, Any], seasons: Collection[str] | None = None) -> list[Event]:
     """What a facility says of itself: the fields of its card that are in `said`. [] where it says nothing new.
+    `seasons` are those that `winter_access` may name: by another its road would be open all year.
 
     Raises Refused for a field that is not its own to change, and where its parts do not fit together.
     """
@@ -81,6 +87,8 @@ def change(state: Facility | None, said: Mapping[str, Any]) -> list[Event]:
     for position, missing in enumerate(card.unavailable):
         if missing.service not in card.services:
             raise Refused("not-listed", "is no service that it lists", field=f"unavailable.{position}.service")
+    if seasons is not None and "winter_access" in said and card.winter_access not in seasons:
+        raise Refused("unknown-code", f"must be one of {', '.join(sorted(seasons))}", field="winter_access")
     for name in card.refuses:
         if name not in REFUSALS:
             raise Refused("unknown-code", f"must be one of {', '.join(REFUSALS)}", field="refuses")
@@ -90,7 +98,10 @@ def change(state: Facility | None, said: Mapping[str, Any]) -> list[Event]:
     for position, hours in enumerate(card.hours):
         if hours.opens >= hours.closes:
             raise Refused("out-of-range", "must be later than it opens", field=f"hours.{position}.closes")
-    return [] if card == state.card else [FacilityChanged(card=card, source=state.source)]
+    if card == state.card:
+        return []
+    changed = {name for name in said if getattr(card, name) != getattr(state.card, name)}
+    return [FacilityChanged(card=card, source=state.source, said=tuple(sorted({*state.said, *changed})))]
 
 
 def refusal(card: FacilityCard | None, urgency: str, warnings: Iterable[Notice]) -> Notice | None:
@@ -104,4 +115,4 @@ def refusal(card: FacilityCard | None, urgency: str, warnings: Iterable[Notice])
 
 def evolve(state: Facility | None, event: Event) -> Facility:
     assert isinstance(event, FacilityListed | FacilityChanged)
-    return Facility(card=event.card, source=event.source)
+    return Facility(card=event.card, source=event.source, said=getattr(event, "said", ()))

@@ -62,7 +62,10 @@ class Closed:
     air_hours: float | None = None
 
     def holds_at(self, now: dt.datetime) -> bool:
-        return self.since <= now and (self.until is None or now < self.until)
+        return self.since <= now and not self.is_over(now)
+
+    def is_over(self, now: dt.datetime) -> bool:
+        return self.until is not None and self.until <= now
 
     @property
     def says(self) -> str:

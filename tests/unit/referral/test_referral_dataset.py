@@ -109,6 +109,14 @@ def test_persons_that_do_not_fit_are_warned_of_and_unknown_ones_are_not() -> Non
     assert codes("paediatrics", patient=person(birth_date="2008-11-20")) == ["person"]
     assert codes("paediatrics", patient=person(birth_date="2008-11-21")) == []
     assert codes("paediatrics", patient=person()) == []
+    assert codes("obstetrics", patient=person(sex="male", birth_year=2020)) == ["person", "person"]
+    assert codes("obstetrics", patient=person(sex="female", birth_year=1950)) == ["person"]
+    listed = facility("HP-B", "geriatrics", "general-medicine")
+    assert codes("geriatrics", patient=person(birth_year=2018), destination=listed) == ["person"]
+    assert codes("geriatrics", patient=person(birth_year=1950), destination=listed) == []
+    pregnant = Findings(gestation_weeks=30)
+    assert codes("surgery", patient=person(sex="male"), findings=pregnant) == ["person"]
+    assert codes("surgery", patient=person(sex="female", birth_year=2000), findings=pregnant) == []
 
 
 def test_a_reason_that_speaks_for_another_service_is_warned_of() -> None:

@@ -85,6 +85,11 @@ def test_a_bad_row_is_named_by_line_and_field(tmp_path: Path, change: dict[str, 
     assert "line 3" in str(bad.value)
 
 
+def test_a_season_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    with pytest.raises(directory.BadRow, match="winter_access"):
+        directory.read(Path("data/facilities.csv"), {"open"})
+
+
 def test_a_code_that_stands_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadRow) as bad:
         directory.read(write(tmp_path / "f.csv", GOOD, GOOD | {"hip_id": "IN9900000009"}))

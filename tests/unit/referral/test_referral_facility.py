@@ -39,6 +39,26 @@ def test_what_it_says_is_told_once_and_a_changed_row_leaves_it() -> None:
     assert (from_file.card.beds, from_file.card.theatre) == (CARD.beds + 1, "closed")
 
 
+def test_services_that_a_facility_has_changed_are_its_own_from_then_on() -> None:
+    state = Facility(card=CARD, source="row-1")
+    fewer = tuple(service for service in CARD.services if service != "surgery")
+    (told,) = facility.change(state, {"services": fewer, "desk_email": CARD.desk_email})
+    after = facility.evolve(state, told)
+    assert after.said == ("services",)
+    row = CARD.model_copy(update={"beds": CARD.beds + 1, "desk_email": "desk.new@hospital.example"})
+    (from_file,) = facility.decide(after, row, "row-2")
+    assert isinstance(from_file, FacilityChanged)
+    assert (from_file.card.services, from_file.card.desk_email) == (fewer, "desk.new@hospital.example")
+    assert facility.evolve(after, from_file).said == ("services",)
+
+
+def test_a_season_that_is_none_would_open_its_road_all_year() -> None:
+    with pytest.raises(Refused) as refused:
+        facility.change(Facility(card=CARD), {"winter_access": "pass-closure"}, ("open", "pass-closures"))
+    assert refused.value.field == "winter_access"
+    assert facility.change(Facility(card=CARD), {"winter_access": "pass-closures"}, ("open", "pass-closures"))
+
+
 @pytest.mark.parametrize(
     ("said", "field"),
     [
