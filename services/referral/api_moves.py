@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from libs.common.numbers import Whole
 from libs.common.refusal import Refused
 from libs.common.service import Service
 from libs.common.web import Body, Requested
@@ -32,7 +33,7 @@ class OutsideBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    state_lgd: Annotated[int, Field(ge=1, le=99)]
+    state_lgd: Annotated[Whole, Field(ge=1, le=99)]
     kind: chain.Kind
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 

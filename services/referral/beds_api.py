@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from libs.common.access import Forbidden
+from libs.common.numbers import Whole
 from libs.common.service import Service
 from libs.common.web import Body, Reading, Requested
 from libs.contracts.event import Code, Instant
@@ -40,7 +41,7 @@ class SlotsBody(Body):
 
     clinic: Code
     at: Instant
-    places: Annotated[int, Field(ge=0, le=500)]
+    places: Annotated[Whole, Field(ge=0, le=500)]
 
 
 class SlotsShown(BaseModel):

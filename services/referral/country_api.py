@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from libs.common.numbers import Real, Whole
 from libs.common.service import Service
 from libs.common.web import Body, Reading, Requested
 from libs.contracts.event import Code, Instant
@@ -46,7 +47,7 @@ class CardBody(Body):
 
     services: tuple[Code, ...] | None = None
     unavailable: tuple[Unavailable, ...] | None = None
-    beds_by_kind: dict[Code, Annotated[int, Field(ge=0, le=10_000)]] | None = None
+    beds_by_kind: dict[Code, Annotated[Whole, Field(ge=0, le=10_000)]] | None = None
     theatre: str | None = Field(None, pattern="^(ready|closed|none)$")
     oxygen: str | None = Field(None, pattern="^(piped|cylinders|concentrators|none)$")
     blood: tuple[BloodGroup, ...] | None = None
@@ -73,8 +74,8 @@ class CloseBody(Body):
     reason: Code
     since: Instant | None = None
     until: Instant | None = None
-    slower: Annotated[float, Field(ge=1, le=100)] | None = None
-    air_hours: Annotated[float, Field(gt=0, le=100)] | None = None
+    slower: Annotated[Real, Field(ge=1, le=100)] | None = None
+    air_hours: Annotated[Real, Field(gt=0, le=100)] | None = None
 
 
 class Nothing(Body):

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from libs.common.access import allow
+from libs.common.numbers import Real
 from libs.common.service import Service
 from libs.common.web import Body, Reading, Requested
 from libs.contracts.event import Code
@@ -43,8 +44,8 @@ class TransportAssignBody(Body):
 
 
 class PositionBody(Body):
-    latitude: Annotated[float, Field(ge=-90, le=90)]
-    longitude: Annotated[float, Field(ge=-180, le=180)]
+    latitude: Annotated[Real, Field(ge=-90, le=90)]
+    longitude: Annotated[Real, Field(ge=-180, le=180)]
 
 
 class Nothing(Body):

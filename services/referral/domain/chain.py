@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from libs.common.numbers import Whole
 from libs.contracts.event import FacilityCode, Id, Instant
 
 Kind = Literal["tertiary-hospital", "specialised-centre", "private-hospital", "army-hospital", "other"]
@@ -24,7 +25,7 @@ class Outside(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    state_lgd: Annotated[int, Field(ge=1, le=99)]
+    state_lgd: Annotated[Whole, Field(ge=1, le=99)]
     kind: Kind
     name: Annotated[str, Field(min_length=1, max_length=120)]
 

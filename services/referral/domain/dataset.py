@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from libs.common.numbers import Real, Whole
 from libs.contracts.referral import FacilityCard, Urgency
 from libs.contracts.registration import PatientCard
 
@@ -25,17 +26,17 @@ class Findings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    pulse_per_minute: Annotated[int, Field(ge=0, le=300)] | None = None
-    systolic_mmhg: Annotated[int, Field(ge=0, le=350)] | None = None
-    diastolic_mmhg: Annotated[int, Field(ge=0, le=250)] | None = None
-    breaths_per_minute: Annotated[int, Field(ge=0, le=120)] | None = None
-    temperature_celsius: Annotated[float, Field(ge=20, le=45)] | None = None
-    oxygen_saturation_percent: Annotated[int, Field(ge=0, le=100)] | None = None
+    pulse_per_minute: Annotated[Whole, Field(ge=0, le=300)] | None = None
+    systolic_mmhg: Annotated[Whole, Field(ge=0, le=350)] | None = None
+    diastolic_mmhg: Annotated[Whole, Field(ge=0, le=250)] | None = None
+    breaths_per_minute: Annotated[Whole, Field(ge=0, le=120)] | None = None
+    temperature_celsius: Annotated[Real, Field(ge=20, le=45)] | None = None
+    oxygen_saturation_percent: Annotated[Whole, Field(ge=0, le=100)] | None = None
     consciousness: Literal["alert", "voice", "pain", "unresponsive"] | None = None
-    weight_kg: Annotated[float, Field(gt=0, le=400)] | None = None
-    gestation_weeks: Annotated[int, Field(ge=1, le=45)] | None = None
-    haemoglobin_g_per_dl: Annotated[float, Field(gt=0, le=30)] | None = None
-    creatinine_mg_per_dl: Annotated[float, Field(gt=0, le=50)] | None = None
+    weight_kg: Annotated[Real, Field(gt=0, le=400)] | None = None
+    gestation_weeks: Annotated[Whole, Field(ge=1, le=45)] | None = None
+    haemoglobin_g_per_dl: Annotated[Real, Field(gt=0, le=30)] | None = None
+    creatinine_mg_per_dl: Annotated[Real, Field(gt=0, le=50)] | None = None
     blood_group: Literal["A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-"] | None = None
     treatment_given: Annotated[str, Field(max_length=500)] | None = None
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from libs.common.numbers import Whole
+
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 
 
@@ -17,4 +19,4 @@ class Medicine(BaseModel):
     name: Words
     dose: Words
     timing: Words | None = None
-    days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    days: Annotated[Whole, Field(ge=1, le=3650)] | None = None

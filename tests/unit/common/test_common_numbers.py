@@ -1,0 +1,44 @@
+"""A flag is no number, wherever a number is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from libs.common.numbers import Real, Whole
+from services.referral.api_moves import OutsideBody
+from services.referral.beds_api import SlotsBody
+from services.referral.country_api import CardBody, CloseBody
+from services.referral.domain.dataset import Findings
+from services.referral.domain.medicines import Medicine
+from services.referral.way_api import PositionBody
+
+
+@pytest.mark.parametrize("kind", [Whole, Real])
+def test_true_is_not_one(kind: Any) -> None:
+    number: TypeAdapter[Any] = TypeAdapter(kind)
+    assert number.validate_python("5") == number.validate_json("5") == 5
+    for flag in ("true", "false"):
+        with pytest.raises(ValidationError):
+            number.validate_json(flag)
+
+
+@pytest.mark.parametrize(
+    ("body", "said", "where"),
+    [
+        (Findings, '{"pulse_per_minute": true}', ("pulse_per_minute",)),
+        (Findings, '{"weight_kg": true}', ("weight_kg",)),
+        (Medicine, '{"name": "iron", "dose": "1", "days": true}', ("days",)),
+        (PositionBody, '{"latitude": true, "longitude": 77.5}', ("latitude",)),
+        (CardBody, '{"beds_by_kind": {"icu": true}}', ("beds_by_kind", "icu")),
+        (CloseBody, '{"reason": "snow", "slower": true}', ("slower",)),
+        (SlotsBody, '{"clinic": "surgery", "at": "2026-11-20T04:00:00Z", "places": true}', ("places",)),
+        (OutsideBody, '{"state_lgd": true, "kind": "other", "name": "PGI"}', ("state_lgd",)),
+    ],
+)
+def test_a_flag_is_refused_by_its_field(body: Any, said: str, where: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        body.model_validate_json(said)
+    assert refused.value.errors()[0]["loc"] == where
