@@ -82,7 +82,7 @@ async def open_again(
     """Raises NotFound for an unknown road, Refused for one that is open."""
     _, road = await road_of(around.country, id)
     if await journal.load(ROAD, id) is None:
-        access.check({"ends": road.between})
+        access.check({"ends": [*road.between]})
         raise closure.is_open()
     outcome = await journal.append(ROAD, id, lambda state: closure.open_again(state, clock.now()), cause, access)
     around.country.changed()

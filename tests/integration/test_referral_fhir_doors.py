@@ -176,7 +176,8 @@ async def test_a_whole_bundle_is_taken_once_or_not_at_all(desk: Desk) -> None:
     assert (await desk.document(first))["state"]["status"] == "requested"
 
     # One that is there is told of in the same Bundle as a new one: for whom it is theirs to tell, and all or nothing.
-    told = whole(asking(performer=[{"reference": f"Organization/{ELSEWHERE}"}])) | {"type": "collection"}
+    onward = {"requester": {"type": "Organization"}, "performer": [{"reference": f"Organization/{ELSEWHERE}"}]}
+    told = whole(asking(**onward)) | {"type": "collection"}
     task = {"resourceType": "Task", "status": "accepted", "focus": {"reference": f"ServiceRequest/{first}"}}
     told["entry"].append({"resource": task})
     forbidden = await send(told, facility="LA-KGL-DH-KARGIL", path="/fhir/Bundle")
