@@ -95,9 +95,10 @@ def router(service: Service, country: Country) -> APIRouter:
         facility: Facility = None,
         of: Annotated[ServiceCode, Query(alias="service")] = None,
     ) -> Response:
-        """The same as a table: a line for each facility and service."""
+        """The same as a table: a line for each facility and service; by destination with its beds."""
         found = await states(access, month, side, facility, of)
-        text = auditing.as_csv(auditing.table(found, ("month", side, "service")))
+        beds = {code: card.beds for code, card in (await country.cards()).items()}
+        text = auditing.as_csv(auditing.table(found, ("month", side, "service")), beds)
         name = f'attachment; filename="referral-audit-{month}.csv"'
         return Response(text, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": name})
 

@@ -6,7 +6,7 @@ import asyncio
 import csv
 import datetime as dt
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from libs.common.mongo import Database
@@ -45,9 +45,10 @@ def table(states: Sequence[Referral], by: Sequence[str]) -> list[tuple[dict[str,
     return [(dict(zip(by, names, strict=True)), audit.figures(group)) for names, group in groups.items()]
 
 
-def as_csv(lines: Sequence[tuple[dict[str, str], Figures]]) -> str:
-    """RFC 4180, a header first; parts that a line has none of are 0, a median of nothing is empty."""
-    flat = [names | audit.flat(found) for names, found in lines]
+def as_csv(lines: Sequence[tuple[dict[str, str], Figures]], beds: Mapping[str, int] | None = None) -> str:
+    """RFC 4180, a header first; parts that a line has none of are 0, a median of nothing is empty. `beds` by facility:
+    lines by destination say their load against them."""
+    flat = [names | audit.flat(found) | _load(names, found, beds or {}) for names, found in lines]
     order = {name: position for position, name in enumerate(("month", *SIDES, "service", *DEFINITIONS))}
     columns = sorted(
         {column for line in flat for column in line}, key=lambda c: (order.get(c.partition(".")[0], len(order)), c)
@@ -58,6 +59,13 @@ def as_csv(lines: Sequence[tuple[dict[str, str], Figures]]) -> str:
     for line in flat:
         writer.writerow({column: _cell(line, column) for column in columns})
     return out.getvalue()
+
+
+def _load(names: dict[str, str], found: Figures, beds: Mapping[str, int]) -> dict[str, Any]:
+    there = beds.get(names.get("destination", ""))
+    if there is None:
+        return {}
+    return {"load.beds": there, "load.arrived_per_bed": round(found.arrived / there, 3) if there else None}
 
 
 def _cell(line: dict[str, Any], column: str) -> Any:

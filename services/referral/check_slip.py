@@ -1,7 +1,8 @@
 """`python -m services.referral.check_slip KEYS FACILITY SLIP`: check a slip without a network.
 
 KEYS is a file with the JSON Web Key Set of `GET /slips/keys`, FACILITY the code of the desk that asks, SLIP what the QR
-says (`-`: read it from the standard input). Exit 0 and what the slip says, or 1 and why it is refused.
+says (`-`: read it from the standard input). Exit 0 and what the slip says, 1 and why it is refused, or 2 where KEYS
+cannot be read: what is not known is not refused.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     text = sys.stdin.read() if given.slip == "-" else given.slip
     try:
-        slip = for_here(verify(text.strip(), json.loads(given.keys.read_text()), machine_now()), given.facility)
+        keys = json.loads(given.keys.read_text())
+        listed = keys.get("keys") if isinstance(keys, dict) else None
+        if not isinstance(listed, list) or not all(isinstance(key, dict) for key in listed):
+            raise ValueError("is no JSON Web Key Set")
+    except (OSError, ValueError) as error:
+        print(f"{given.keys}: {error}", file=sys.stderr)
+        return 2
+    try:
+        slip = for_here(verify(text.strip(), keys, machine_now()), given.facility)
     except Refused as refused:
         print(f"{refused.code}: {refused.detail}", file=sys.stderr)
         return 1

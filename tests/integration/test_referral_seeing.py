@@ -132,6 +132,9 @@ async def test_the_month_is_audited_and_watched(desk: Desk) -> None:
     lines = list(csv.DictReader(io.StringIO(sheet.text)))
     assert sum(int(line["sent"]) for line in lines) == mine["total"]["sent"]
     assert sum(int(line["declined.no-bed"]) for line in lines) == 1
+    by_destination = await desk.get("officer", THERE, "/audit.csv", month="2026-11", side="destination")
+    loads = {line["service"]: line for line in csv.DictReader(io.StringIO(by_destination.text))}
+    assert (loads["surgery"]["load.beds"], loads["surgery"]["load.arrived_per_bed"]) == ("100", "0.01")
 
     await desk.served.client.patch(
         f"/facilities/{THERE}", json={"beds_by_kind": {"icu": 4}}, headers=desk.headers("desk", THERE)

@@ -87,6 +87,10 @@ def test_a_desk_checks_it_from_a_file_of_keys(tmp_path: Path, capsys: pytest.Cap
     assert json.loads(capsys.readouterr().out)["referral"] == ID
     assert check_slip.main([str(keys), HERE, text]) == 1
     assert "slip-for-elsewhere" in capsys.readouterr().err
+    for unreadable in ("", "[]", '{"keys": [1]}'):
+        keys.write_text(unreadable)
+        assert check_slip.main([str(keys), THERE, text]) == 2
+    assert check_slip.main([str(tmp_path / "nowhere.json"), THERE, text]) == 2
 
 
 def drawn(pdf: bytes) -> tuple[str, str]:
