@@ -23,7 +23,7 @@ from libs.contracts.referral import FacilityCard
 from services.referral import store
 from services.referral.domain import clocks, ledger
 from services.referral.domain.commands import Accept, By, Reserving, Schedule
-from services.referral.domain.destinations import GENERAL, Destinations, Wanted
+from services.referral.domain.destinations import Destinations, Wanted, kinds_of
 from services.referral.domain.events import ReservationGivenUp, ReservationsReleased
 from services.referral.domain.ledger import Ledger, Place
 from services.referral.domain.referral import Referral, decide
@@ -45,9 +45,8 @@ def ledger_id(place: Place) -> str:
 
 
 def total_of(card: FacilityCard, kind: str) -> int | None:
-    """Beds of this kind that stand there; None where the facility has none. One that names no kinds has its beds."""
-    kinds = card.beds_by_kind or {GENERAL: card.beds}
-    return kinds.get(kind)
+    """Beds of this kind that stand there; None where the facility has none."""
+    return kinds_of(card).get(kind)
 
 
 async def reserved(
@@ -78,10 +77,14 @@ async def reserved(
     given: list[Reservation] = []
     try:
         for place in _places(command, state.destination):
-            total = await _total(journal, database, place)
-            given.append(await _reserve(journal, id, place, total, cause))
+            # A place that it has in these hours already is the one that it keeps.
+            own = next((each for each in state.reserved if each.ledger == ledger_id(place)), None)
+            if own is None:
+                total = await _total(journal, database, place)
+                own = await _reserve(journal, id, place, total, cause)
+            given.append(own)
     except Refused as refused:
-        await release(journal, given, cause)
+        await release(journal, [each for each in given if each not in state.reserved], cause)
         if refused.code != "none-free":
             raise
         raise await _none_free(database, state, place, where_else, clock) from None

@@ -13,7 +13,7 @@ from libs.common.service import Service
 from libs.common.web import Body, Reading, Requested
 from libs.contracts.event import Code, Instant
 from services.referral import beds, store
-from services.referral.domain.destinations import GENERAL
+from services.referral.domain.destinations import kinds_of
 from services.referral.domain.ledger import Ledger
 from services.referral.store import FACILITY
 
@@ -69,7 +69,7 @@ def router(service: Service) -> APIRouter:
         (`beds_by_kind`)."""
         card = (await service.journal.read(FACILITY, code, access)).card
         ledgers = {each.kind: each for each in await store.ledgers_of(service.database, code, "bed")}
-        kinds = dict(card.beds_by_kind or {GENERAL: card.beds})
+        kinds = kinds_of(card)
         items = []
         for kind in sorted(kinds.keys() | {kind for kind, state in ledgers.items() if state.open}):
             promised = ledgers[kind].open if kind in ledgers else ()

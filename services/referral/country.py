@@ -16,7 +16,7 @@ from libs.common.mongo import Database
 from libs.contracts.referral import FacilityCard
 from services.referral import store
 from services.referral.domain.closure import RoadState
-from services.referral.domain.destinations import GENERAL
+from services.referral.domain.destinations import kinds_of
 from services.referral.domain.roads import Closed, Road, Seasons, roads_of
 from services.referral.domain.today import day_of
 from services.referral.network import Network, Roadmap
@@ -143,11 +143,11 @@ class Country:
 
 
 def _free(cards: Mapping[str, FacilityCard], promised: FreeBeds) -> FreeBeds:
-    """Of each facility that says which beds stand there: those that are not promised."""
+    """Of each facility that says which beds stand there, or has promised any: those that are not promised."""
     return {
-        code: {kind: max(0, beds - promised.get(code, {}).get(kind, 0)) for kind, beds in card.beds_by_kind.items()}
+        code: {kind: max(0, beds - promised.get(code, {}).get(kind, 0)) for kind, beds in kinds_of(card).items()}
         for code, card in cards.items()
-        if card.beds_by_kind
+        if card.beds_by_kind or code in promised
     }
 
 
@@ -156,7 +156,7 @@ def _over(cards: Mapping[str, FacilityCard], promised: FreeBeds) -> FreeBeds:
     found: dict[str, dict[str, int]] = {}
     for code, kinds in promised.items():
         card = cards.get(code)
-        there = (card.beds_by_kind or {GENERAL: card.beds}) if card else {}
+        there = kinds_of(card) if card else {}
         over = {kind: count - there.get(kind, 0) for kind, count in kinds.items() if count > there.get(kind, 0)}
         if over:
             found[code] = over

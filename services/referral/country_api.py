@@ -30,6 +30,9 @@ Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the 
 Limit = Annotated[int, Query(ge=1, le=200)]
 
 
+MAY_BE_UNKNOWN = frozenset({"theatre", "oxygen", "blood"})
+
+
 class DestinationsBody(Body):
     """`bed`: a kind of bed, where one has to be free. `urgency` weighs how far is about as far."""
 
@@ -43,7 +46,8 @@ class DestinationsBody(Body):
 
 
 class CardBody(Body):
-    """What a facility says of itself; what is not said stays as it was."""
+    """What a facility says of itself; what is not said stays as it was. Of theatre, oxygen and blood it may take back
+    what it said (null): it is not known then."""
 
     services: tuple[Code, ...] | None = None
     unavailable: tuple[Unavailable, ...] | None = None
@@ -63,7 +67,7 @@ class CardBody(Body):
         return {
             name: getattr(self, name)
             for name in self.model_fields_set
-            if name != "occurred_at" and getattr(self, name) is not None
+            if name != "occurred_at" and (getattr(self, name) is not None or name in MAY_BE_UNKNOWN)
         }
 
 

@@ -221,7 +221,8 @@ async def _take(
         try:
             return await _append(journal, around, clock, id, taking, cause, access)
         except Refused as refused:
-            await beds.release(journal, taking.reserved, cause)
+            held = (await journal.read(REFERRAL, id, SYSTEM)).reserved
+            await beds.release(journal, [each for each in taking.reserved if each not in held], cause)
             if refused.code != GIVEN_UP or not tries_left:
                 raise
     raise AssertionError

@@ -147,6 +147,13 @@ async def test_a_place_in_a_clinic_is_promised_once_and_moves_with_the_appointme
     left = (await desk.get("desk", THERE, f"/facilities/{THERE}/slots", clinic="surgery")).json()["items"]
     assert [(each["at"], each["free"]) for each in left] == [(hours[0], 1)]
     assert (await desk.step(second, "accept", "doctor", THERE, {"slot": slot}))["status"] == "accepted"
+    same = {"appointment_at": hours[0], "slot": slot}
+    made = await desk.step(second, "schedule", "desk", THERE, same)
+    assert (made["status"], len(made["reserved"])) == ("scheduled", 1), "in hours that are full, its own place is kept"
+    late = {"appointment_at": "2001-03-02T04:30:00Z"}
+    assert (await desk.post("desk", THERE, f"/referrals/{second}/reschedule", late)).status_code == 422
+    bad = await desk.post("desk", THERE, f"/referrals/{second}/schedule", same)
+    assert (bad.status_code, len((await desk.document(second))["state"]["reserved"])) == (409, 1)
     over = {"clinic": "surgery", "at": "2001-03-02T04:30:00Z", "places": 1}
     past = await desk.served.client.put(path, json=over, headers=desk.headers("desk", THERE))
     assert (past.status_code, past.json()["errors"][0]["field"]) == (422, "at")

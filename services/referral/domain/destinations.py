@@ -25,6 +25,11 @@ GENERAL = "general"
 NOT_LISTED = "does not offer"
 
 
+def kinds_of(card: FacilityCard) -> Mapping[str, int]:
+    """Beds that stand there, by kind; a facility that names no kinds has its beds."""
+    return card.beds_by_kind or {GENERAL: card.beds}
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What the patient needs. `bed`: a kind, where one has to be free there."""

@@ -95,6 +95,14 @@ def change(state: Facility | None, said: Mapping[str, Any], seasons: Collection[
     for kind, beds in card.beds_by_kind.items():
         if beds < 0:
             raise Refused("out-of-range", "must not be negative", field=f"beds_by_kind.{kind}")
+    for position, service in enumerate(card.services):
+        if service in card.services[:position]:
+            raise Refused("twice", "stands there twice", field=f"services.{position}")
+    days = [(f"hours.{position}", hours.days) for position, hours in enumerate(card.hours)]
+    days += [(f"duty.{position}", duty.days) for position, duty in enumerate(card.duty)]
+    for where, named in days:
+        if not named:
+            raise Refused("missing", "must be a day at least", field=f"{where}.days")
     for position, hours in enumerate(card.hours):
         if hours.opens >= hours.closes:
             raise Refused("out-of-range", "must be later than it opens", field=f"hours.{position}.closes")

@@ -464,7 +464,8 @@ def _told(escalated_to: str) -> dict[str, Any]:
 def _appointment(state: Referral, event: AppointmentScheduled) -> dict[str, Any]:
     """A new appointment takes the place of the one before, with its place in the clinic's hours."""
     beds = tuple(each for each in state.reserved if each.what == "bed")
-    slots = tuple(each for each in state.reserved if each.what == "slot")
+    kept = {each.id for each in event.reserved}
+    slots = tuple(each for each in state.reserved if each.what == "slot" and each.id not in kept)
     return {
         "appointment_at": event.appointment_at,
         "appointments": state.appointments + 1,

@@ -68,6 +68,8 @@ def test_a_season_that_is_none_would_open_its_road_all_year() -> None:
         ({"refuses": ("everybody",)}, "refuses"),
         ({"beds_by_kind": {"icu": -1}}, "beds_by_kind.icu"),
         ({"hours": (Hours(opens="10:00", closes="10:00"),)}, "hours.0.closes"),
+        ({"hours": (Hours(days=(), opens="10:00", closes="11:00"),)}, "hours.0.days"),
+        ({"services": ("surgery", "obstetrics", "surgery")}, "services.2"),
     ],
 )
 def test_what_is_not_its_own_or_does_not_fit_is_refused(said: dict[str, object], field: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from libs.common.refusal import Refused
 from libs.contracts.event import Event
-from services.referral import directory
+from services.referral import country, directory
 from services.referral.beds import ledger_id, total_of
 from services.referral.domain import ledger
 from services.referral.domain.ledger import Ledger, Place
@@ -78,6 +78,14 @@ def test_a_ledger_has_its_own_id_by_facility_kind_and_hours() -> None:
     india = dt.timezone(dt.timedelta(hours=5, minutes=30))
     assert later.at is not None
     assert ledger_id(later) == ledger_id(Place("HP-KNR-RH-PEO", "slot", "surgery", later.at.astimezone(india)))
+
+
+def test_beds_are_counted_where_they_are_named_or_were_promised() -> None:
+    plain = directory.read(Path("data/facilities.csv"))[0].card.model_copy(update={"beds": 4, "beds_by_kind": {}})
+    named = plain.model_copy(update={"beds_by_kind": {"icu": 2}})
+    assert country._free({"a": plain, "b": named}, {}) == {"b": {"icu": 2}}
+    promised = {"a": {"general": 3}, "b": {"icu": 1, "gone": 1}}
+    assert country._free({"a": plain, "b": named}, promised) == {"a": {"general": 1}, "b": {"icu": 1}}
 
 
 def test_a_facility_that_names_no_kinds_has_its_beds() -> None:

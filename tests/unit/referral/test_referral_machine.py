@@ -319,6 +319,7 @@ def test_the_rows_of_advice() -> None:
         ("advice-lapsed", "convert", "requested"),
         ("advice-lapsed", "withdraw", "withdrawn"),
         ("advice-given", "convert", "requested"),
+        ("advice-given", "withdraw", "withdrawn"),
         ("advice-given", "treat-here", "treated-at-origin"),
     }
 

@@ -137,6 +137,9 @@ BED = Reservation(id="res-1", ledger="icu-beds", facility=THERE, what="bed", kin
 SLOT = Reservation(id="res-2", ledger="morning", facility=THERE, what="slot", kind="surgery", at=NOW)
 
 
+SLOT_OF = Slot(clinic="surgery", at=NOW)
+
+
 def by_road(hours: int, says: str | None = None, opened_at: dt.datetime | None = None) -> machine.Travel:
     return lambda origin, destination, urgency: machine.Trip(dt.timedelta(hours=hours), says, opened_at)
 
@@ -189,6 +192,12 @@ def test_another_appointment_gives_back_the_place_of_the_one_before_and_keeps_th
     told += decide(fold(told), machine.Schedule(NOW + dt.timedelta(days=1), reserved=(SLOT,)), desk, NOW)
     told += decide(fold(told), machine.Reschedule(NOW + dt.timedelta(days=2)), desk, NOW)
     assert (fold(told).reserved, fold(told).releasing) == ((BED,), (SLOT,))
+
+
+def test_an_appointment_in_the_hours_that_are_its_own_keeps_their_place() -> None:
+    told = accepted(BED, SLOT)
+    told += decide(fold(told), machine.Schedule(NOW, SLOT_OF, reserved=(SLOT,)), By("desk", THERE), NOW)
+    assert (fold(told).reserved, fold(told).releasing) == ((BED, SLOT), ())
 
 
 def test_who_does_not_arrive_in_time_loses_the_bed_and_may_still_arrive() -> None:
