@@ -74,6 +74,8 @@ def _refuse_doubles(path: Path, node: yaml.Node) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for name, value in node.value:
+            if not isinstance(name, yaml.ScalarNode):
+                raise BadFile(f"{path}:{name.start_mark.line + 1}: a name must be a word, not a list or an object")
             if name.value in seen:
                 raise BadFile(f"{path}:{name.start_mark.line + 1}: {name.value} stands twice")
             seen.add(str(name.value))
@@ -89,6 +91,9 @@ def _refuse_impossible(path: Path, node: yaml.Node) -> None:
             yaml.SafeLoader("").construct_object(node)
         except ValueError as error:
             raise BadFile(f"{path}:{node.start_mark.line + 1}: {node.value}: {error}") from error
+        except (AttributeError, TypeError) as error:
+            kind = node.tag.rpartition(":")[2]
+            raise BadFile(f"{path}:{node.start_mark.line + 1}: {node.value} is no {kind}") from error
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
             _refuse_impossible(path, item)

@@ -176,7 +176,7 @@ CAMP_UPLOAD = AggregateType(
     name="camp-upload",
     collection="camp_uploads",
     state=camp.Upload,
-    events=(camp.UploadBegun, camp.ChunkReceived, camp.RowsAnswered, camp.UploadRefused),
+    events=(camp.UploadBegun, camp.ChunkReceived, camp.RowsAnswered, camp.UploadRefused, camp.BytesForgotten),
     evolve=camp.evolve_upload,
     retry_at=lambda state: state.next_at,
 )

@@ -64,7 +64,7 @@ class SearchPatients(BaseModel):
     abha: Annotated[str, identifiers.NoAadhaarUnlessAbha] | None = Field(
         None, min_length=3, max_length=300, description="ABHA number or address"
     )
-    limit: int = Field(20, ge=1, le=MOST)
+    limit: identifiers.WholeNumber = Field(20, ge=1, le=MOST)
     cursor: str | None = Field(None, max_length=1000)
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
-"""`python -m services.registration.camp block | upload | people`: what a camp's device does before and after.
+"""`python -m services.registration.camp set-up | enrol | block | people | upload | revoke`: a camp's device, from first
+to last.
 
 The token (role desk of the device's facility) stands in CAMP_TOKEN, the device's own key, once it is enrolled, in
-CAMP_DEVICE_KEY. `upload` goes on where an earlier one of the same
+CAMP_DEVICE_KEY; `enrol` prints it. `people` and `upload` go on where an earlier one of the same
 file broke off; the answers to refused rows come to standard output as JSON Lines, progress to standard error.
 Exit: 0 every row was accepted, 1 some were refused, 2 the server cannot be reached or refuses.
 """
@@ -113,16 +114,17 @@ def refusals(line: Line, place: str) -> list[dict[str, Any]]:
 
 def people(line: Line, device: str, district: int, file: Path, on: str | None = None) -> int:
     """Writes a district's people to the file, from where an earlier run broke off; returns how many are in it."""
-    kept = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     place = file.with_name(file.name + ".cursor")
-    cursor = place.read_text() if place.exists() and kept else ""
-    count = len(kept) if cursor else 0
-    with file.open("a" if cursor else "w", encoding="utf-8") as out:
+    cursor, size, count = _gone_so_far(file, place)
+    with file.open("r+b" if cursor else "wb") as out:
+        # Lines that came after the last cursor was kept come again.
+        out.truncate(size)
+        out.seek(size)
         while True:
             where = {"district": district, "cursor": cursor} | ({"on": on} if on else {})
             answer = line.ask("GET", f"/camp-devices/{device}/people", ok=(200,), params=where)
-            *lines, last = answer.text.splitlines()
-            out.writelines(f"{one}\n" for one in lines)
+            *lines, last = answer.text.removesuffix("\n").split("\n")
+            out.writelines(f"{one}\n".encode() for one in lines)
             out.flush()
             count += len(lines)
             print(f"\r{count} people ", end="", file=sys.stderr, flush=True)
@@ -132,7 +134,41 @@ def people(line: Line, device: str, district: int, file: Path, on: str | None = 
                 place.unlink(missing_ok=True)
                 return count
             cursor = following
-            place.write_text(cursor)
+            place.write_text(json.dumps([cursor, out.tell(), count]))
+
+
+def _gone_so_far(file: Path, place: Path) -> tuple[str, int, int]:
+    """The cursor of an earlier run, and how many bytes and people it had kept by then; nothing where there was none."""
+    try:
+        cursor, size, count = json.loads(place.read_text())
+        if isinstance(cursor, str) and file.stat().st_size >= int(size):
+            return cursor, int(size), int(count)
+    except (OSError, ValueError, TypeError):
+        pass
+    return "", 0, 0
+
+
+_ASKED_ONCE = ("set-up", "enrol", "revoke", "block")
+
+
+def _ask_once(line: Line, asked: argparse.Namespace) -> None:
+    """What is one request, and what of its answer is printed. Raises Trouble."""
+
+    def say(path: str, **body: Any) -> dict[str, Any]:
+        key = {"Idempotency-Key": os.urandom(16).hex()}
+        answer: dict[str, Any] = line.ask("POST", path, ok=(200, 201), json=body, headers=key).json()
+        return answer
+
+    own = f"/camp-devices/{asked.device}"
+    match asked.command:
+        case "set-up":
+            print(json.dumps(say("/camp-devices", device=asked.device, quota=asked.quota, districts=asked.districts)))
+        case "enrol":
+            print(say(f"{own}/enrol")["key"])
+        case "revoke":
+            print(json.dumps(say(f"{own}/revoke", reason=asked.reason)))
+        case "block":
+            print("\n".join(say(f"{own}/blocks", size=asked.size)["numbers"]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -140,6 +176,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--url", default=os.environ.get("REGISTRATION_URL", "http://127.0.0.1:8101"))
     parser.add_argument("--device", required=True)
     commands = parser.add_subparsers(dest="command", required=True)
+    made = commands.add_parser("set-up", help="a device of one's own facility, or its quota and districts anew")
+    made.add_argument("--quota", type=int, default=200, help="card numbers that may be out at a time")
+    made.add_argument("--districts", type=int, nargs="*", default=[], help="LGD codes whose people it may take along")
+    commands.add_parser("enrol", help="the device's own key, printed once: keep it in CAMP_DEVICE_KEY")
+    ended = commands.add_parser("revoke", help="lost or worn out: it gets and brings nothing any more")
+    ended.add_argument("--reason", required=True, choices=("lost", "stolen", "broken", "retired", "misused"))
     commands.add_parser("block", help="card numbers to take along").add_argument("--size", type=int, default=100)
     sent = commands.add_parser("upload", help="a CSV or JSON Lines file")
     sent.add_argument("file", type=Path)
@@ -150,12 +192,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     line = Line(asked.url, os.environ.get("CAMP_TOKEN", ""), os.environ.get("CAMP_DEVICE_KEY", ""))
     try:
-        if asked.command == "block":
-            key = {"Idempotency-Key": os.urandom(16).hex()}
-            path = f"/camp-devices/{asked.device}/blocks"
-            print(
-                "\n".join(line.ask("POST", path, ok=(201,), json={"size": asked.size}, headers=key).json()["numbers"])
-            )
+        if asked.command in _ASKED_ONCE:
+            _ask_once(line, asked)
             return 0
         if asked.command == "people":
             people(line, asked.device, asked.district, asked.file, asked.on)

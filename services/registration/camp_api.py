@@ -29,11 +29,17 @@ from services.registration.domain.whereabouts import there
 from services.registration.usecases import own_facility
 
 TUS = "1.0.0"
+TUS_VERSION = {"Tus-Version": TUS, "Tus-Resumable": TUS}
 CHUNK = "application/offset+octet-stream"
 DeviceKey = Annotated[
     str,
-    Header(alias="X-Device-Key", max_length=100, description="The device's own, of POST …/enrol; needed from then on"),
+    Header(
+        alias="X-Device-Key",
+        max_length=100,
+        description="The device's own, of POST …/enrol; needed from then on, and always for people",
+    ),
 ]
+TusVersion = Annotated[str, Header(alias="Tus-Resumable", max_length=20)]
 UploadId = Annotated[str, Path(min_length=1, max_length=64)]
 NameInPath = Annotated[DeviceName, Path()]
 
@@ -53,7 +59,7 @@ class SetUpDevice(Body):
     device: DeviceName
     quota: int = Field(strict=True, ge=1, le=10_000, description="Card numbers that may be out at a time")
     districts: Annotated[tuple[LgdCode, ...], Field(max_length=10)] = Field(
-        (), description="LGD codes of the districts whose people it may take along"
+        (), description="LGD codes of the districts whose people it may take along; not the facility's: by an officer"
     )
 
 
@@ -70,7 +76,8 @@ class RevokeDevice(Body):
 
 
 def device_shown(state: Device) -> dict[str, Any]:
-    own = {"id": device_id(state.facility, state.device), "left": state.quota - (state.given - state.used)}
+    left = max(0, state.quota - (state.given - state.used))
+    own = {"id": device_id(state.facility, state.device), "left": left}
     return own | state.model_dump(mode="json", exclude={"keys"}) | {"enrolled": state.keys > 0}
 
 
@@ -86,6 +93,12 @@ def _tus(state: Upload) -> dict[str, str]:
         "Upload-Length": str(state.length),
         "Cache-Control": "no-store",
     }
+
+
+def _another_tus() -> Response:
+    detail = f"must be {TUS}"
+    errors = [{"field": "Tus-Resumable", "detail": detail}]
+    return problem(412, "tus-version", detail, errors=errors, headers=TUS_VERSION)
 
 
 def metadata(header: str) -> dict[str, str]:
@@ -111,7 +124,8 @@ def router(desk: Camp, read_log: ReadLog) -> APIRouter:
 def _devices(routes: APIRouter, desk: Camp) -> None:
     @routes.post("/camp-devices", summary="Set up a device of one's own facility, or change its quota and districts")
     async def set_up(body: SetUpDevice, request: Requested) -> dict[str, Any]:
-        outcome = await camp_desk.set_up(desk, body.device, body.quota, body.districts, request.cause, request.access)
+        districts = tuple(dict.fromkeys(body.districts))
+        outcome = await camp_desk.set_up(desk, body.device, body.quota, districts, request.cause, request.access)
         return device_shown(outcome.state)
 
     @routes.get("/camp-devices/{device}", summary="A device: how many numbers are out")
@@ -145,6 +159,11 @@ def _devices(routes: APIRouter, desk: Camp) -> None:
 
 
 def _uploads(routes: APIRouter, desk: Camp) -> None:
+    @routes.options("/camp-uploads", status_code=204, summary="What is understood of tus")
+    async def understood() -> Response:
+        about = {"Tus-Extension": "creation", "Tus-Max-Size": str(LARGEST_UPLOAD)}
+        return Response(status_code=204, headers=TUS_VERSION | about)
+
     @routes.post("/camp-uploads", status_code=201, summary="Begin an upload (tus): metadata device and format")
     async def begin(
         request: Requested,
@@ -152,7 +171,10 @@ def _uploads(routes: APIRouter, desk: Camp) -> None:
         length: Annotated[int, Header(alias="Upload-Length", ge=1, le=LARGEST_UPLOAD)],
         said: Annotated[str, Header(alias="Upload-Metadata", max_length=1000)],
         key: DeviceKey = "",
-    ) -> dict[str, Any]:
+        version: TusVersion = TUS,
+    ) -> Any:
+        if version != TUS:
+            return _another_tus()
         about = metadata(said)
         format, device = about.get("format"), about.get("device", "")
         if format not in ("csv", "jsonl"):
@@ -179,7 +201,10 @@ def _uploads(routes: APIRouter, desk: Camp) -> None:
         at: Annotated[int, Header(alias="Upload-Offset", ge=0, le=LARGEST_UPLOAD)],
         kind: Annotated[str, Header(alias="Content-Type")] = "",
         key: DeviceKey = "",
+        version: TusVersion = TUS,
     ) -> Response:
+        if version != TUS:
+            return _another_tus()
         if kind != CHUNK:
             detail = f"must be {CHUNK}"
             return problem(415, "media-type", detail, errors=[{"field": "Content-Type", "detail": detail}])
@@ -226,9 +251,7 @@ def _downsync(routes: APIRouter, desk: Camp, read_log: ReadLog) -> None:
     ) -> Response:
         """The last line is `{"cursor": …}`: null at the end. A cursor is a place that stays, also after a week. Who
         moves with the seasons is where they are on that day, which `there` says."""
-        known = await camp_desk.device_of(desk, device, key, access)
-        if district not in known.districts:
-            raise Refused("not-this-devices", "is no district that this device may take along", field="district")
+        await camp_desk.takes_along(desk, device, key, district, access)
         day = on or desk_day(machine_now())
         found, following = await desk.store.people(access, district, day, cursor, limit)
         await read_log.record(access, patient=[id for id, _ in found])

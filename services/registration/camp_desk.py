@@ -24,7 +24,9 @@ from services.registration.camp_rows import MOST_ROWS, CampRow, Read, Unreadable
 from services.registration.camp_store import CampStore
 from services.registration.domain import camp
 from services.registration.domain.camp import Device, Format, Upload, card_number, device_id
-from services.registration.domain.patient import Details, warnings
+from services.registration.domain.patient import Details, new_card, warnings
+from services.registration.domain.queue import desk_day
+from services.registration.domain.who import index_keys, lookup_keys, to_person
 from services.registration.home import HomeStore, Keeper
 from services.registration.usecases import House, own_facility
 
@@ -59,7 +61,10 @@ async def set_up(
             desk.house.places.resolve(None, district)
         except Refused as refused:
             raise Refused(refused.code, refused.detail, field="districts") from None
-    command = camp.SetUpDevice(facility, device, quota, districts)
+    card = await desk.house.opds.facility(facility)
+    own = frozenset({card["district_lgd"]} if card else ())
+    may_give = None if access.caller.role == "officer" else own
+    command = camp.SetUpDevice(facility, device, quota, districts, may_give)
     return await _device(desk, facility, device, command, cause, access)
 
 
@@ -88,6 +93,17 @@ async def revoke(desk: Camp, device: str, reason: camp.RevokedFor, cause: Cause,
 async def speaks_for(desk: Camp, state: Device, key: str) -> None:
     """Raises Refused naming `device` where it was revoked, and Forbidden where its own key is needed."""
     _opened(await desk.keys.keeper(), state, key)
+
+
+async def takes_along(desk: Camp, device: str, key: str, district: int, access: Access) -> Device:
+    """The device, if it may take along this district's people: enrolled, and opened by its key. Raises Refused naming
+    `device` or `district`, and Forbidden."""
+    known = await device_of(desk, device, key, access)
+    if known.keys == 0:
+        raise Forbidden("this device has no key: enrol it before it takes people along")
+    if district not in known.districts:
+        raise Refused("not-this-devices", "is no district that this device may take along", field="district")
+    return known
 
 
 def _opened(keeper: Keeper, state: Device, key: str) -> None:
@@ -142,6 +158,7 @@ async def begin(
         length=length,
         subject=access.caller.subject,
         sent_at=sent,
+        at=machine_now(),
     )
     return await desk.journal.create(
         CAMP_UPLOAD, cause.new_id("camp-upload"), lambda state: [] if state else [begun], cause, access
@@ -149,7 +166,7 @@ async def begin(
 
 
 async def receive(desk: Camp, id: str, offset: int, data: bytes, access: Access) -> Upload:
-    """The next bytes. Raises NotFound, Forbidden, Refused `offset-mismatch`."""
+    """The next bytes; none are kept of what ended meanwhile. Raises NotFound, Forbidden, Refused `offset-mismatch`."""
     state = await desk.journal.read(CAMP_UPLOAD, id, access)
     camp.receive(state, offset, len(data), machine_now())
     if not data:
@@ -157,18 +174,26 @@ async def receive(desk: Camp, id: str, offset: int, data: bytes, access: Access)
     await desk.store.keep_chunk(id, offset, data)
     # Which bytes they are is what makes them once: this protocol has an id of its own.
     cause = Cause(f"{id}:{offset}:{len(data)}", access.caller.actor, machine_now())
-    outcome = await desk.journal.append(
-        CAMP_UPLOAD, id, lambda now: camp.receive(now, offset, len(data), cause.occurred_at), cause, access
-    )
+    try:
+        outcome = await desk.journal.append(
+            CAMP_UPLOAD, id, lambda now: camp.receive(now, offset, len(data), cause.occurred_at), cause, access
+        )
+    except Refused:
+        if (await desk.journal.read(CAMP_UPLOAD, id, access)).status in ("done", "refused"):
+            await desk.store.forget_chunks(id)
+        raise
     return outcome.state
 
 
 async def step(desk: Camp, id: str, document: Document) -> None:
     """Timer of an upload: the next rows, each answered, and the answer written before the count that covers it. What
-    nobody went on with is refused."""
+    nobody went on with is refused; of what ended, the bytes are forgotten a second time."""
     state = Upload.model_validate(document["state"])
     now = machine_now()
     cause = timer_cause("rows", state.done, 0, aggregate=id, service="registration", now=now)
+    if state.status in ("done", "refused"):
+        await _forget_late(desk, id)
+        return
     if state.status == "receiving":
         abandoned = f"was not finished within {camp.ABANDONED.days} days of its last bytes"
         await _refuse(desk, id, state, abandoned, cause.derive("abandoned", str(state.offset)))
@@ -181,9 +206,10 @@ async def step(desk: Camp, id: str, document: Document) -> None:
     part = rows[state.done : state.done + ROWS_A_STEP]
     device = await desk.journal.read(CAMP_DEVICE, device_id(state.facility, state.device), SYSTEM)
     answers: list[Document] = []
-    for group in abreast(part):
-        answered = await asyncio.gather(*(take_row(desk, device, state, read) for read in group))
-        answers += [answer | {"index": state.done + len(answers) + n} for n, answer in enumerate(answered)]
+    rows_to_take = [marked(desk.house, state.done + n, read, state.facility) for n, read in enumerate(part)]
+    for group in abreast(rows_to_take):
+        answered = await asyncio.gather(*(take_row(desk, device, state, one.read) for one in group))
+        answers += [answer | {"index": one.index} for one, answer in zip(group, answered, strict=True)]
     await desk.store.keep_answers(id, answers)
     done = state.done + len(part)
     accepted = sum(answer["status"] == "accepted" for answer in answers)
@@ -204,7 +230,7 @@ async def step(desk: Camp, id: str, document: Document) -> None:
 
 async def _refuse(desk: Camp, id: str, seen: Upload, reason: str, cause: Cause) -> None:
     """Its bytes, which hold names, are forgotten; not where the device went on with it meanwhile."""
-    refusal = camp.UploadRefused(reason=reason)
+    refusal = camp.UploadRefused(reason=reason, at=machine_now())
     outcome = await desk.journal.append(
         CAMP_UPLOAD,
         id,
@@ -216,19 +242,52 @@ async def _refuse(desk: Camp, id: str, seen: Upload, reason: str, cause: Cause) 
         await desk.store.forget_chunks(id)
 
 
-def abreast(rows: Sequence[Read]) -> Iterator[list[Read]]:
-    """Rows that may be taken side by side: of two with one key or one card, the later waits for the earlier."""
-    group: list[Read] = []
-    seen: set[str] = set()
-    for read in rows:
-        marks = {mark for mark in (read.row_key, read.row.card if read.row else None) if mark}
-        if len(group) == AT_ONCE or marks & seen:
-            yield group
-            group, seen = [], set()
-        group.append(read)
-        seen |= marks
-    if group:
-        yield group
+async def _forget_late(desk: Camp, id: str) -> None:
+    """Bytes that were on their way when it ended, and those that a crash kept: once more, then never again."""
+    await desk.store.forget_chunks(id)
+    cause = timer_cause("late-bytes", 0, 0, aggregate=id, service="registration", now=machine_now())
+    await desk.journal.append(
+        CAMP_UPLOAD, id, lambda now: [camp.BytesForgotten()] if now and now.next_at else [], cause, SYSTEM
+    )
+
+
+def abreast(rows: Sequence[Marked]) -> Iterator[list[Marked]]:
+    """Rows that may be taken side by side, in turns: of two with one key, one card, or of people who could be the same
+    person, the later comes in a later turn, and so finds the earlier."""
+    turns: list[list[Marked]] = []
+    last: dict[str, int] = {}
+    for row in rows:
+        turn = 1 + max((last[mark] for mark in row.asks if mark in last), default=-1)
+        for mark in row.answers:
+            last[mark] = max(turn, last.get(mark, turn))
+        turns += [[]] * (turn == len(turns))
+        turns[turn] = [*turns[turn], row]
+    for found in turns:
+        for start in range(0, len(found), AT_ONCE):
+            yield found[start : start + AT_ONCE]
+
+
+@dataclass(frozen=True)
+class Marked:
+    """The row at `index` of its upload, what others are found by that could be the same, and what it is found by."""
+
+    index: int
+    read: Read
+    asks: frozenset[str]
+    answers: frozenset[str]
+
+
+def marked(house: House, index: int, read: Read, facility: str) -> Marked:
+    if read.row is None:
+        return Marked(index, read, frozenset(), frozenset())
+    own = {f"row:{read.row.row_key}", f"card:{read.row.card or read.row.row_key}"}
+    try:
+        details = Details.model_validate({name: getattr(read.row, name) for name in Details.model_fields})
+        card = new_card("row", details, facility, desk_day(read.row.occurred_at), house.places)
+    except Refused:
+        return Marked(index, read, frozenset(own), frozenset(own))
+    asks = lookup_keys(to_person(card.id, card.model_dump(mode="json")))
+    return Marked(index, read, frozenset({*own, *asks}), frozenset({*own, *index_keys(card)}))
 
 
 async def _rows(desk: Camp, id: str, format: Format) -> list[Read]:

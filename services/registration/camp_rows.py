@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -21,7 +21,11 @@ from services.registration.domain.identifiers import NoAadhaar
 from services.registration.domain.patient import Details
 
 MOST_ROWS = 20_000
-NUMBERS = frozenset({"age_years", "district_lgd", "state_lgd"})
+LONGEST_RECORD = 20
+"""Lines that a row may go over, by quoted line ends in its cells."""
+NUMBERS = frozenset({"age_years", "district_lgd", "state_lgd", "block_lgd", "sub_district_lgd"})
+NESTED = frozenset({"identifiers", "second_place"})
+"""What has fields of its own, and so no cell: JSON Lines may have it."""
 
 
 class CampRow(Details):
@@ -73,34 +77,49 @@ def read_rows(content: bytes, format: Format) -> Iterator[Read]:
 
 
 def _csv(text: str) -> Iterator[Read]:
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip() for name in next(lines)]
-    except (StopIteration, csv.Error):
-        raise Unreadable("must begin with a header") from None
-    known = [name for name in header if name in COLUMNS]
+    records = (one for one in _records(text) if not isinstance(one[1], list) or any(cell.strip() for cell in one[1]))
+    _, first = next(records, (0, None))
+    if not isinstance(first, list):
+        raise Unreadable("must begin with a header")
+    header = [name.strip() for name in first]
+    known = [name for name in header if name in COLUMNS - NESTED]
     if len(known) != len(header) or len(set(known)) != len(known):
-        raise Unreadable(f"the header may name only these, each once: {', '.join(sorted(COLUMNS))}")
+        raise Unreadable(f"the header may name only these, each once: {', '.join(sorted(COLUMNS - NESTED))}")
     if missing := {"row_key", "occurred_at", "name", "sex"} - set(known):
         raise Unreadable(f"the header lacks {', '.join(sorted(missing))}")
 
     def rows() -> Iterator[Read]:
-        while True:
-            try:
-                cells = next(lines)
-            except StopIteration:
-                return
-            except csv.Error:
-                yield Read(lines.line_num, None, None, (("row", "is no CSV: a quote is open"),))
-                return
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                yield Read(lines.line_num, None, None, (("row", f"has {len(cells)} cells, not {len(header)}"),))
-                continue
-            yield _row(lines.line_num, dict(zip(header, cells, strict=True)))
+        for line, cells in records:
+            if isinstance(cells, str):
+                yield Read(line, None, None, (("row", cells),))
+            elif len(cells) != len(header):
+                yield Read(line, None, None, (("row", f"has {len(cells)} cells, not {len(header)}"),))
+            else:
+                yield _row(line, dict(zip(header, cells, strict=True)))
 
     return rows()
+
+
+def _records(text: str) -> Iterator[tuple[int, list[str] | str]]:
+    """Each record with its last line: its cells, or what is wrong with it. What cannot be read is one line, and reading
+    goes on after it: a quote that nobody closed takes no other row along."""
+    lines = list(io.StringIO(text, newline=""))
+    at = 0
+    while at < len(lines):
+        taken, cells = _record(lines, at)
+        yield at + taken, cells
+        at += taken
+
+
+def _record(lines: Sequence[str], at: int) -> tuple[int, list[str] | str]:
+    """How many lines it is long, and the record that begins at this one."""
+    for taken in range(1, min(LONGEST_RECORD, len(lines) - at) + 1):
+        try:
+            return taken, next(csv.reader(lines[at : at + taken], strict=True), [])
+        except csv.Error as error:
+            if "unexpected end" not in str(error):
+                break
+    return 1, "is no CSV: a quote is open, or stands within a cell, or a cell is too long"
 
 
 def _json_lines(text: str) -> Iterator[Read]:

@@ -30,19 +30,21 @@ class CampStore:
         return [Device.model_validate(document["state"]) for document in found], following
 
     async def keep_chunk(self, upload: str, offset: int, data: bytes) -> None:
-        """Before the journal says that it came; the same bytes again change nothing."""
+        """Before the journal says that it came; the same bytes again change nothing, and a shorter or longer part from
+        the same place, sent again while the first was still on its way, does not take its place."""
         await self._database["camp_chunks"].update_one(
-            {"_id": f"{upload}:{offset}"}, {"$set": {"upload": upload, "offset": offset, "data": data}}, upsert=True
+            {"_id": f"{upload}:{offset}:{len(data)}"},
+            {"$set": {"upload": upload, "offset": offset, "data": data}},
+            upsert=True,
         )
 
     async def content(self, upload: str, chunks: Sequence[tuple[int, int]]) -> bytes:
         """The bytes of these (offset, size), which the journal says have come. Raises LookupError if some are gone."""
-        found = await asyncio.gather(
-            *(self._database["camp_chunks"].find_one({"_id": f"{upload}:{offset}"}) for offset, _ in chunks)
-        )
-        if not all(found):
+        kept = self._database["camp_chunks"].find({"upload": upload})
+        found = {(chunk["offset"], len(chunk["data"])): bytes(chunk["data"]) async for chunk in kept}
+        if not all(chunk in found for chunk in chunks):
             raise LookupError("bytes that were received are not there")
-        return b"".join(bytes(chunk["data"])[:size] for chunk, (_, size) in zip(found, chunks, strict=True) if chunk)
+        return b"".join(found[chunk] for chunk in chunks)
 
     async def forget_chunks(self, upload: str) -> None:
         await self._database["camp_chunks"].delete_many({"upload": upload})

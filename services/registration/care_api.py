@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, field_validator
 
 from libs.common.web import Body, Reading, Requested
 from services.registration.aggregates import PATIENT
@@ -35,7 +35,7 @@ class SearchElsewhere(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     phone: identifiers.Phone
-    birth_year: int = Field(ge=1880, le=2100)
+    birth_year: identifiers.WholeNumber = Field(ge=1880, le=2100)
     identifier_ends: Annotated[
         str, Field(min_length=SHORTEST, max_length=40), identifiers.NoAadhaarUnlessAbha, AfterValidator(_long_enough)
     ]
@@ -45,7 +45,7 @@ class OpenRecord(Body):
     """`break_glass` opens it although the person withdrew consent: only in an emergency, and it is on record."""
 
     reason: str = Field(min_length=3, max_length=300)
-    break_glass: bool = False
+    break_glass: StrictBool = False
 
     @field_validator("reason")
     @classmethod

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     model_validator,
 )
@@ -24,7 +25,16 @@ from libs.contracts.registration import Sex
 from services.registration.domain import eligibility
 from services.registration.domain.eligibility import Answer, Officer
 from services.registration.domain.family import Family, Member
-from services.registration.domain.identifiers import Age, Code, IsoDate, NoAadhaar, WithinReach
+from services.registration.domain.identifiers import (
+    Age,
+    Code,
+    IsoDate,
+    LgdCode,
+    NoAadhaar,
+    StateCode,
+    WholeNumber,
+    WithinReach,
+)
 from services.registration.domain.places import Places
 from services.registration.domain.queue import desk_day
 from services.registration.domain.schemes import Scheme
@@ -103,14 +113,14 @@ class AskedMember(_Asked):
     relation: Words | None = Field(None, description="To the head; no rule asks for it")
     age_years: Age | None = Field(None, validation_alias=AliasChoices("age_years", "age"))
     birth_date: Annotated[dt.date | None, IsoDate, WithinReach] = None
-    birth_year: int | None = Field(None, ge=1880, le=2200, description="Where only the year is known")
+    birth_year: WholeNumber | None = Field(None, ge=1880, le=2200, description="Where only the year is known")
     sex: Sex | None = None
     categories: Said = Field(
         None,
         validation_alias=AliasChoices("categories", "category", "occupation"),
         description="What the person is, of `GET /schemes`; left out: not known",
     )
-    disability_percent: int | None = Field(None, ge=0, le=100)
+    disability_percent: WholeNumber | None = Field(None, ge=0, le=100)
     facts: Facts = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -127,7 +137,7 @@ class AskedCard(_Asked):
     scheme: Code
     valid_to: Annotated[dt.date | None, IsoDate, WithinReach] = None
     issued_on: Annotated[dt.date | None, IsoDate, WithinReach] = None
-    years: int | None = Field(None, ge=1, le=10)
+    years: WholeNumber | None = Field(None, ge=1, le=10)
 
     @model_validator(mode="after")
     def _has_a_day(self) -> AskedCard:
@@ -149,12 +159,10 @@ class AskEligibility(_Asked):
     on: Annotated[dt.date | None, IsoDate, WithinReach] = Field(
         None, validation_alias=AliasChoices("on", "date"), description="The day asked for; today (Asia/Kolkata) if not"
     )
-    state_lgd: int | None = Field(
-        None, ge=1, le=999, description="LGD code: 1 Jammu and Kashmir, 2 Himachal, 37 Ladakh"
-    )
+    state_lgd: StateCode | None = Field(None, description="LGD code: 1 Jammu and Kashmir, 2 Himachal, 37 Ladakh")
     state: Words | None = Field(None, description="Its name, instead of the code")
-    district_lgd: int | None = Field(None, ge=1, le=999_999, description="Tells the state, if nothing else does")
-    family_size: int | None = Field(
+    district_lgd: LgdCode | None = Field(None, description="Tells the state, if nothing else does")
+    family_size: WholeNumber | None = Field(
         None, ge=1, le=MOST_MEMBERS, description="Everybody, also those not described; at least as many as `members`"
     )
     members: tuple[AskedMember, ...] = Field((), max_length=MOST_MEMBERS)
@@ -163,9 +171,9 @@ class AskEligibility(_Asked):
         validation_alias=AliasChoices("categories", "category"),
         description="What the family or its earner is, of `GET /schemes`; once anything is said, the rest is not so",
     )
-    pm_jay: bool | None = Field(None, description="Whether the family is on the list of Ayushman Bharat PM-JAY")
-    ration_card: bool | None = None
-    mgnrega_days: int | None = Field(None, ge=0, le=732, description="In this or the last financial year")
+    pm_jay: StrictBool | None = Field(None, description="Whether the family is on the list of Ayushman Bharat PM-JAY")
+    ration_card: StrictBool | None = None
+    mgnrega_days: WholeNumber | None = Field(None, ge=0, le=732, description="In this or the last financial year")
     facts: Facts = Field(default_factory=dict, description="What a single scheme asks for besides")
     cards: tuple[AskedCard, ...] = Field((), max_length=20)
     overrides: tuple[AskedOverride, ...] = Field((), max_length=20)
@@ -195,13 +203,18 @@ class SchemeList(BaseModel):
     facts: dict[str, str]
 
 
-def asked_family(rulebook: Rulebook, places: Places, asked: AskEligibility) -> Family:
-    """Raises Refused naming the field."""
+def asked_family(rulebook: Rulebook, places: Places, asked: AskEligibility, on: dt.date, today: dt.date) -> Family:
+    """The family as it was on that day: who was born since is not of it yet. Raises Refused naming the field."""
     if asked.family_size is not None and asked.family_size < len(asked.members):
         raise Refused("family-too-small", "is less than the members described", field="family_size")
-    members = []
+    members, unborn = [], list[bool]()
     for index, each in enumerate(asked.members):
         place = f"members.{index}"
+        born = each.birth_date or (dt.date(each.birth_year, 1, 1) if each.birth_year else None)
+        if born is not None and born > max(on, today):
+            field = f"{place}.{'birth_date' if each.birth_date else 'birth_year'}"
+            raise Refused("born-later", "must not be after today and the day asked for", field=field)
+        unborn.append(born is not None and born > on)
         members.append(
             Member(
                 ref=each.ref or f"member-{index + 1}",
@@ -219,8 +232,8 @@ def asked_family(rulebook: Rulebook, places: Places, asked: AskEligibility) -> F
         if ref in refs[:index]:
             raise Refused("ref-twice", "is another member's too", field=f"members.{index}.ref")
     return Family(
-        members=tuple(members),
-        size=asked.family_size,
+        members=tuple(member for member, later in zip(members, unborn, strict=True) if not later),
+        size=asked.family_size and (asked.family_size - sum(unborn) or None),
         state_lgd=_state(places, asked),
         categories=_categories(rulebook, asked.categories, "categories"),
         pm_jay=asked.pm_jay,
@@ -269,7 +282,7 @@ def checked(rulebook: Rulebook, schemes: Sequence[str], cards: Sequence[AskedCar
     for field, code in named:
         if code not in rulebook.schemes:
             raise Refused("unknown-scheme", f"must be one of {', '.join(rulebook.schemes)}", field=field)
-    return tuple(schemes) or tuple(rulebook.schemes)
+    return tuple(dict.fromkeys(schemes)) or tuple(rulebook.schemes)
 
 
 def _card(rulebook: Rulebook, index: int, card: AskedCard) -> eligibility.Card:
@@ -298,7 +311,11 @@ def answers(
 ) -> Answers:
     """Raises Refused naming the field. `officers` by scheme."""
     chosen = checked(rulebook, schemes, cards)
-    held = {card.scheme: _card(rulebook, index, card) for index, card in enumerate(cards)}
+    held: dict[str, eligibility.Card] = {}
+    for index, card in enumerate(cards):
+        one = _card(rulebook, index, card)
+        # Of several, such as those of two units, the one that lasts longest.
+        held[card.scheme] = max(one, held.get(card.scheme, one), key=lambda each: each.valid_to)
     return Answers(
         on=on,
         schemes=tuple(
@@ -317,7 +334,7 @@ def answers(
 
 def answered(rulebook: Rulebook, places: Places, asked: AskEligibility, today: dt.date) -> Answers:
     """Raises Refused naming the field."""
-    family = asked_family(rulebook, places, asked)
+    family = asked_family(rulebook, places, asked, asked.on or today, today)
     officers = tuple(Officer(each.by, each.reason) for each in asked.overrides)
     by_scheme = dict.fromkeys(rulebook.schemes, officers)
     return answers(rulebook, places, asked.schemes, family, asked.on or today, asked.cards, by_scheme)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import urllib.parse
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -17,8 +18,10 @@ from libs.common.web import Reading
 from services.registration.aggregates import PATIENT
 from services.registration.domain import identifiers
 from services.registration.domain.fhir_patient import (
+    GENDERS,
     bundle,
     capabilities,
+    check_asked,
     fits_birth,
     from_fhir,
     graded,
@@ -34,7 +37,9 @@ from services.registration.store import Store
 
 RELEASED = "2026-11-20"
 NAMES = ("name", "given", "family")
-ASKED = frozenset({"_id", "identifier", *NAMES, "phone", "telecom", "birthdate", "gender", "_count"})
+ASKED = frozenset({"_id", "identifier", *NAMES, "phone", "telecom", "birthdate", "gender", "_count", "_format"})
+JSON = frozenset({"json", "application/json", "application/fhir+json", "application/fhir json"})
+"""A plus that nobody escaped arrives as a space."""
 MOST = 100
 RecordId = Annotated[str, Path(min_length=1, max_length=64)]
 
@@ -65,7 +70,7 @@ def router(desk: Desk, store: Store) -> APIRouter:
     @routes.get("/Patient", summary="By _id only: what is personal is searched by POST _search")
     async def by_id(request: Request, access: Reading) -> Fhir:
         said = dict(request.query_params)
-        if not said.get("_id") or set(said) - {"_id", "_count"}:
+        if not said.get("_id") or set(said) - {"_id", "_count", "_format"}:
             personal = "only _id: what is personal stands in no address, and is searched by POST Patient/_search"
             return Fhir(outcome("not-supported", personal), status_code=400)
         return await _searched(desk, store, said, access)
@@ -106,7 +111,7 @@ async def _searched(desk: Desk, store: Store, said: dict[str, str], access: Acce
             abha=wanted["abha"],
             name=None,
             name_starts=None,
-            limit=_count(said),
+            limit=wanted["count"] or MOST,
             cursor=None,
             keys=_keys_of(wanted["other"], access.caller.facility) if wanted["other"] else (),
             word=max(wanted["words"], key=len, default=None),
@@ -116,7 +121,7 @@ async def _searched(desk: Desk, store: Store, said: dict[str, str], access: Acce
     await desk.read_log.record(access, patient=[id for id, _ in kept])
     resources = await asyncio.gather(*(_whole(store, id, state) for id, state in kept))
     entries = [{"resource": resource, "search": {"mode": "match"}} for resource in resources]
-    return Fhir(bundle(entries, whole=more is None))
+    return Fhir(bundle(entries, whole=more is None, counted=wanted["count"] == 0))
 
 
 async def _whole(store: Store, id: str, state: Patient) -> dict[str, Any]:
@@ -146,9 +151,14 @@ def _shown(id: str, state: Patient, facility: str) -> dict[str, Any]:
 def _wanted(said: dict[str, str]) -> dict[str, Any]:
     """Raises ValueError naming the parameter, never its value."""
     if unknown := sorted(set(said) - ASKED):
-        raise ValueError(f"{unknown[0]} is no parameter of this search")
+        raise ValueError(f"{_said_back(unknown[0])} is no parameter of this search")
+    if said.get("_format", "json") not in JSON:
+        raise ValueError("_format must be json")
+    if said.get("gender", "") not in ("", *GENDERS):
+        raise ValueError(f"gender must be one of {', '.join(GENDERS)}")
     try:
-        phone = identifiers.phone(said.get("phone") or said.get("telecom") or "") if _has_phone(said) else None
+        called = (said.get("phone") or said.get("telecom") or "").rpartition("|")[2]
+        phone = identifiers.phone(called) if _has_phone(said) else None
     except ValueError as error:
         raise ValueError(f"phone {error}") from None
     abha, other = None, ""
@@ -168,11 +178,19 @@ def _wanted(said: dict[str, str]) -> dict[str, Any]:
     for field, name in names.items():
         if not identifiers.fold(name):
             raise ValueError(f"{field} must contain a letter")
+        if len(name) > identifiers.NAME_AT_MOST:
+            raise ValueError(f"{field} must be at most {identifiers.NAME_AT_MOST} characters")
         if identifiers.contains_aadhaar(name):
             raise ValueError(f"{field} {identifiers.COULD_BE}")
     if not (phone or abha or other or names or said.get("_id")):
         raise ValueError("give _id, identifier, phone or name")
-    return {"phone": phone, "words": identifiers.words(" ".join(names.values())), "abha": abha, "other": other}
+    words = identifiers.words(" ".join(names.values()))
+    return {"phone": phone, "words": words, "abha": abha, "other": other, "count": _count(said)}
+
+
+def _said_back(name: str) -> str:
+    """A parameter's name, unless it could be something about a person."""
+    return name if re.fullmatch(r"_?[a-zA-Z][a-zA-Z:-]{0,29}", name) else "one of these"
 
 
 def _has_phone(said: dict[str, str]) -> bool:
@@ -180,17 +198,23 @@ def _has_phone(said: dict[str, str]) -> bool:
 
 
 def _count(said: dict[str, str]) -> int:
+    """How many are shown at most; of none, only how many there are is said. Raises ValueError."""
     text = said.get("_count", "20")
-    return min(max(int(text), 1), MOST) if text.isascii() and text.isdigit() else 20
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ValueError("_count must be a whole number from 0")
+    return min(int(text), MOST)
 
 
 def _posted(raw: bytes) -> dict[str, str]:
-    """The last of each parameter. Raises ValueError."""
+    """Each parameter once; of names, that may come several times, all that was said. Raises ValueError."""
     try:
         found = urllib.parse.parse_qs(raw.decode(), max_num_fields=50, errors="strict")
     except ValueError:
         raise ValueError("must be a form in UTF-8") from None
-    return {name: values[-1] for name, values in found.items()}
+    for name, values in found.items():
+        if len(values) > 1 and name not in NAMES:
+            raise ValueError(f"{name if name in ASKED else 'a parameter'} must come once")
+    return {name: " ".join(values) for name, values in found.items()}
 
 
 def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
@@ -244,6 +268,12 @@ def _parameters(raw: bytes) -> tuple[dict[str, Any], bool, int]:
     for place, text in _texts({**resource, "telecom": None}, "Patient"):
         if identifiers.contains_aadhaar(text):
             raise ValueError(f"{place} {identifiers.COULD_BE}")
-    count = said.get("count", {}).get("valueInteger", 10)
-    certain = said.get("onlyCertainMatches", {}).get("valueBoolean") is True
-    return from_fhir(resource), certain, count if isinstance(count, int) and 1 <= count <= MOST else 10
+    card = from_fhir(resource)
+    check_asked(resource, card)
+    count = said.get("count", {"valueInteger": 10}).get("valueInteger")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError("the parameter count must be a valueInteger from 1")
+    certain = said.get("onlyCertainMatches", {"valueBoolean": False}).get("valueBoolean")
+    if not isinstance(certain, bool):
+        raise ValueError("the parameter onlyCertainMatches must be a valueBoolean")
+    return card, certain, min(count, MOST)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from libs.common.journal import Journal, Outcome
 from libs.common.read_log import ReadLog
@@ -21,7 +21,7 @@ from services.registration.aggregates import PATIENT
 from services.registration.domain import membership
 from services.registration.domain.benefit_unit import BenefitUnit
 from services.registration.domain.household import Describe, Described, Description, Household, Refuse, Reverse
-from services.registration.domain.identifiers import Code, IsoDate, NoAadhaar, WithinReach
+from services.registration.domain.identifiers import Code, IsoDate, NoAadhaar, StateCode, WholeNumber, WithinReach
 from services.registration.domain.membership import Join, Leave, Memberships
 from services.registration.domain.queue import desk_day
 from services.registration.eligibility_api import Answers, AskedCard, answers
@@ -57,7 +57,7 @@ class NewMember(_Said):
 
 class FormHousehold(Body):
     members: tuple[NewMember, ...] = Field(min_length=1, max_length=membership.MOST)
-    state_lgd: int | None = Field(None, ge=1, le=999, description="The first member's, if left out")
+    state_lgd: StateCode | None = Field(None, description="The first member's, if left out")
 
 
 class FormUnits(Body):
@@ -86,16 +86,16 @@ class LeaveBody(Body):
 class DescribedMember(_Said):
     patient: Id
     categories: tuple[str, ...] | None = Field(None, max_length=20)
-    disability_percent: int | None = Field(None, ge=0, le=100)
+    disability_percent: WholeNumber | None = Field(None, ge=0, le=100)
 
 
 class DescribeBody(Body):
     """What schemes ask of the family: all of it anew. What is left out is not known."""
 
     categories: tuple[str, ...] | None = Field(None, max_length=20)
-    pm_jay: bool | None = None
-    ration_card: bool | None = None
-    mgnrega_days: int | None = Field(None, ge=0, le=732)
+    pm_jay: StrictBool | None = None
+    ration_card: StrictBool | None = None
+    mgnrega_days: WholeNumber | None = Field(None, ge=0, le=732)
     members: tuple[DescribedMember, ...] = Field((), max_length=membership.MOST)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, StrictBool, ValidationInfo, field_validator
 
 from libs.common.access import Access
 from libs.common.clock import machine_now
@@ -42,7 +42,7 @@ PEEKED = ("name", "sex", "birth_date", "birth_year", "phone", "guardian", "villa
 class MatchPatient(Details, Body):
     """What is said of somebody, before anything is saved. `unlike` shows those of the band `new` too."""
 
-    unlike: bool = False
+    unlike: StrictBool = False
 
 
 class ResolveReview(Body):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CollectorRegistry, Histogram
-from pydantic import Field
+from pydantic import Field, StrictBool
 from sse_starlette.sse import EventSourceResponse
 
 from libs.common.access import Access
@@ -72,7 +72,7 @@ class VoidToken(Body):
 
 
 class PutFirst(Body):
-    urgent: bool = True
+    urgent: StrictBool = True
 
 
 class ReadCard(Body):

@@ -17,7 +17,7 @@ from libs.contracts.registration import Sex
 from services.registration import screenings
 from services.registration.aggregates import PATIENT
 from services.registration.domain.assessment import Person
-from services.registration.domain.identifiers import Age, Code, FacilityCode
+from services.registration.domain.identifiers import Age, Code, FacilityCode, WholeNumber
 from services.registration.domain.programmes import Measure, Programme
 from services.registration.domain.screening import Decline, Screening, Suggestion
 from services.registration.outreach import SCREENING
@@ -64,7 +64,7 @@ class Assess(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     age_years: Age | None = None
-    age_months: int | None = Field(None, ge=0, le=1600, description="For small children")
+    age_months: WholeNumber | None = Field(None, ge=0, le=1600, description="For small children")
     sex: Sex = "unknown"
     measures: Measures
 

@@ -19,7 +19,7 @@ from libs.common.journal import KeyReused
 from libs.common.problem import problem
 from libs.common.refusal import Refused
 from libs.common.tokens import KeySet, Unauthenticated
-from libs.common.web import AHEAD, bearer_of, fingerprint_of
+from libs.common.web import AHEAD, BEHIND, bearer_of, fingerprint_of
 from services.registration import usecases
 from services.registration.access import OLDER_SHARES, SHARE
 from services.registration.domain.queue import desk_day
@@ -181,6 +181,8 @@ def _sent(door: Door, request: Request) -> dt.datetime:
         raise ShareRefused("ABDM-1016", "TIMESTAMP", detail) from None
     if door.strict_time and sent > machine_now() + AHEAD:
         raise ShareRefused("ABDM-1016", "TIMESTAMP", "must not be ahead of the time")
+    if sent < machine_now() - BEHIND:
+        raise ShareRefused("ABDM-1016", "TIMESTAMP", "must not be more than ten years ago")
     return sent
 
 

@@ -90,9 +90,11 @@ class Desk:
         said = {"Authorization": f"Bearer {token}", "Idempotency-Key": key or secrets.token_hex(8)} | (headers or {})
         return await self.served.client.post(path, json=body, headers=said)
 
-    async def get(self, path: str, *, role: str = "desk", facility: str = HERE) -> httpx.Response:
+    async def get(
+        self, path: str, *, role: str = "desk", facility: str = HERE, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
         token = self.stack.issuer.token(role=role, facility=facility)
-        return await self.served.client.get(path, headers={"Authorization": f"Bearer {token}"})
+        return await self.served.client.get(path, headers={"Authorization": f"Bearer {token}"} | (headers or {}))
 
     async def register(self, key: str | None = None, at: str = HERE, **said: Any) -> dict[str, Any]:
         answer = await self.post("/patients", PERSON | said, facility=at, key=key)

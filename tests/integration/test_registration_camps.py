@@ -163,8 +163,8 @@ async def test_the_command_takes_up_a_broken_upload_and_prints_what_was_refused(
     await until(forgotten)
 
 
-async def test_a_device_takes_along_its_districts_people_page_by_page_and_no_others(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_an_enrolled_device_takes_along_its_districts_people_page_by_page_and_no_others(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, _ = await device(desk)
     mine = [(await desk.register(name=f"Sonam {chr(65 + index)}", district_lgd=9))["id"] for index in range(5)]
@@ -172,10 +172,16 @@ async def test_a_device_takes_along_its_districts_people_page_by_page_and_no_oth
     theirs = await desk.post("/patients", {"name": "Elsewhere", "sex": "male", "age_years": 3, "district_lgd": 9},
                              facility=ELSEWHERE)  # fmt: skip
     path = f"/camp-devices/{name}/people"
+    unenrolled = await desk.get(f"{path}?district=9")
+    assert (unenrolled.status_code, "enrol" in unenrolled.json()["detail"]) == (403, True)
+    monkeypatch.setenv("CAMP_TOKEN", desk.stack.issuer.token(role="desk", facility=HERE))
+    calling = ["--url", desk.served.url, "--device", name]
+    assert await asyncio.to_thread(camp.main, [*calling, "enrol"]) == 0
+    own = {"X-Device-Key": capsys.readouterr().out.strip()}
     seen: list[str] = []
     cursor = ""
     while cursor is not None:
-        answer = await desk.get(f"{path}?district=9&limit=2&cursor={cursor}")
+        answer = await desk.get(f"{path}?district=9&limit=2&cursor={cursor}", headers=own)
         assert answer.headers["content-encoding"] == "gzip"
         *lines, last = [json.loads(line) for line in answer.text.splitlines()]
         seen += [one["id"] for one in lines]
@@ -185,17 +191,39 @@ async def test_a_device_takes_along_its_districts_people_page_by_page_and_no_oth
     assert not {other, theirs.json()["id"]} & set(seen)
     assert await desk.database["reads"].count_documents({"patient": mine[0]}) == 1
     plain = await desk.served.client.get(
-        f"{path}?district=9&limit=2", headers=bearer(desk) | {"Accept-Encoding": "identity"}
+        f"{path}?district=9&limit=2", headers=bearer(desk) | own | {"Accept-Encoding": "identity"}
     )
     assert "content-encoding" not in plain.headers
-    refused = await desk.get(f"{path}?district=6")
+    refused = await desk.get(f"{path}?district=6", headers=own)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "district")
-    assert (await desk.get(f"{path}?district=9", facility=ELSEWHERE)).status_code == 422
-    monkeypatch.setenv("CAMP_TOKEN", desk.stack.issuer.token(role="desk", facility=HERE))
+    assert (await desk.get(f"{path}?district=9", headers=own, facility=ELSEWHERE)).status_code == 422
+    monkeypatch.setenv("CAMP_DEVICE_KEY", own["X-Device-Key"])
     file = tmp_path / "people.jsonl"
-    call = ["--url", desk.served.url, "--device", name, "people", str(file), "--district", "9"]
-    assert await asyncio.to_thread(camp.main, call) == 0
-    assert {json.loads(line)["id"] for line in file.read_text().splitlines()} == set(seen)
+    # An earlier run broke off between two pages, and had written more than it had kept a cursor for.
+    first = (await desk.get(f"{path}?district=9&limit=2", headers=own)).text.splitlines()
+    kept = "".join(f"{line}\n" for line in first[:2])
+    file.write_text(kept + '{"id": "cut of')
+    following = json.loads(first[-1])["cursor"]
+    file.with_name("people.jsonl.cursor").write_text(json.dumps([following, len(kept.encode()), 2]))
+    assert await asyncio.to_thread(camp.main, [*calling, "people", str(file), "--district", "9"]) == 0
+    assert [json.loads(line)["id"] for line in file.read_text().splitlines()] == seen
+    assert not file.with_name("people.jsonl.cursor").exists()
+
+
+async def test_a_desk_gives_its_own_district_and_only_an_officer_another(desk: Desk) -> None:
+    name = f"tab-{secrets.token_hex(3)}"
+    said = {"device": name, "quota": 5, "districts": [9, 6]}
+    for facility, districts in ((HERE, [9, 6]), (HERE, [19]), (ELSEWHERE, [9]), ("LA-NOT-LISTED", [9])):
+        refused = await desk.post("/camp-devices", said | {"districts": districts}, facility=facility)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "districts"), refused.text
+    assert (await desk.get(f"/camp-devices/{name}")).status_code == 404
+    given = await desk.post("/camp-devices", said, role="officer")
+    assert (given.status_code, given.json()["districts"]) == (200, [9, 6])
+    kept = await desk.post("/camp-devices", said | {"quota": 9})
+    assert (kept.status_code, kept.json()["districts"], kept.json()["quota"]) == (200, [9, 6], 9)
+    assert (await desk.post("/camp-devices", said | {"districts": [19]})).status_code == 422
+    assert (await desk.post("/camp-devices", said | {"districts": [9]})).status_code == 200
+    assert (await desk.post("/camp-devices", said)).status_code == 422, "what a desk took away it cannot give back"
 
 
 async def test_a_check_digit_that_does_not_fit_is_a_warning_and_an_aadhaar_number_is_refused_unsaid(desk: Desk) -> None:
@@ -291,7 +319,12 @@ async def test_an_upload_of_another_kind_is_refused_at_its_door(desk: Desk) -> N
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field), answer.text
     unknown = await begin(desk, "no-such-device", b"x")
     assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "device")
+    other = await begin(desk, name, b"x", **{"Tus-Resumable": "0.2.2"})
+    assert (other.status_code, other.headers["tus-version"]) == (412, "1.0.0")
+    understood = await desk.served.client.options("/camp-uploads")
+    assert (understood.status_code, understood.headers["tus-extension"]) == (204, "creation")
     place = (await begin(desk, name, b"shoe_size\n43\n")).headers["location"]
+    assert (await send(desk, place, 0, b"x", **{"Tus-Resumable": "2.0.0"})).status_code == 412
     assert (await send(desk, place, 0, b"x", **{"Content-Type": "text/csv"})).status_code == 415
     assert (await desk.get(place, facility=ELSEWHERE)).status_code == 403
     await send(desk, place, 0, b"shoe_size\n43\n")
@@ -320,6 +353,24 @@ async def test_two_uploads_that_race_for_one_card_give_it_once_and_register_nobo
     assert await desk.database["patients"].count_documents({"state.card.name": {"$in": names}}) == 1
 
 
+async def test_who_comes_twice_in_one_file_is_noticed_as_at_any_door(desk: Desk) -> None:
+    name, _ = await device(desk)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    content = rows(
+        f"t1,{at},Chhimet Tsomo,female,52,5550180001,Hanle,9,",
+        f"t2,{at},Sajid Hussain,male,30,5550180002,Hanle,9,",
+        f"t3,{at},Chimet Tsomo,female,52,5550180001,Hanle,9,",
+    )
+    place = (await begin(desk, name, content)).headers["location"]
+    await send(desk, place, 0, content)
+    await finished(desk, place)
+    first, _, again = await answers(desk, place)
+    assert (first["status"], again["status"]) == ("accepted", "accepted")
+    found = {one["patient"]: one for one in (await desk.get("/reviews?limit=200")).json()["reviews"]}
+    assert [one["patient"] for one in found[again["patient"]]["candidates"]] == [first["patient"]]
+    assert first["patient"] not in found
+
+
 async def test_a_refused_row_lets_go_of_its_card(desk: Desk) -> None:
     name, numbers = await device(desk)
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -342,6 +393,7 @@ async def test_a_refused_row_lets_go_of_its_card(desk: Desk) -> None:
 
 async def test_people_who_move_with_the_seasons_are_taken_along_where_they_are(desk: Desk) -> None:
     name, _ = await device(desk)
+    own = {"X-Device-Key": (await desk.post(f"/camp-devices/{name}/enrol", {})).json()["key"]}
     winter = {"months": [11, 12, 1, 2], "village": "Zangla", "district_lgd": 6, "state_lgd": 37}
     home_here = (await desk.register(name="Goes Away", district_lgd=9, second_place=winter))["id"]
     summer = {"months": [6, 7, 8], "village": "Hanle", "district_lgd": 9, "state_lgd": 37}
@@ -351,7 +403,8 @@ async def test_people_who_move_with_the_seasons_are_taken_along_where_they_are(d
         found: dict[str, dict[str, Any]] = {}
         cursor: str | None = ""
         while cursor is not None:
-            answer = await desk.get(f"/camp-devices/{name}/people?district=9&on={on}&limit={limit}&cursor={cursor}")
+            where = f"district=9&on={on}&limit={limit}&cursor={cursor}"
+            answer = await desk.get(f"/camp-devices/{name}/people?{where}", headers=own)
             *lines, last = [json.loads(line) for line in answer.text.splitlines()]
             assert not found.keys() & {line["id"] for line in lines}, "nobody twice"
             found |= {line["id"]: line for line in lines}

@@ -26,6 +26,8 @@ MOST_SERIAL = 99_999
 LARGEST_BLOCK = 2_000
 ABANDONED = dt.timedelta(days=7)
 """How long an upload that broke off may be gone on with."""
+LATEST_BYTES = dt.timedelta(minutes=10)
+"""How long after an upload's end a part of it may still be on its way into the store."""
 
 Format = Literal["csv", "jsonl"]
 
@@ -57,7 +59,7 @@ def serial_of(number: str, prefix: str) -> int | None:
 class Device(BaseModel):
     """`given` is the newest serial handed out, `used` how many came back on cards; `quota` is how many may be out.
     `districts` are the LGD codes whose people it may take along. `keys` counts the keys it was given, of which the
-    newest opens; a device that has none yet is told by its name alone."""
+    newest opens; a device that has none yet is told by its name alone, and takes nobody along."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -102,10 +104,13 @@ class DeviceRevoked(Event):
 
 @dataclass(frozen=True)
 class SetUpDevice:
+    """`may_give` are the districts that whoever sets it up can give; None gives any."""
+
     facility: str
     device: str
     quota: int
     districts: tuple[int, ...]
+    may_give: frozenset[int] | None
 
 
 @dataclass(frozen=True)
@@ -132,12 +137,21 @@ DeviceCommand = SetUpDevice | GiveBlock | UseNumber | EnrolDevice | RevokeDevice
 
 
 def decide_device(state: Device | None, command: DeviceCommand) -> Sequence[Event]:
-    """Raises Refused naming `size`, and `device` where it was revoked."""
+    """Raises Refused naming `size` or `districts`, and `device` where it was revoked."""
     if not isinstance(command, UseNumber):
         in_use(state)
     match command:
         case SetUpDevice():
-            return [DeviceSetUp(**vars(command), prefix=prefix_of(device_id(command.facility, command.device)))]
+            _check_districts(state, command)
+            return [
+                DeviceSetUp(
+                    facility=command.facility,
+                    device=command.device,
+                    prefix=prefix_of(device_id(command.facility, command.device)),
+                    quota=command.quota,
+                    districts=command.districts,
+                )
+            ]
         case GiveBlock():
             if state is None:
                 return []
@@ -153,6 +167,17 @@ def decide_device(state: Device | None, command: DeviceCommand) -> Sequence[Even
             return [] if state is None else [DeviceEnrolled(key=state.keys + 1)]
         case RevokeDevice():
             return [] if state is None else [DeviceRevoked(reason=command.reason)]
+
+
+def _check_districts(state: Device | None, command: SetUpDevice) -> None:
+    """What an officer gave may stay where a desk changes the rest."""
+    if command.may_give is None:
+        return
+    others = set(command.districts) - command.may_give - set(state.districts if state else ())
+    if others:
+        named = ", ".join(str(code) for code in sorted(others))
+        detail = f"only an officer gives others than the facility's: {named}"
+        raise Refused("not-your-districts", detail, field="districts")
 
 
 def in_use(state: Device | None) -> None:
@@ -244,7 +269,7 @@ def take(state: Row | None, taken: RowTaken) -> Sequence[Event]:
 
 class Upload(BaseModel):
     """`offset` bytes of `length` have come; then `done` rows are answered, by steps (`next_at`, machine's clock). Until
-    all have come, `next_at` is when nobody is waited for any longer."""
+    all have come, `next_at` is when nobody is waited for any longer; after the end, when late bytes are forgotten."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -270,6 +295,7 @@ class UploadBegun(Event):
     length: int
     subject: str
     sent_at: Instant
+    at: Instant | None = None
 
 
 class ChunkReceived(Event):
@@ -290,6 +316,11 @@ class UploadRefused(Event):
     """Nothing in it could be read."""
 
     reason: str
+    at: Instant | None = None
+
+
+class BytesForgotten(Event):
+    """Also those that came into the store after the upload had ended."""
 
 
 def receive(state: Upload | None, offset: int, size: int, at: dt.datetime) -> Sequence[Event]:
@@ -304,7 +335,8 @@ def receive(state: Upload | None, offset: int, size: int, at: dt.datetime) -> Se
 def evolve_upload(state: Upload | None, event: Event) -> Upload:
     match event:
         case UploadBegun():
-            return Upload.model_validate(event.model_dump())
+            waits = event.at + ABANDONED if event.at else None
+            return Upload.model_validate(event.model_dump(exclude={"at"}) | {"next_at": waits})
         case ChunkReceived() if state:
             offset = event.offset + event.size
             whole = offset == state.length
@@ -317,9 +349,12 @@ def evolve_upload(state: Upload | None, event: Event) -> Upload:
                     "accepted": state.accepted + event.accepted,
                     "refused": state.refused + event.refused,
                     "status": "done" if event.last else "processing",
-                    "next_at": None if event.last else event.at,
+                    "next_at": event.at + LATEST_BYTES if event.last else event.at,
                 }
             )
         case UploadRefused() if state:
-            return state.model_copy(update={"status": "refused", "reason": event.reason, "next_at": None})
+            late = event.at + LATEST_BYTES if event.at else None
+            return state.model_copy(update={"status": "refused", "reason": event.reason, "next_at": late})
+        case BytesForgotten() if state:
+            return state.model_copy(update={"next_at": None})
     raise ValueError(f"no upload can have {event.TYPE}")

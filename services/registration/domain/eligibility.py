@@ -216,7 +216,7 @@ def judged(scheme: Scheme, version: Version, family: Family, on: dt.date, states
     belongs = _belonging_is_known(scheme, family, asking)
     if verdict.eligible is not False and belongs is not True:
         if belongs is False:
-            return Verdict(False, None, f"nobody of the household is: {scheme.unit.says}")
+            return Verdict(False, None, f"nobody of the household belongs to it: {scheme.unit.says.removesuffix('.')}")
         undecided = True
         fields = asking.unsaid_of_members(scheme.unit.members, family)
         missing += [Missing(field=field, assumed=None, says=scheme.unit.says) for field in fields]

@@ -6,6 +6,7 @@ identifier systems, so none is written (NRCeS FHIR IG 6.5.0).
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -117,6 +118,29 @@ def from_fhir(resource: Mapping[str, Any]) -> dict[str, Any]:
     return card
 
 
+def check_asked(resource: Mapping[str, Any], card: Mapping[str, Any]) -> None:
+    """Of a Patient to be matched: what has a fixed form has it, and something is said by which a person can be found.
+    Raises ValueError naming the place, never what stands there."""
+    if resource.get("gender") not in (None, *GENDERS):
+        raise ValueError(f"Patient.gender must be one of {', '.join(GENDERS)}")
+    birth = resource.get("birthDate")
+    if birth is not None and not (isinstance(birth, str) and real_date(birth)):
+        raise ValueError("Patient.birthDate must be like 1987, 1987-04 or 1987-04-30")
+    if not any(card.get(field) for field in ("name", "phone", "abha_number", "abha_address", "identifiers")):
+        raise ValueError("Patient must have a name, an identifier or a phone to be found by")
+
+
+def real_date(text: str) -> bool:
+    """A day, month or year that there is, as FHIR writes them."""
+    if not _PARTIAL.fullmatch(text):
+        return False
+    try:
+        dt.date.fromisoformat(text + "-01-01"[len(text) - 4 :])
+    except ValueError:
+        return False
+    return True
+
+
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
@@ -129,6 +153,8 @@ def _first(value: Any) -> Mapping[str, Any]:
     return value[0] if isinstance(value, list) and value and isinstance(value[0], Mapping) else {}
 
 
+GENDERS = ("male", "female", "other", "unknown")
+_PARTIAL = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?", re.ASCII)
 _DATE = re.compile(r"(eq|ne|ge|le|gt|lt|sa|eb)?(\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?)", re.ASCII)
 
 
@@ -138,7 +164,7 @@ def fits_birth(born: str, asked: str) -> bool:
     Days are compared as the texts they are: of a month or a year the first and the last day count.
     """
     found = _DATE.fullmatch(asked.strip())
-    if not found:
+    if not found or not real_date(found.group(2)):
         raise ValueError("birthdate must be like 1987, 1987-04 or 1987-04-30, with eq, ne, ge, le, gt or lt before it")
     how, date = found.group(1) or "eq", found.group(2)
     first, last = (born + "-01-01"[len(born) - 4 :]), (born + "-12-31"[len(born) - 4 :])
@@ -156,11 +182,12 @@ def fits_birth(born: str, asked: str) -> bool:
     }[how]
 
 
-def bundle(entries: Sequence[Mapping[str, Any]], *, whole: bool = True) -> dict[str, Any]:
+def bundle(entries: Sequence[Mapping[str, Any]], *, whole: bool = True, counted: bool = False) -> dict[str, Any]:
     """A searchset. Where it is not `whole`, it says so instead of a total: a next page would carry what was asked for
-    in its address."""
+    in its address. `counted`: only the total was asked for."""
     more = outcome("too-costly", "there are more: ask for something narrower", "information")
-    listed = [*entries] if whole else [*entries, {"resource": more, "search": {"mode": "outcome"}}]
+    shown = [] if counted else [*entries]
+    listed = shown if whole else [*shown, {"resource": more, "search": {"mode": "outcome"}}]
     return {
         "resourceType": "Bundle",
         "type": "searchset",
@@ -208,6 +235,7 @@ def capabilities(date: str) -> dict[str, Any]:
                             {"name": "phone", "type": "token"},
                             {"name": "birthdate", "type": "date"},
                             {"name": "gender", "type": "token"},
+                            {"name": "telecom", "type": "token", "documentation": "Of phones"},
                         ],
                         "operation": [
                             {

@@ -25,12 +25,15 @@ _E164 = re.compile(r"^\+[1-9]\d{7,14}$")
 _SEPARATORS = re.compile(r"[\s\-().\u00a0]")
 
 
+TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Show a text otherwise than it is written; no name needs them, for each script has its own direction."""
 NO_PHONE = "could be an Aadhaar number, which is never kept here: write a phone as ten digits, or as +91 and ten digits"
 
 
 def plain_text(text: str, at_most: int) -> str:
-    """Trimmed, inner spaces made one, NFC. No control characters, no Aadhaar number, and a letter somewhere."""
-    if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\t\r\n" for char in text):
+    """Trimmed, inner spaces made one, NFC. No control characters, none that turn the writing round, no Aadhaar number,
+    and a letter somewhere."""
+    if any((unicodedata.category(char) in ("Cc", "Cs") and char not in "\t\r\n") or char in TURNS for char in text):
         raise ValueError("must not contain control characters")
     text = unicodedata.normalize("NFC", " ".join(text.split()))
     if not any(unicodedata.category(char).startswith("L") for char in text):
@@ -163,6 +166,10 @@ WithinReach = AfterValidator(_within_reach)
 """A day that somebody may ask about."""
 Age = Annotated[int, Field(strict=True, ge=0, le=130)]
 LgdCode = Annotated[int, Field(strict=True, ge=1, le=999_999)]
+StateCode = Annotated[int, Field(strict=True, ge=1, le=38)]
+"""Of any state or union territory of India: LGD gave the newest, of 2020, the code 38."""
+WholeNumber = Annotated[int, Field(strict=True)]
+"""A number and not a word for one; JSON's true is none either."""
 NoAadhaar = AfterValidator(without_aadhaar)
 NoAadhaarUnlessAbha = AfterValidator(no_aadhaar_unless_abha)
 Code = Annotated[event.Code, NoAadhaar]

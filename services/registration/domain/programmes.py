@@ -6,18 +6,21 @@ A file that contradicts itself or leaves somebody without a result does not beco
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from libs.common.misfit import Misfit
 from libs.contracts.event import Code
 from libs.contracts.referral import Urgency
 from services.registration.domain.formula import Formula
+from services.registration.domain.identifiers import WholeNumber
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Amount = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = bool | float | str
 
 PERSON: Mapping[str, str] = {"age_years": "number", "age_months": "number", "sex": "code"}
@@ -39,10 +42,10 @@ class Measure(Written):
     kind: Literal["number", "whole-number", "yes-no", "code"]
     says: str = Field(min_length=1, max_length=200)
     unit: str = Field("", max_length=20)
-    least: float | None = None
-    most: float | None = None
+    least: Amount | None = None
+    most: Amount | None = None
     of: dict[Code, str] = Field(default_factory=dict)
-    needed: bool = True
+    needed: StrictBool = True
     taken_as: Literal["facility-altitude"] | None = None
 
     @model_validator(mode="after")
@@ -60,8 +63,8 @@ class Measure(Written):
 class Band(Written):
     """From this value on, up to the next band's."""
 
-    at_least: float
-    gives: float
+    at_least: Amount
+    gives: Amount
 
 
 class Computed(Written):
@@ -73,7 +76,7 @@ class Computed(Written):
     sum: tuple[Name, ...] = ()
     by: Name | None = None
     bands: tuple[Band, ...] = ()
-    digits: int = Field(2, ge=0, le=6)
+    digits: WholeNumber = Field(2, ge=0, le=6)
 
     @model_validator(mode="after")
     def _in_one_way(self) -> Self:
@@ -100,11 +103,11 @@ class Condition(Written):
     """One value and what it must be: exactly one of the others. A number may be the name of a cut-off of the group."""
 
     value: Name
-    at_least: float | Name | None = None
-    above: float | Name | None = None
-    at_most: float | Name | None = None
-    below: float | Name | None = None
-    is_: bool | None = Field(None, alias="is")
+    at_least: Amount | Name | None = None
+    above: Amount | Name | None = None
+    at_most: Amount | Name | None = None
+    below: Amount | Name | None = None
+    is_: StrictBool | None = Field(None, alias="is")
     in_: tuple[Code, ...] | None = Field(None, alias="in", min_length=1)
 
     @model_validator(mode="after")
@@ -127,7 +130,7 @@ class Group(Written):
     group: Code
     says: str = Field(min_length=1, max_length=200)
     when: tuple[Condition, ...] = ()
-    cut: dict[Name, float] = Field(default_factory=dict)
+    cut: dict[Name, Amount] = Field(default_factory=dict)
 
 
 class Follow(Written):
@@ -158,9 +161,9 @@ class Result(Written):
     result: Code
     says: str = Field(min_length=1, max_length=300)
     when: Annotated[Literal["otherwise"] | tuple[tuple[Condition, ...], ...], BeforeValidator(_one_or_several)]
-    urgent: bool = False
+    urgent: StrictBool = False
     follows: tuple[Follow, ...] = ()
-    again_after_days: int | None = Field(None, ge=1, le=3700)
+    again_after_days: WholeNumber | None = Field(None, ge=1, le=3700)
 
     @property
     def cases(self) -> tuple[tuple[Condition, ...], ...]:
@@ -174,7 +177,7 @@ class Alert(Written):
     alert: Code
     says: str = Field(min_length=1, max_length=300)
     when: tuple[Condition, ...] = Field(min_length=1)
-    urgent: bool = True
+    urgent: StrictBool = True
     follows: tuple[Follow, ...] = ()
 
 
@@ -277,6 +280,21 @@ class Programme(Written):
             raise Misfit(f"sex is never {sorted(strange)[0]}", *place, "in")
         if place[0] == "groups" and any(isinstance(limit, str) for limit in condition.limits):
             raise Misfit("a group's own condition cannot use its cut-offs", *place)
+        if condition.limits and not any(_can_be(condition, measure, group.cut) for group in self.groups):
+            raise Misfit(f"contradiction: {condition.value} is never so", *place)
+
+
+def _can_be(condition: Condition, measure: Measure | None, cut: Mapping[str, float]) -> bool:
+    """Whether any number meets all limits, of those that may be measured."""
+
+    def limit(said: float | str | None, otherwise: float) -> float:
+        return otherwise if said is None else cut[said] if isinstance(said, str) else said
+
+    least = measure.least if measure and measure.least is not None else -math.inf
+    most = measure.most if measure and measure.most is not None else math.inf
+    from_, above = limit(condition.at_least, -math.inf), limit(condition.above, -math.inf)
+    to, below = limit(condition.at_most, math.inf), limit(condition.below, math.inf)
+    return max(least, from_) <= min(most, to) and max(least, from_) < below and above < min(most, to, below)
 
 
 def meets(condition: Condition, values: Mapping[str, Any], cut: Mapping[str, float]) -> bool:

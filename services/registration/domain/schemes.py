@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictBool, Tag, model_validator
 
 from libs.common.misfit import Misfit
 from libs.contracts.event import Code
 from libs.contracts.registration import UnitKind
+from services.registration.domain.identifiers import StateCode, WholeNumber
 
 EVERYBODY_ELSE = "everybody-else"
 """Whom no group of the file describes. Each version says what becomes of them."""
@@ -31,10 +32,10 @@ class Condition(Written):
     """One fact and what it must be; exactly one of `is`, `in`, `at_least`, `at_most`."""
 
     fact: FactName
-    is_: bool | None = Field(None, alias="is")
+    is_: StrictBool | None = Field(None, alias="is")
     in_: tuple[Code, ...] | None = Field(None, alias="in", min_length=1)
-    at_least: int | None = None
-    at_most: int | None = None
+    at_least: WholeNumber | None = None
+    at_most: WholeNumber | None = None
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> Self:
@@ -64,15 +65,15 @@ class Slab(Written):
     """`for` are the groups that pay this; `premium_inr` is for one unit and year."""
 
     slab: str = Field(min_length=1, max_length=20)
-    premium_inr: int = Field(ge=0, le=100_000)
+    premium_inr: WholeNumber = Field(ge=0, le=100_000)
     for_: tuple[Code, ...] = Field(alias="for", min_length=1)
 
 
 class Term(Written):
     """A card of so many years for so many yearly premiums."""
 
-    years: int = Field(ge=1, le=10)
-    premiums: int = Field(ge=0, le=10)
+    years: WholeNumber = Field(ge=1, le=10)
+    premiums: WholeNumber = Field(ge=0, le=10)
 
 
 class Between(Written):
@@ -89,7 +90,7 @@ class Between(Written):
 class Months(Written):
     """The first to the last day of each of these months, every year."""
 
-    months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(min_length=1)
+    months: tuple[Annotated[WholeNumber, Field(ge=1, le=12)], ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -169,7 +170,7 @@ class Version(Written):
     slabs: tuple[Slab, ...] = Field(min_length=1)
     not_for: tuple[Code, ...] = ()
     unnamed: tuple[Code, ...] = ()
-    ends_cards: bool = False
+    ends_cards: StrictBool = False
     terms: tuple[Term, ...] = ()
     enrolment: Enrolment
     overrides: tuple[Override, ...] = ()
@@ -220,7 +221,7 @@ class Unit(Written):
     """
 
     kind: UnitKind
-    at_most: int | None = Field(None, ge=1, le=50)
+    at_most: WholeNumber | None = Field(None, ge=1, le=50)
     members: tuple[Condition, ...] = ()
     says: str = Field(min_length=1, max_length=300)
 
@@ -242,12 +243,12 @@ class Scheme(Written):
     scheme: Code
     name: str = Field(min_length=1, max_length=100)
     about: str = Field(min_length=1, max_length=400)
-    territory: tuple[int, ...] = ()
-    cover_inr: int = Field(ge=1)
+    territory: tuple[StateCode, ...] = ()
+    cover_inr: WholeNumber = Field(ge=1)
     cover: str = Field(min_length=1, max_length=300)
     unit: Unit
     year_of_birth: Literal["same-january", "next-january"] = "same-january"
-    centre_fee_inr: int = Field(0, ge=0, le=1000)
+    centre_fee_inr: WholeNumber = Field(0, ge=0, le=1000)
     bring: tuple[str, ...] = ()
     categories: dict[Code, Category] = Field(default_factory=dict)
     asks: dict[FactName, str] = Field(default_factory=dict)

@@ -21,9 +21,22 @@ def test_any_common_form_is_read(text: str) -> None:
     assert (birth.year, birth.month, birth.day) == (1987, 4, 30)
 
 
-@pytest.mark.parametrize("text", ["", "NA", "unknown", "00000000", "soon", "12", "1/1", "-", "NaN", "2999"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "NA", "unknown", "00000000", "soon", "12", "1/1", "-", "NaN", "2999", "0000-00-00", "00/00/0000", "99/99/9999",
+     "0000-03-05", "99-99-99", "0000-00-00 00:00:00"],
+)  # fmt: skip
 def test_what_says_no_date_is_missing(text: str) -> None:
     assert read_birth(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "years"),
+    [("34", 34), ("34y", 34), ("34.0", 34), ("34 Yrs.", 34), ("34y 2m", 34), ("34 years old", 34), ("18 months", 1),
+     ("8m", 0), ("20 days", 0), ("३४", 34), ("131", None), ("34-35", None), ("m", None), ("", None)],
+)  # fmt: skip
+def test_an_age_is_read_in_full_years(text: str, years: int | None) -> None:
+    assert read_age(text) == years
 
 
 @given(st.text(max_size=30))

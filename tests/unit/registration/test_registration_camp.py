@@ -16,19 +16,23 @@ from libs.common.access import Access, Caller, Forbidden
 from libs.common.cause import Cause
 from libs.common.journal import Outcome
 from libs.common.refusal import Refused
-from services.registration.camp_desk import AT_ONCE, abreast, enrol, step
+from services.registration.camp_desk import AT_ONCE, abreast, enrol, marked, step
+from services.registration.camp_desk import receive as take_in
 from services.registration.camp_rows import Read, Unreadable, read_rows
 from services.registration.domain.camp import (
     ABANDONED,
+    LATEST_BYTES,
     Device,
     DeviceCommand,
     DeviceRevoked,
     EnrolDevice,
     GiveBlock,
     RevokeDevice,
+    RowsAnswered,
     SetUpDevice,
     Upload,
     UploadBegun,
+    UploadRefused,
     UseNumber,
     card_number,
     decide_device,
@@ -39,6 +43,7 @@ from services.registration.domain.camp import (
     serial_of,
 )
 from services.registration.home import Keeper
+from services.registration.places import read_places
 
 NOW = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
 HEADER = "row_key,occurred_at,name,sex,age_years,phone,village,district_lgd,card"
@@ -47,7 +52,7 @@ GOOD = "r1,2026-11-18T09:00:00+05:30,Padma Lhamo,female,61,5550123456,Hanle,9,"
 
 def device(*commands: DeviceCommand) -> Device:
     state: Device | None = None
-    for command in (SetUpDevice("LA-X", "tab-1", 10, (9,)), *commands):
+    for command in (SetUpDevice("LA-X", "tab-1", 10, (9,), None), *commands):
         for event in decide_device(state, command):
             state = evolve_device(state, type(event).model_validate(event.model_dump(mode="json")))
     assert state
@@ -63,19 +68,19 @@ def test_blocks_go_on_from_each_other_and_a_quota_is_what_may_be_out() -> None:
     back = device(GiveBlock(10), UseNumber(1), UseNumber(2))
     [block] = decide_device(back, GiveBlock(2))
     assert block.model_dump() == {"first": 11, "last": 12}
-    kept = device(GiveBlock(6), SetUpDevice("LA-X", "tab-1", 50, ()))
+    kept = device(GiveBlock(6), SetUpDevice("LA-X", "tab-1", 50, (), None))
     assert (kept.given, kept.quota, kept.districts) == (6, 50, ())
 
 
 def test_a_device_that_was_revoked_gets_nothing_new_and_what_it_had_out_still_counts() -> None:
     state = device(GiveBlock(6), EnrolDevice(), EnrolDevice(), RevokeDevice("stolen"))
     assert (state.keys, state.status, state.revoked_for) == (2, "revoked", "stolen")
-    for command in (GiveBlock(1), EnrolDevice(), RevokeDevice("lost"), SetUpDevice("LA-X", "tab-1", 10, (9,))):
+    for command in (GiveBlock(1), EnrolDevice(), RevokeDevice("lost"), SetUpDevice("LA-X", "tab-1", 10, (9,), None)):
         with pytest.raises(Refused) as refused:
             decide_device(state, command)
         assert (refused.value.code, refused.value.field) == ("device-revoked", "device")
     assert [event.model_dump() for event in decide_device(state, UseNumber(3))] == [{"serial": 3}]
-    assert device(EnrolDevice(), SetUpDevice("LA-X", "tab-1", 50, ())).keys == 1, "set up anew, it keeps its key"
+    assert device(EnrolDevice(), SetUpDevice("LA-X", "tab-1", 50, (), None)).keys == 1, "set up anew, it keeps its key"
 
 
 @given(st.integers(1, 99_999), st.integers(0, 11), st.sampled_from("0123456789ABCDEFGHJKMNPQRSTVWXYZ"))
@@ -127,6 +132,32 @@ def test_a_bad_row_is_answered_by_field_and_the_next_goes_on(row: str, field: st
     assert second.row is not None
 
 
+@pytest.mark.parametrize(
+    ("bad", "lines"),
+    [
+        ('r1,2026-11-18T09:00:00Z,"Tser"ing,female,61,,,,', 1),
+        ('r1,2026-11-18T09:00:00Z,"Tsering,female,61,,,,', 1),
+        (f"r1,2026-11-18T09:00:00Z,{'T' * 200_000},female,61,,,,", 1),
+        ('r1,2026-11-18T09:00:00Z,Padma,female,61,,"Hanle\nnear the\r\nschool",9,', 3),
+    ],
+)
+def test_a_line_that_is_no_csv_takes_no_other_row_along(bad: str, lines: int) -> None:
+    found = read(f"\n\n{HEADER}\n{bad}\n{GOOD}\n{GOOD.replace('r1', 'r2', 1)}\n")
+    assert [(one.line, one.row_key) for one in found[-2:]] == [(4 + lines, "r1"), (5 + lines, "r2")]
+    assert len(found) == 3
+    assert (found[0].row is not None) == (lines == 3)
+    assert found[0].row is not None or found[0].errors[0][0] == "row"
+
+
+def test_numbers_of_places_may_be_written_as_text_and_what_has_fields_needs_json() -> None:
+    header = "row_key,occurred_at,name,sex,age_years,block_lgd,sub_district_lgd"
+    [one] = read(f"{header}\nr1,2026-11-18T09:00:00Z,Padma,female,61,94,7158\n")
+    assert one.row is not None
+    assert (one.row.block_lgd, one.row.sub_district_lgd) == (94, 7158)
+    with pytest.raises(Unreadable, match="only these"):
+        read(f"{HEADER},identifiers\n")
+
+
 @pytest.mark.parametrize("line", ["{", "[]", "null", "[" * 3000, '{"row_key": 1}', '{"nonsense": 1, "row_key": "r1"}'])
 def test_a_bad_line_of_json_is_one_bad_row(line: str) -> None:
     found = read(f"{line}\n{line}\n", "jsonl")
@@ -158,15 +189,36 @@ def test_bytes_come_in_order_each_once_and_then_it_is_whole(offsets: list[int]) 
     assert state.next_at in (None, NOW, NOW + ABANDONED)
 
 
-def test_of_two_rows_with_one_key_or_one_card_the_later_waits() -> None:
-    def row(key: str | None) -> Read:
-        return Read(1, None, key)
+def test_of_two_rows_with_one_key_one_card_or_one_person_the_later_waits() -> None:
+    house: Any = SimpleNamespace(places=read_places())
 
-    groups = [[one.row_key for one in group] for group in abreast([row("a"), row("b"), row("a"), row(None), row(None)])]
-    assert groups == [["a", "b"], ["a", None, None]]
-    many = list(abreast([row(str(index)) for index in range(2 * AT_ONCE + 8)]))
-    assert [len(group) for group in many] == [AT_ONCE, AT_ONCE, 8]
-    assert list(abreast([])) == []
+    def turns(*lines: str) -> list[list[int]]:
+        rows = read("\n".join([HEADER, *lines]))
+        return [
+            [one.index for one in group]
+            for group in abreast([marked(house, index, one, "LA-X") for index, one in enumerate(rows)])
+        ]
+
+    def row(key: str, name: str, phone: str = "", card: str = "") -> str:
+        return f"{key},2026-11-18T09:00:00+05:30,{name},female,61,{phone},Hanle,9,{card}"
+
+    card = "C" + "0" * 11
+    assert turns(row("a", "Padma Lhamo"), row("b", "Zainab Bano"), row("a", "Sonam Dolma")) == [[0, 1], [2]]
+    assert turns(row("a", "Padma Lhamo", card=card), row("b", "Zainab Bano", card=card), "broken") == [[0, 2], [1]]
+    # Spelt otherwise, or of one family by its phone.
+    assert turns(row("a", "Tsering Dolma"), row("b", "Zainab Bano"), row("c", "Chhering Dolma")) == [[0, 1], [2]]
+    phones = ["5550100001", "5550100001", "5550100002", "5550100001"]
+    names = ["Padma Lhamo", "Zainab Bano", "Sunita Kumari", "Rigzin Wangmo"]
+    assert turns(*(row(str(n), *who) for n, who in enumerate(zip(names, phones, strict=True)))) == [[0, 2], [1], [3]]
+    many = [
+        f"r{n},2026-11-18T09:00:00+05:30,{'QWRTPSDFGHJKLZXCVBNM'[n % 20]}a{'bdgkmnprst'[n // 20]}o,male,old,,,,"
+        for n in range(40)
+    ]
+    assert [
+        len(group)
+        for group in abreast([marked(house, n, one, "LA-X") for n, one in enumerate(read("\n".join([HEADER, *many])))])
+    ] == [AT_ONCE, AT_ONCE, 8]
+    assert turns() == []
 
 
 class OneRecord:
@@ -182,8 +234,15 @@ class OneRecord:
             self.state = kind.evolve(self.state, event)
         return Outcome(id, self.state, events, 1, False)
 
+    async def read(self, kind: Any, id: str, access: Any) -> Any:
+        return self.state
+
     async def forget_chunks(self, id: str) -> None:
         self.forgotten.append(id)
+
+    async def keep_chunk(self, id: str, offset: int, data: bytes) -> None:
+        """While it is on its way, the upload is given up."""
+        self.state = evolve_upload(self.state, UploadRefused(reason="too late", at=NOW))
 
     async def keeper(self) -> Keeper:
         return Keeper(b"pepper")
@@ -203,6 +262,39 @@ def test_bytes_that_come_while_an_upload_is_given_up_are_kept(went_on: bool, sta
     asyncio.run(step(record.desk(), "u1", {"state": read.model_dump(mode="json")}))
     assert record.state.status == status
     assert record.forgotten == ([] if went_on else ["u1"])
+
+
+def test_bytes_on_their_way_when_an_upload_is_given_up_do_not_stay() -> None:
+    begun = UploadBegun(facility="LA-X", device="tab-1", format="csv", length=10, subject="desk", sent_at=NOW, at=NOW)
+    record = OneRecord(evolve_upload(None, begun))
+    assert record.state.next_at == NOW + ABANDONED
+    with pytest.raises(Refused):
+        asyncio.run(take_in(record.desk(), "u1", 0, b"0123456789", Access(Caller("d1", "desk", "LA-X"))))
+    assert (record.state.status, record.forgotten) == ("refused", ["u1"])
+
+
+@pytest.mark.parametrize(
+    "ending", [UploadRefused(reason="x", at=NOW), RowsAnswered(done=1, accepted=1, refused=0, at=NOW, last=True)]
+)
+def test_of_what_ended_the_bytes_are_forgotten_once_more_for_those_that_came_late(ending: Any) -> None:
+    begun = UploadBegun(facility="LA-X", device="tab-1", format="csv", length=10, subject="desk", sent_at=NOW, at=NOW)
+    record = OneRecord(evolve_upload(evolve_upload(None, begun), ending))
+    assert record.state.next_at == NOW + LATEST_BYTES
+    for _ in range(2):
+        asyncio.run(step(record.desk(), "u1", {"state": record.state.model_dump(mode="json")}))
+        assert (record.state.status in ("done", "refused"), record.state.next_at) == (True, None)
+    assert record.forgotten[0] == "u1"
+
+
+def test_a_desk_gives_its_facilitys_districts_and_keeps_what_an_officer_gave() -> None:
+    of_an_officer = device()
+    for districts, own in (((9, 6), {6}), ((6,), {6}), ((9,), set[int]()), ((), set[int]())):
+        [event] = decide_device(of_an_officer, SetUpDevice("LA-X", "tab-1", 10, districts, frozenset(own)))
+        assert event.model_dump()["districts"] == districts
+    for state, districts in ((None, (9,)), (of_an_officer, (9, 19))):
+        with pytest.raises(Refused) as refused:
+            decide_device(state, SetUpDevice("LA-X", "tab-1", 10, districts, frozenset({6})))
+        assert (refused.value.code, refused.value.field) == ("not-your-districts", "districts")
 
 
 def test_a_device_that_has_a_key_gets_the_next_with_it_or_from_an_officer_and_not_for_a_token_alone() -> None:

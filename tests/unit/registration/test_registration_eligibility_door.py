@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -80,3 +81,48 @@ async def test_the_schemes_are_listed_with_the_days_of_their_rules(client: httpx
     assert himcare["versions"][0]["valid_from"] == "2019-01-01"
     assert len(himcare["versions"]) == 6
     assert found["categories"]["daily-wage"] == "Daily-wage worker"
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"family_size": True}, "family_size"),
+        ({"mgnrega_days": True}, "mgnrega_days"),
+        ({"state_lgd": True}, "state_lgd"),
+        ({"state_lgd": 39}, "state_lgd"),
+        ({"state_lgd": 99}, "state_lgd"),
+        ({"district_lgd": True}, "district_lgd"),
+        ({"members": [{"birth_year": True}]}, "members.0.birth_year"),
+        ({"members": [{"disability_percent": True}]}, "members.0.disability_percent"),
+        ({"cards": [{"scheme": "himcare", "issued_on": "2024-01-01", "years": True}]}, "cards.0.years"),
+        ({"on": "2025-07-10", "members": [{"birth_date": "2199-01-01"}]}, "members.0.birth_date"),
+        ({"on": "2025-07-10", "members": [{}, {"birth_year": 2199}]}, "members.1.birth_year"),
+    ],
+)
+async def test_what_is_no_number_no_state_and_nobody_yet_is_refused_by_field(
+    client: httpx.AsyncClient, said: Any, field: str
+) -> None:
+    answer = await client.post("/eligibility", json=said)
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field]), answer.text
+
+
+async def test_who_was_born_since_is_not_of_the_family_of_that_day(client: httpx.AsyncClient) -> None:
+    members = [
+        {"ref": "mother", "age_years": 30},
+        *({"ref": f"child-{n}", "birth_date": "2024-05-01"} for n in "12345"),
+    ]
+    asked = {"state_lgd": 2, "pm_jay": False, "categories": ["daily-wage"], "schemes": ["himcare", "himcare"]}
+    for on, people in (("2024-04-30", [1]), ("2024-05-01", [5, 1])):
+        for size in ({}, {"family_size": 6}):
+            answer = (await client.post("/eligibility", json=asked | size | {"on": on, "members": members})).json()
+            [himcare] = answer["schemes"]
+            assert [unit["people"] for unit in himcare["units"]] == people, (on, size)
+    assert (await client.post("/eligibility", json=asked | {"on": "2018-01-01", "members": members})).status_code == 200
+
+
+async def test_of_two_cards_the_one_that_lasts_longest_is_the_familys(client: httpx.AsyncClient) -> None:
+    cards = [{"scheme": "himcare", "valid_to": day} for day in ("2026-06-30", "2025-06-30")]
+    asked = {"on": "2025-07-10", "state_lgd": 2, "family_size": 6, "pm_jay": False, "categories": ["shopkeeper"]}
+    for held in (cards, cards[::-1]):
+        answer = (await client.post("/eligibility", json=asked | {"schemes": ["himcare"], "cards": held})).json()
+        assert answer["schemes"][0]["card"]["valid_to"] == "2026-06-30"

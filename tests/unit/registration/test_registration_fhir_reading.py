@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts.registration import PatientCard
-from services.registration.domain.fhir_patient import fits_birth, from_fhir, to_fhir
-from services.registration.fhir_api import _parameters, _posted
+from services.registration.domain.fhir_patient import bundle, fits_birth, from_fhir, to_fhir
+from services.registration.fhir_api import _parameters, _posted, _wanted
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -52,6 +52,54 @@ def test_an_aadhaar_number_is_refused_with_the_place_where_it_stands() -> None:
     with pytest.raises(ValueError, match=r"^Patient\.address\.line holds twelve digits") as refused:
         _parameters(json.dumps(asked).encode())
     assert "4105" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "others", "place"),
+    [
+        ({"name": "Padma"}, [], "Patient must have"),
+        ({"name": [{"text": "Padma"}], "gender": "F"}, [], "Patient.gender"),
+        ({"name": [{"text": "Padma"}], "gender": 5}, [], "Patient.gender"),
+        ({"name": [{"text": "Padma"}], "birthDate": "1980-02-30"}, [], "Patient.birthDate"),
+        ({"name": [{"text": "Padma"}], "birthDate": "30-04-1980"}, [], "Patient.birthDate"),
+        ({"name": [{"text": "Padma"}], "birthDate": 1980}, [], "Patient.birthDate"),
+        ({"name": [{"text": "Padma"}]}, [{"name": "count", "valueInteger": True}], "the parameter count"),
+        ({"name": [{"text": "Padma"}]}, [{"name": "count", "valueInteger": 0}], "the parameter count"),
+        ({"name": [{"text": "Padma"}]}, [{"name": "count", "valueString": "3"}], "the parameter count"),
+        ({"name": [{"text": "Padma"}]}, [{"name": "onlyCertainMatches", "valueBoolean": "x"}], "the parameter only"),
+    ],
+)
+def test_a_match_that_asks_nonsense_is_refused_with_the_place(said: Any, others: list[Any], place: str) -> None:
+    resource = {"name": "resource", "resource": {"resourceType": "Patient"} | said}
+    asked = {"resourceType": "Parameters", "parameter": [resource, *others]}
+    with pytest.raises(ValueError, match=f"^{place}"):
+        _parameters(json.dumps(asked).encode())
+
+
+@pytest.mark.parametrize(
+    ("form", "parameter"),
+    [
+        ("name=Padma&gender=x", "gender"),
+        ("name=Padma&_count=x", "_count"),
+        ("name=Padma&_count=-1", "_count"),
+        ("name=Padma&_format=xml", "_format"),
+        ("name=Padma&birthdate=1980-02-30", "birthdate"),
+        ("name=Padma&birthdate=0000", "birthdate"),
+        ("name=Padma&phone=5550123456&phone=5550123457", "phone"),
+        ("name=" + "b" * 20_000, "name"),
+        ("name=Padma&Padma+Lhamo=x", "one of these"),
+    ],
+)
+def test_a_search_that_asks_nonsense_is_refused_by_the_parameters_name(form: str, parameter: str) -> None:
+    with pytest.raises(ValueError, match=f"^{parameter} "):
+        _wanted(_posted(form.encode()))
+
+
+def test_names_that_come_several_times_all_apply_and_a_token_may_name_its_system() -> None:
+    wanted = _wanted(_posted(b"name=Padma&given=Lhamo&name=Angmo&telecom=phone%7C5550123456&_format=json&_count=0"))
+    assert (set(wanted["words"]), wanted["phone"], wanted["count"]) == ({"padma", "lhamo", "angmo"}, "+915550123456", 0)
+    assert "entry" not in bundle([{"resource": {}}], counted=True)
+    assert bundle([{"resource": {}}], counted=True)["total"] == 1
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b"name=%FF", b"&".join(b"a%d=1" % n for n in range(60))])

@@ -294,6 +294,14 @@ MODERATE = "when: [[{value: adjusted, below: moderate}]]"
         ("least: 2, most: 25", "least: 25, most: 2", "haemoglobin: {", "must be more than least"),
         ("result: mild-anaemia", "result: severe-anaemia", "results:", "result severe-anaemia stands twice"),
         ("programme: t3-anaemia", "programe: t3-anaemia", "programe", "Extra inputs"),
+        ("least: 2, most: 25", "least: 2, most: .nan", "haemoglobin: {", "finite number"),
+        ("least: 2, most: 25", "least: yes, most: 25", "haemoglobin: {", "valid number"),
+        ("{mild: 13.0, moderate: 11.0, ", "{mild: yes, moderate: 11.0, ", "group: man", "valid number"),
+        (MODERATE, "when: [[{value: adjusted, below: moderate, above: mild}]]", "above: mild", "is never so"),
+        (MODERATE, "when: [[{value: haemoglobin, below: 2}]]", "haemoglobin, below: 2", "is never so"),
+        ("value: age_months, at_least: 6", "value: age_months, at_least: 6, at_most: 5", "at_most: 5", "is never so"),
+        ("programme: t3-anaemia", "? [programme]\n: t3-anaemia", "? [programme]", "must be a word"),
+        ("version: ", "version: !!timestamp ", "version", "is no timestamp"),
     ],
 )  # fmt: skip
 def test_a_bad_programme_is_refused_with_its_line(tmp_path: Path, was: str, becomes: str, at: str, why: str) -> None:

@@ -87,6 +87,8 @@ ELSE = "not_for: [everybody-else]  # "
         (f"{ELSE}first", "not_for: [everybody-else, plumber]", ("slabs", 1), "no such group: plumber"),
         ("code: apple-2", "code: apple-1", ("code: apple-1", 1), "stands twice"),
         ("premium_inr: 10", "premium_inr: -1", ("premium_inr: -1", 1), "greater than or equal to 0"),
+        ("premium_inr: 10", "premium_inr: yes", ("premium_inr: yes", 1), "valid integer"),
+        ("at_least: 30}", "at_least: yes}", ("at_least: yes", 1), "valid integer"),
         ("months: [8, 9]", "months: [9, 8]", ("months: [9, 8]", 1), "once, in order"),
         ("months: [8, 9]", "months: [8, 13]", ("months: [8, 13]", 1), "12"),
         ("fact: orchard_days", "fact: orchard_dais", ("orchard_dais", 1), "no such fact: orchard_dais"),

@@ -60,6 +60,9 @@ def read_birth(text: str, day_first: bool = True) -> Birth | None:
     if plain in _EMPTY or len(plain) > LONGEST:
         return None
     plain = re.split(r"[t ](?=\d{1,2}:\d{2})", plain)[0].strip()
+    if set(re.sub(r"\W", "", plain)) in ({"0"}, {"9"}):
+        # What other registers write for no date at all: 0000-00-00, 99/99/9999.
+        return None
     if re.fullmatch(r"\d{8}", plain):
         return _eight(plain, day_first)
     if re.fullmatch(r"(18|19|20)\d{2}", plain):
@@ -92,7 +95,8 @@ def read_birth(text: str, day_first: bool = True) -> Birth | None:
     if len(numbers) != 3:
         return None
     if len(parts[0]) == 4 or numbers[0] > 31:
-        year, month, day = (_century(numbers[0]), *numbers[1:])
+        year, month, day = numbers
+        year = _century(year) if len(parts[0]) <= 2 else year
     else:
         day, month, year = numbers if day_first else (numbers[1], numbers[0], numbers[2])
         year = _century(year) if len(parts[2]) <= 2 else year
@@ -132,8 +136,13 @@ def _made(year: int, month: int, day: int, digits: str = "") -> Birth | None:
 
 @lru_cache(maxsize=WORDS)
 def read_age(text: str) -> int | None:
-    """Whole years."""
-    found = re.match(r"\s*(\d{1,3})(?:\.\d+)?\s*(?:y|yr|yrs|years?)?\.?\s*$", latin(text))
+    """Whole years; of so many months or days, those that are full."""
+    plain = latin(text).strip().removesuffix("old").strip()
+    if found := re.fullmatch(r"(\d{1,4})\s*(m|mo|mos|mths?|months?|d|days?)\.?", plain):
+        return int(found.group(1)) // (12 if found.group(2)[0] == "m" else 366)
+    found = re.fullmatch(
+        r"(\d{1,3})(?:\.\d+)?\s*(?:(?:y|yr|yrs|years?)\.?\s*(?:\d{1,2}\s*(?:m|mo|mos|mths?|months?)\.?)?)?\.?", plain
+    )
     return int(found.group(1)) if found and int(found.group(1)) <= 130 else None
 
 
