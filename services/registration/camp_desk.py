@@ -19,7 +19,7 @@ from libs.common.refusal import Refused
 from libs.common.web import AHEAD, fingerprint_of
 from libs.contracts.event import Event
 from services.registration import usecases
-from services.registration.aggregates import CAMP_DEVICE, CAMP_ROW, CAMP_UPLOAD
+from services.registration.aggregates import CAMP_DEVICE, CAMP_ROW, CAMP_UPLOAD, PATIENT
 from services.registration.camp_rows import MOST_ROWS, CampRow, Read, Unreadable, read_rows
 from services.registration.camp_store import CampStore
 from services.registration.domain import camp
@@ -206,10 +206,15 @@ async def step(desk: Camp, id: str, document: Document) -> None:
     part = rows[state.done : state.done + ROWS_A_STEP]
     device = await desk.journal.read(CAMP_DEVICE, device_id(state.facility, state.device), SYSTEM)
     answers: list[Document] = []
-    rows_to_take = [marked(desk.house, state.done + n, read, state.facility) for n, read in enumerate(part)]
-    for group in abreast(rows_to_take):
-        answered = await asyncio.gather(*(take_row(desk, device, state, one.read) for one in group))
-        answers += [answer | {"index": one.index} for one, answer in zip(group, answered, strict=True)]
+    used: list[int] = []
+    for group in abreast([marked(desk.house, state.done + n, read, state.facility) for n, read in enumerate(part)]):
+        for answer, row in await asyncio.gather(*(take_row(desk, device, id, state, one) for one in group)):
+            answers.append(answer)
+            if row is not None and row.card and (row.upload, row.index) == (id, answer["index"]):
+                used.append(camp.serial_of(row.card, device.prefix) or 0)
+    if used:
+        numbers = camp.UseNumbers(tuple(sorted(used)))
+        await _device(desk, state.facility, state.device, numbers, cause.derive("numbers"), SYSTEM)
     await desk.store.keep_answers(id, answers)
     done = state.done + len(part)
     accepted = sum(answer["status"] == "accepted" for answer in answers)
@@ -308,39 +313,41 @@ async def _rows(desk: Camp, id: str, format: Format) -> list[Read]:
     return rows
 
 
-async def take_row(desk: Camp, device: Device, upload: Upload, read: Read) -> Document:
+async def take_row(
+    desk: Camp, device: Device, id: str, upload: Upload, one: Marked
+) -> tuple[Document, camp.Row | None]:
     """What became of a row: `accepted` with its record, or `refused` with fields and reasons. Raises no refusal."""
-    answer: dict[str, Any] = {"line": read.line, "row_key": read.row_key}
+    read = one.read
+    answer: dict[str, Any] = {"index": one.index, "line": read.line, "row_key": read.row_key}
     if read.row is None:
-        return answer | {"status": "refused", "errors": _errors(read.errors)}
+        return answer | {"status": "refused", "errors": _errors(read.errors)}, None
     try:
-        taken = await _taken(desk, device, upload, read.row)
+        taken = await _taken(desk, device, id, upload, one.index, read.row)
     except Refused as refused:
         [error] = _errors([(refused.field or "row", refused.detail)])
-        return answer | {"status": "refused", "errors": [error | {"code": refused.code}]}
+        return answer | {"status": "refused", "errors": [error | {"code": refused.code}]}, None
     except Forbidden as forbidden:
-        return answer | {"status": "refused", "errors": _errors([("row", forbidden.detail)])}
+        return answer | {"status": "refused", "errors": _errors([("row", forbidden.detail)])}, None
     except KeyReused:
         detail = "was uploaded before with another content"
-        return answer | {"status": "refused", "errors": _errors([("row_key", detail)])}
+        return answer | {"status": "refused", "errors": _errors([("row_key", detail)])}, None
     except ClaimTaken as claim:
         field = claim.kind.replace("-", "_")
-        return answer | {"status": "refused", "errors": _errors([(field, "belongs to another record")])}
+        return answer | {"status": "refused", "errors": _errors([(field, "belongs to another record")])}, None
     told = {"warnings": found} if (found := warnings(read.row)) else {}
-    return (
-        answer | told | {"status": "accepted", "patient": taken.state.patient, "card": taken.state.card, "errors": []}
-    )
+    said: dict[str, Any] = {"status": "accepted", "patient": taken.patient, "card": taken.card, "errors": []}
+    return answer | told | said, taken
 
 
 def _errors(found: Any) -> list[dict[str, str]]:
     return [{"field": field, "detail": detail} for field, detail in found]
 
 
-async def _taken(desk: Camp, device: Device, upload: Upload, row: CampRow) -> Outcome[camp.Row]:
-    """The record, then the row: both under the row's own key, so that the same row again is the same record."""
+async def _taken(desk: Camp, device: Device, upload_id: str, upload: Upload, index: int, row: CampRow) -> camp.Row:
+    """The record and the row, both under the row's own key, so that the same row again is the same record. A row with a
+    card comes first, and so has the card before anybody is registered under it."""
     if row.occurred_at > upload.sent_at + AHEAD:
         raise Refused("occurred-after-sending", "must not be after the upload was sent", field="occurred_at")
-    serial = None
     if row.card is not None:
         serial = camp.serial_of(row.card, device.prefix)
         if serial is None or serial > device.given:
@@ -357,39 +364,57 @@ async def _taken(desk: Camp, device: Device, upload: Upload, row: CampRow) -> Ou
     )
     id = cause.new_id("camp-row")
     own = dataclasses.replace(cause, id=cause.derive("row").id)
-    who = {"facility": device.facility, "device": device.device, "row_key": row.row_key}
     details = Details.model_validate({name: getattr(row, name) for name in Details.model_fields})
-    if row.card is not None:
-        content = own.fingerprint or ""
-        reserved = camp.CardReserved(**who, patient=cause.new_id("patient"), card=row.card, content=content)
-        await _reserve(desk, id, reserved, own)
+    taken = camp.RowTaken(
+        facility=device.facility,
+        device=device.device,
+        row_key=row.row_key,
+        patient=cause.new_id("patient"),
+        card=row.card,
+        content=own.fingerprint or "",
+        upload=upload_id,
+        index=index,
+    )
+    if row.card is None:
+        await usecases.register(desk.house, details, cause, Access(caller))
+        outcome = await desk.journal.create(CAMP_ROW, id, lambda state: camp.take(state, taken), own, SYSTEM)
+        return outcome.state
+    held = await _hold(desk, id, taken, own)
     try:
-        registered = await usecases.register(desk.house, details, cause, Access(caller))
+        await usecases.register(desk.house, details, cause, Access(caller))
     except (Refused, Forbidden, KeyReused, ClaimTaken):
-        if row.card is not None:
-            await _release(desk, id, content, own)
+        await _let_go(desk, id, taken, own)
         raise
-    taken = camp.RowTaken(**who, patient=registered.id, card=row.card)
-    outcome = await desk.journal.create(CAMP_ROW, id, lambda state: camp.take(state, taken), own, SYSTEM)
-    if serial is not None:
-        used = camp.UseNumber(serial)
-        await _device(desk, device.facility, device.device, used, cause.derive("number"), SYSTEM)
-    return outcome
+    return held
 
 
-async def _reserve(desk: Camp, id: str, reserved: camp.CardReserved, own: Cause) -> None:
-    """The card is this row's before anybody is registered under it. Raises Refused naming `card`."""
-    document = await desk.journal.load(CAMP_ROW, id)
-    again = document["state"].get("released", 0) if document else 0
-    cause = Cause(own.derive("reserve", reserved.content, str(again)).id, own.actor, own.occurred_at)
+def _step(own: Cause, what: str, taken: camp.RowTaken, again: int) -> Cause:
+    return Cause(own.derive(what, taken.content, str(again)).id, own.actor, own.occurred_at)
+
+
+async def _hold(desk: Camp, id: str, taken: camp.RowTaken, own: Cause) -> camp.Row:
+    """Most rows are new: written without a look first. Raises Refused naming `card`."""
+
+    def decide(state: camp.Row | None) -> Sequence[Event]:
+        return camp.take(state, taken)
+
     try:
-        await desk.journal.append(CAMP_ROW, id, lambda state: camp.reserve(state, reserved), cause, SYSTEM)
+        outcome = await desk.journal.create(CAMP_ROW, id, decide, _step(own, "take", taken, 0), SYSTEM)
+        if not outcome.repeated:
+            return outcome.state
+        now = await desk.journal.read(CAMP_ROW, id, SYSTEM)
+        if now.status != "released":
+            return now
+        again = _step(own, "take", taken, now.released)
+        return (await desk.journal.append(CAMP_ROW, id, decide, again, SYSTEM)).state
     except ClaimTaken:
         raise Refused("card-taken", "stands on another row already", field="card") from None
 
 
-async def _release(desk: Camp, id: str, content: str, own: Cause) -> None:
-    document = await desk.journal.load(CAMP_ROW, id)
-    again = document["state"].get("released", 0) if document else 0
-    cause = Cause(own.derive("release", content, str(again)).id, own.actor, own.occurred_at)
-    await desk.journal.append(CAMP_ROW, id, lambda state: camp.release(state, content), cause, SYSTEM)
+async def _let_go(desk: Camp, id: str, taken: camp.RowTaken, own: Cause) -> None:
+    """Of the card of a row that was refused; not where its person is registered, from an earlier time."""
+    if await desk.journal.load(PATIENT, taken.patient) is not None:
+        return
+    now = await desk.journal.read(CAMP_ROW, id, SYSTEM)
+    cause = _step(own, "release", taken, now.released)
+    await desk.journal.append(CAMP_ROW, id, lambda state: camp.release(state, taken.content), cause, SYSTEM)

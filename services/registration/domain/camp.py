@@ -89,7 +89,15 @@ class BlockGiven(Event):
 
 
 class NumberUsed(Event):
+    """In older journals: one at a time."""
+
     serial: int
+
+
+class NumbersUsed(Event):
+    """They came back on cards."""
+
+    serials: tuple[int, ...]
 
 
 class DeviceEnrolled(Event):
@@ -119,8 +127,8 @@ class GiveBlock:
 
 
 @dataclass(frozen=True)
-class UseNumber:
-    serial: int
+class UseNumbers:
+    serials: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -133,12 +141,12 @@ class RevokeDevice:
     reason: RevokedFor
 
 
-DeviceCommand = SetUpDevice | GiveBlock | UseNumber | EnrolDevice | RevokeDevice
+DeviceCommand = SetUpDevice | GiveBlock | UseNumbers | EnrolDevice | RevokeDevice
 
 
 def decide_device(state: Device | None, command: DeviceCommand) -> Sequence[Event]:
     """Raises Refused naming `size` or `districts`, and `device` where it was revoked."""
-    if not isinstance(command, UseNumber):
+    if not isinstance(command, UseNumbers):
         in_use(state)
     match command:
         case SetUpDevice():
@@ -161,8 +169,8 @@ def decide_device(state: Device | None, command: DeviceCommand) -> Sequence[Even
             if state.given + command.size > MOST_SERIAL:
                 raise Refused("device-full", "this device has had all its numbers: set up another", field="size")
             return [BlockGiven(first=state.given + 1, last=state.given + command.size)]
-        case UseNumber():
-            return [] if state is None else [NumberUsed(serial=command.serial)]
+        case UseNumbers():
+            return [] if state is None else [NumbersUsed(serials=command.serials)]
         case EnrolDevice():
             return [] if state is None else [DeviceEnrolled(key=state.keys + 1)]
         case RevokeDevice():
@@ -194,6 +202,8 @@ def evolve_device(state: Device | None, event: Event) -> Device:
             return state.model_copy(update={"given": event.last})
         case NumberUsed() if state:
             return state.model_copy(update={"used": state.used + 1})
+        case NumbersUsed() if state:
+            return state.model_copy(update={"used": state.used + len(event.serials)})
         case DeviceEnrolled() if state:
             return state.model_copy(update={"keys": event.key})
         case DeviceRevoked() if state:
@@ -202,8 +212,9 @@ def evolve_device(state: Device | None, event: Event) -> Device:
 
 
 class Row(BaseModel):
-    """A row that was taken: which record it made, under which card number. Before that it may hold its card
-    (`reserved`, by the fingerprint of its content), and let go of it again where the row is refused."""
+    """A row that was taken: which record it makes, under which card number, by the fingerprint of its `content`, and at
+    which place of which upload. It holds its card before anybody is registered under it, so that of two rows that race
+    for one only one gets it, and lets go of it again where the row is refused."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -215,10 +226,12 @@ class Row(BaseModel):
     status: Literal["reserved", "released", "taken"] = "taken"
     content: str = ""
     released: int = 0
+    upload: str = ""
+    index: int = -1
 
 
 class CardReserved(Event):
-    """The row's card is kept for it while its person is registered: of two rows that race for it, one gets it."""
+    """In older journals: the row's card is kept for it while its person is registered."""
 
     facility: FacilityCode
     device: str
@@ -238,12 +251,15 @@ class RowTaken(Event):
     row_key: str
     patient: str
     card: str | None = None
+    content: str = ""
+    upload: str = ""
+    index: int = -1
 
 
 def evolve_row(state: Row | None, event: Event) -> Row:
     match event:
         case RowTaken():
-            return Row.model_validate(event.model_dump())
+            return Row.model_validate(event.model_dump() | {"released": state.released if state else 0})
         case CardReserved():
             kept = state.released if state else 0
             return Row.model_validate(event.model_dump() | {"status": "reserved", "released": kept})
@@ -252,18 +268,14 @@ def evolve_row(state: Row | None, event: Event) -> Row:
     raise ValueError(f"no row can have {event.TYPE}")
 
 
-def reserve(state: Row | None, reserved: CardReserved) -> Sequence[Event]:
-    """Nothing where the row was taken before: then its content is held against what it was."""
-    return [] if state is not None and state.status == "taken" else [reserved]
-
-
 def release(state: Row | None, content: str) -> Sequence[Event]:
-    """Nothing where the row was taken, or holds its card for another content by now."""
-    held = state is not None and state.status == "reserved" and state.content == content
+    """Nothing where the row holds its card for another content by now."""
+    held = state is not None and state.status != "released" and state.content == content
     return [CardReleased()] if held else []
 
 
 def take(state: Row | None, taken: RowTaken) -> Sequence[Event]:
+    """Nothing where the row was taken before: then its content is held against what it was."""
     return [] if state is not None and state.status == "taken" else [taken]
 
 

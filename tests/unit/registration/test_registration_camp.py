@@ -33,7 +33,7 @@ from services.registration.domain.camp import (
     Upload,
     UploadBegun,
     UploadRefused,
-    UseNumber,
+    UseNumbers,
     card_number,
     decide_device,
     evolve_device,
@@ -65,9 +65,9 @@ def test_blocks_go_on_from_each_other_and_a_quota_is_what_may_be_out() -> None:
     with pytest.raises(Refused) as refused:
         decide_device(state, GiveBlock(1))
     assert refused.value.field == "size"
-    back = device(GiveBlock(10), UseNumber(1), UseNumber(2))
-    [block] = decide_device(back, GiveBlock(2))
-    assert block.model_dump() == {"first": 11, "last": 12}
+    back = device(GiveBlock(10), UseNumbers((1,)), UseNumbers((2, 5)))
+    [block] = decide_device(back, GiveBlock(3))
+    assert block.model_dump() == {"first": 11, "last": 13}
     kept = device(GiveBlock(6), SetUpDevice("LA-X", "tab-1", 50, (), None))
     assert (kept.given, kept.quota, kept.districts) == (6, 50, ())
 
@@ -79,7 +79,7 @@ def test_a_device_that_was_revoked_gets_nothing_new_and_what_it_had_out_still_co
         with pytest.raises(Refused) as refused:
             decide_device(state, command)
         assert (refused.value.code, refused.value.field) == ("device-revoked", "device")
-    assert [event.model_dump() for event in decide_device(state, UseNumber(3))] == [{"serial": 3}]
+    assert [event.model_dump() for event in decide_device(state, UseNumbers((3,)))] == [{"serials": (3,)}]
     assert device(EnrolDevice(), SetUpDevice("LA-X", "tab-1", 50, (), None)).keys == 1, "set up anew, it keeps its key"
 
 

@@ -27,25 +27,42 @@ def test_a_second_place_without_codes_has_those_of_the_home() -> None:
     assert (found.village, found.district_lgd, found.state_lgd) == ("The upper pasture", 9, 37)
 
 
-def reserved(content: str = "one") -> camp.CardReserved:
-    return camp.CardReserved(
-        facility="LA-LEH-CHC-DISKIT", device="tab", row_key="r1", patient="p", card="C12345000010", content=content
+def taken(content: str = "one") -> camp.RowTaken:
+    return camp.RowTaken(
+        facility="LA-X",
+        device="tab",
+        row_key="r1",
+        patient="p",
+        card="C12345000010",
+        content=content,
+        upload="u",
+        index=3,
     )
 
 
-def test_a_row_holds_its_card_until_it_is_taken_or_let_go() -> None:
-    [event] = camp.reserve(None, reserved())
+def test_a_row_has_its_card_until_it_is_let_go() -> None:
+    [event] = camp.take(None, taken())
     held = camp.evolve_row(None, event)
-    assert (held.status, held.card) == ("reserved", "C12345000010")
+    assert (held.status, held.card, held.upload, held.index) == ("taken", "C12345000010", "u", 3)
+    assert camp.take(held, taken("two")) == []
     assert camp.release(held, "another content") == []
     [event] = camp.release(held, "one")
     free = camp.evolve_row(held, event)
     assert (free.status, free.card, free.released) == ("released", None, 1)
-    [event] = camp.reserve(free, reserved("two"))
+    assert camp.release(free, "one") == []
+    [event] = camp.take(free, taken("two"))
     again = camp.evolve_row(free, event)
-    assert (again.status, again.released) == ("reserved", 1)
-    [event] = camp.take(again, camp.RowTaken(facility="LA-X", device="tab", row_key="r1", patient="p", card=again.card))
-    taken = camp.evolve_row(again, event)
-    assert taken.status == "taken"
-    assert camp.reserve(taken, reserved("three")) == []
-    assert camp.release(taken, "two") == []
+    assert (again.status, again.released, again.content) == ("taken", 1, "two")
+
+
+def test_a_row_of_an_older_journal_is_taken_as_it_was() -> None:
+    of_old = camp.CardReserved(
+        facility="LA-X", device="tab", row_key="r1", patient="p", card="C12345000010", content="one"
+    )
+    reserved = camp.evolve_row(None, of_old)
+    assert reserved.status == "reserved"
+    assert len(camp.release(reserved, "one")) == 1
+    [event] = camp.take(reserved, taken())
+    assert camp.evolve_row(reserved, event).status == "taken"
+    older = camp.RowTaken(facility="LA-X", device="tab", row_key="r1", patient="p", card="C12345000010")
+    assert camp.evolve_row(reserved, older).upload == ""
