@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 
-FOLLOWED = 10
-"""Merges in a row that are followed."""
+FOLLOWED = 100
+"""Merges in a row that are followed: an old id resolves for ever, and a ring ends."""
 MOST = 100
 """Records of one person that are looked at: more are nobody, and a loop ends."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from services.registration.domain.membership import Join, Leave
 from services.registration.domain.patient import Patient
 from services.registration.domain.places import Places
 from services.registration.domain.queue import desk_day
+from services.registration.matching import survivor
 from services.registration.outreach import BENEFIT_UNIT, HOUSEHOLD
 from services.registration.rulebook import Rulebook
 from services.registration.usecases import own_facility
@@ -44,6 +46,11 @@ class Registry:
         if patient.status != "active":
             raise Refused("not-active", f"this record is {patient.status}", field=field)
         return patient
+
+    async def living(self, members: Sequence[Member]) -> tuple[Member, ...]:
+        """Each by the record that theirs lives on in: an id of before a merge stands for that."""
+        ids = await asyncio.gather(*(survivor(self.journal, member.patient) for member in members))
+        return tuple(member.model_copy(update={"patient": id}) for member, id in zip(members, ids, strict=True))
 
     async def people(self, members: Sequence[Member]) -> dict[str, Patient]:
         found = await asyncio.gather(
@@ -70,6 +77,7 @@ async def form_household(
     registry: Registry, members: tuple[Member, ...], state_lgd: int | None, cause: Cause, access: Access
 ) -> Outcome[Household]:
     """Raises Refused naming the field, ClaimTaken for somebody who lives in another one."""
+    members = await registry.living(members)
     people = await registry.people(members)
     if state_lgd is None:
         state_lgd = next((patient.card.state_lgd for patient in people.values() if patient.card.state_lgd), None)
@@ -86,6 +94,7 @@ async def change_household(
 ) -> Outcome[Household]:
     """Raises Refused, ClaimTaken and NotFound."""
     if isinstance(command, Join):
+        command = dataclasses.replace(command, patient=await survivor(registry.journal, command.patient))
         await registry.person(command.patient, "patient")
     return await registry.journal.append(HOUSEHOLD, id, lambda state: household.decide(state, command), cause, access)
 
@@ -156,6 +165,7 @@ async def form_units(
     Raises Refused naming the field, ClaimTaken for somebody who is in another one of this kind.
     """
     on = desk_day(cause.occurred_at)
+    members = await registry.living(members)
     people = {id: asked_of(id, patient) for id, patient in (await registry.people(members)).items()}
     known = benefit_unit.limits(registry.rulebook.schemes, kind, on)
     benefit_unit.check_all(members, people, known, on)
@@ -190,6 +200,7 @@ async def _nobody_is_elsewhere(registry: Registry, kind: UnitKind, members: Sequ
 async def join_unit(registry: Registry, id: str, join: Join, cause: Cause, access: Access) -> Outcome[BenefitUnit]:
     """Raises Refused, ClaimTaken and NotFound."""
     unit = await registry.journal.read(BENEFIT_UNIT, id, access)
+    join = dataclasses.replace(join, patient=await survivor(registry.journal, join.patient))
     person = asked_of(join.patient, await registry.person(join.patient, "patient"))
     limits = benefit_unit.limits(registry.rulebook.schemes, unit.kind, join.on)
     command = benefit_unit.JoinUnit(join, person, limits)

@@ -23,6 +23,7 @@ from services.registration.domain.programmes import Programme
 from services.registration.domain.queue import desk_day
 from services.registration.domain.screening import Screening, ScreeningErased
 from services.registration.households import Registry
+from services.registration.matching import survivor
 from services.registration.outreach import ASHA, BROUGHT, HOUSEHOLD, SCREENING
 from services.registration.usecases import own_facility
 
@@ -81,6 +82,7 @@ async def screen(
     if await camp.registry.journal.load(SCREENING, id) is not None:
         # The retry of what was taken before, whatever has changed since.
         return await camp.registry.journal.append(SCREENING, id, lambda state: (), cause, access)
+    patient = await survivor(camp.registry.journal, patient)
     on, here = desk_day(cause.occurred_at), own_facility(access)
     programme = camp.programme(programme_code)
     person = person_of(await camp.registry.person(patient, "patient"), on)
@@ -163,6 +165,7 @@ async def bring(camp: Camp, id: str, patient: str, purpose: str, cause: Cause, a
         raise NotFound
     access.check(document["state"])
     await camp.asha(id, "id")
+    patient = await survivor(camp.registry.journal, patient)
     await camp.registry.person(patient, "patient")
     on = desk_day(cause.occurred_at)
     event = PersonBrought(asha=id, patient=patient, purpose=purpose, on=on, facility=own_facility(access))

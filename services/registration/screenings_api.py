@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from libs.common.journal import Journal, NotFound
 from libs.common.paging import MOST, page
 from libs.common.read_log import ReadLog
+from libs.common.refusal import Refused
 from libs.common.web import Body, Reading, Requested
 from libs.contracts.event import Id
 from libs.contracts.registration import Sex
@@ -182,6 +183,8 @@ def _programmes(routes: APIRouter, camp: Camp) -> None:
     async def assess(programme: ProgrammeCode, body: Assess, access: Reading) -> AssessmentAnswer:
         rules = known(programme)
         months = body.age_months
+        if None not in (months, body.age_years) and (months or 0) // 12 != body.age_years:
+            raise Refused("two-ages", "is another age than age_years", field="age_months")
         years = body.age_years if body.age_years is not None else None if months is None else months // 12
         found = screenings.judged(camp, programme, Person(years, months, body.sex), body.measures)
         return AssessmentAnswer(

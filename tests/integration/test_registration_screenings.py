@@ -94,6 +94,11 @@ async def test_an_asha_is_credited_for_whom_she_brings(desk: Desk) -> None:
     assert certificate.headers["content-type"] == "application/pdf"
     assert b"NotoSansDevanagari" in certificate.content
     assert (await desk.get(f"{path}/certificate.pdf", facility=ELSEWHERE)).status_code == 403
+    # An id of before a merge stands for the record that lives on.
+    await made(desk, f"/patients/{two}/merge", {"into": one, "reason": "one"}, 200, role="records-officer")
+    again = await made(desk, "/screenings", body | {"patient": two}, role="doctor")
+    assert again["patient"] == one
+    assert (await made(desk, "/households", {"members": [{"patient": two}]}))["members"][0]["patient"] == one
     unknown = await desk.post("/ashas", {"name": "Dolma", "places": [{"place": "Timbuktu"}]})
     assert unknown.json()["errors"][0]["field"] == "places.0.place"
 

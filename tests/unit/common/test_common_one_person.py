@@ -46,6 +46,13 @@ async def test_a_chain_is_followed_so_far_and_a_crowd_is_not_one_person() -> Non
     assert len(await person_of(f"r{MOST * 3}", crowd)) == MOST
 
 
+async def test_the_oldest_id_of_many_merges_in_a_row_still_resolves() -> None:
+    async def into(one: str) -> str | None:
+        return f"r{int(one[1:]) + 1}" if int(one[1:]) < 40 else None
+
+    assert await lives_on("r0", into) == "r40"
+
+
 @given(st.dictionaries(st.integers(1, 9), st.integers(0, 8)), st.integers(0, 9))
 async def test_nobody_is_twice_in_it(merges: dict[int, int], record: int) -> None:
     found = await person_of(str(record), {str(one): str(into) for one, into in merges.items()})

@@ -52,6 +52,8 @@ async def test_at_4180_metres_the_same_blood_says_something_else(client: httpx.A
         ({"measures": {"haemoglobin": 14.5, "altitude_m": 0, "iq": 100}}, "measures.iq"),
         ({"measures": {"haemoglobin": 14.5, "altitude_m": 0}, "age_years": 999}, "age_years"),
         ({"measures": {"haemoglobin": 14.5, "altitude_m": 0}, "age_years": 0, "age_months": 2}, "patient"),
+        ({"measures": {"haemoglobin": 14.5, "altitude_m": 0}, "age_months": 24}, "age_months"),
+        ({"measures": {"haemoglobin": 14.5, "altitude_m": 0}, "age_months": True}, "age_months"),
     ],
 )
 async def test_a_wrong_field_is_named(client: httpx.AsyncClient, said: dict[str, Any], field: str) -> None:
