@@ -102,7 +102,7 @@ async def _fill(here: Setting, size: int, breached: int) -> None:
         await service.database["facilities"].insert_many(directory())
         await fill(service.database, size, f"cases-{size}", breached=breached, office=OFFICE, about=ABOUT)
     finally:
-        service.database.client.close()
+        await service.database.client.close()
 
 
 @dataclass

@@ -157,7 +157,7 @@ async def _measure(here: Setting) -> dict[str, Any]:
                 theirs.append(other)
     finally:
         await client.drop_database("bench_replica")
-        client.close()
+        await client.close()
     return {
         "replica_per_s": median(rates),
         "replica_vs_raw": median([one / other for one, other in zip(rates, theirs, strict=True)]),
@@ -222,7 +222,7 @@ async def _reactions(here: Setting) -> dict[str, Any]:
                 rates.append(REACTIONS / (clocked.ended - clocked.began))
         finally:
             await client.drop_database(f"{prefix}notifications")
-            client.close()
+            await client.close()
     return {"reactions_per_s": median(rates)}
 
 

@@ -71,4 +71,4 @@ async def _fill(here: Setting, prefix: str, size: int) -> None:
         await fill(database, size, f"growth-{size}")
         await published(database, PATIENT)
     finally:
-        client.close()
+        await client.close()

@@ -66,7 +66,7 @@ async def _fill(here: Setting, prefix: str, size: int) -> None:
     try:
         await hospitals.fill(open_database(client, f"{prefix}referral"), size, size)
     finally:
-        client.close()
+        await client.close()
 
 
 async def _loops(here: Setting, url: str, seconds: float) -> float:

@@ -79,4 +79,4 @@ async def _round(here: Setting, number: int) -> float:
             return MESSAGES / (now() - began)
     finally:
         await client.drop_database(f"{prefix}notifications")
-        client.close()
+        await client.close()

@@ -60,7 +60,7 @@ async def _measure(here: Setting) -> dict[str, Any]:
     finally:
         await relay.stop()
         await client.drop_database("bench_relay_registration")
-        client.close()
+        await client.close()
     return {
         "relay_per_s": median(relayed),
         "relay_vs_store": median([ours / theirs for ours, theirs in zip(relayed, bare, strict=True)]),

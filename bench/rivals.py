@@ -92,7 +92,7 @@ class Transactional(Rival):
             await self.people.insert_one(person, session=session)
             await self.outbox.insert_one(event, session=session)
 
-        async with await self.client.start_session() as session:
+        async with self.client.start_session() as session:
             # Tries again at a write conflict, as the driver's manual asks.
             await session.with_transaction(both)
         self._wake.set()

@@ -1,4 +1,4 @@
-"""The only importer of the MongoDB driver (Motor; see docs/decisions for why, and what would make us leave it)."""
+"""The only importer of the MongoDB driver (PyMongo's own asynchronous client: decision 0013)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import datetime as dt
 from typing import Any
 
 from bson import CodecOptions
-from motor.motor_asyncio import (
-    AsyncIOMotorClient,
-    AsyncIOMotorCollection,
-    AsyncIOMotorDatabase,
-    AsyncIOMotorGridFSBucket,
-)
-from pymongo import ASCENDING, DESCENDING, IndexModel, InsertOne, UpdateMany, UpdateOne
+from gridfs import AsyncGridFSBucket
+from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, InsertOne, UpdateMany, UpdateOne
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
@@ -25,10 +22,10 @@ from pymongo.errors import (
 )
 
 Document = dict[str, Any]
-Database = AsyncIOMotorDatabase[Document]
-Collection = AsyncIOMotorCollection[Document]
-Client = AsyncIOMotorClient[Document]
-GridFSBucket = AsyncIOMotorGridFSBucket
+Database = AsyncDatabase[Document]
+Collection = AsyncCollection[Document]
+Client = AsyncMongoClient[Document]
+GridFSBucket = AsyncGridFSBucket
 DuplicateKey = DuplicateKeyError
 
 STORE_AWAY = (AutoReconnect, ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError, WTimeoutError)
@@ -60,7 +57,7 @@ __all__ = [
 
 def connect(uri: str) -> Client:
     """A client that answers only what is durable (majority, journaled) and gives up on an absent store in 5 s."""
-    return AsyncIOMotorClient(
+    return AsyncMongoClient(
         uri,
         w="majority",
         journal=True,

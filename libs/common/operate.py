@@ -62,6 +62,13 @@ def _parser(name: str) -> argparse.ArgumentParser:
 
 
 async def _operate(service: Service, arguments: argparse.Namespace) -> Any:
+    try:
+        return await _answer(service, arguments)
+    finally:
+        await service.close()
+
+
+async def _answer(service: Service, arguments: argparse.Namespace) -> Any:
     if arguments.command == "republish":
         return await republish(service, arguments.topic, arguments.aggregate, arguments.since, arguments.until)
     if arguments.command == "reconcile":

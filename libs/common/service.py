@@ -191,8 +191,12 @@ class Service:
         await self.relay.stop()
         for hook in self._stopping:
             await hook()
-        self._client.close()
+        await self.close()
         log.info("stopped")
+
+    async def close(self) -> None:
+        """Gives up the connections to the store, in the loop that used them."""
+        await self._client.close()
 
     async def ensure_indexes(self) -> None:
         for kind in self.kinds:

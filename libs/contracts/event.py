@@ -11,7 +11,9 @@ from pydantic.fields import FieldInfo
 
 
 def _to_utc_milliseconds(value: dt.datetime) -> str:
-    return value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if value.tzinfo is not dt.UTC:
+        value = value.astimezone(dt.UTC)
+    return value.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def _truncate(value: Any) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient
 
 from tools.checking.world import Difference
 
@@ -38,7 +38,7 @@ def ask_for_beds(day: Path) -> None:
 
 async def differences(uri: str, prefix: str, seconds: float) -> list[Difference]:
     """What ledgers and referrals do not agree on once nothing is left to be done; `stuck` for what stays."""
-    client: AsyncIOMotorClient[Doc] = AsyncIOMotorClient(uri, tz_aware=True)
+    client: AsyncMongoClient[Doc] = AsyncMongoClient(uri, tz_aware=True)
     try:
         database = client[f"{prefix}referral"]
         until = time.monotonic() + seconds
@@ -50,7 +50,7 @@ async def differences(uri: str, prefix: str, seconds: float) -> list[Difference]
         ledgers = await database["ledgers"].find({}).to_list(None)
         return found + list(compared(ledgers, referrals))
     finally:
-        client.close()
+        await client.close()
 
 
 async def _left(database: Any) -> list[str]:

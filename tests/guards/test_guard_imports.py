@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from libs.common.topics import public_topics
 from tests.guards.tree import ROOT, modules
 
-DRIVERS = {"motor", "pymongo", "bson", "gridfs"}
+DRIVERS = {"pymongo", "bson", "gridfs"}
 ONLY_DRIVER_MODULE = "libs/common/mongo.py"
 ONLY_LISTENER = "libs/common/listen.py"
 READS_BACK = {"libs/common/reconciliation.py"}

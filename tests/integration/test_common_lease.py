@@ -18,7 +18,7 @@ SHORT = 0.2
 async def database(stack: TestStack, prefix: str) -> AsyncIterator[Database]:
     client = connect(stack.mongodb_uri)
     yield open_database(client, f"{prefix}registration")
-    client.close()
+    await client.close()
 
 
 async def test_it_goes_on_when_nobody_came(database: Database) -> None:

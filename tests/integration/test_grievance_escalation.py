@@ -108,8 +108,8 @@ async def two(stack: TestStack, prefix: str) -> AsyncIterator[tuple[Process, Pro
         process.clock.saw(START)
     yield first, second
     for process in (first, second):
-        process.client.close()
-        process.service._client.close()
+        await process.client.close()
+        await process.service._client.close()
 
 
 async def test_two_schedulers_make_one_step_per_breach(two: tuple[Process, Process]) -> None:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient
 from notifications_post import (
     HERE,
     THERE,
@@ -111,9 +111,9 @@ async def world(stack: TestStack, prefix: str) -> AsyncIterator[Others]:
 
 @pytest.fixture
 async def messages(stack: TestStack, prefix: str) -> AsyncIterator[Messages]:
-    client: AsyncIOMotorClient[Any] = AsyncIOMotorClient(stack.mongodb_uri, tz_aware=True)
+    client: AsyncMongoClient[Any] = AsyncMongoClient(stack.mongodb_uri, tz_aware=True)
     yield Messages(client[f"{prefix}notifications"])
-    client.close()
+    await client.close()
 
 
 @pytest.fixture

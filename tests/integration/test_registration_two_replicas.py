@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient
 from registration_desk import HERE, PERSON, RUN, VISIT_TOPIC, list_facilities, published, until
 
 from deploy.local.ports import free_port
@@ -111,7 +111,7 @@ async def test_two_hundred_callers_get_one_to_two_hundred_though_one_replica_die
         assert all(len(ids) == 1 for ids in said_twice.values())
         assert sorted(numbers[0] for numbers in answered.values()) == list(range(1, CALLERS + 1))
 
-        mongo: Any = AsyncIOMotorClient(stack.mongodb_uri)
+        mongo: Any = AsyncMongoClient(stack.mongodb_uri)
         visits = mongo[f"{prefix}registration"]["visits"]
 
         async def told() -> list[int]:
@@ -126,4 +126,4 @@ async def test_two_hundred_callers_get_one_to_two_hundred_though_one_replica_die
             range(1, CALLERS + 1)
         )
         assert sorted(set(await told())) == list(range(1, CALLERS + 1))
-        mongo.close()
+        await mongo.close()
