@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +24,12 @@ from services.referral.patients import NotYetKnown, Patient, Withdrawn
 
 NOT_YET_KNOWN = "not yet known"
 WITHDRAWN = "record withdrawn"
+
+
+@functools.cache
+def _shared(answer: type[BaseModel]) -> frozenset[str]:
+    """What an answer says as the referral has it."""
+    return frozenset(answer.model_fields) & frozenset(Referral.model_fields)
 
 
 class Answer(BaseModel):
@@ -73,8 +80,7 @@ class ReferralAnswer(Answer):
 
     @classmethod
     def of(cls, id: str, state: Referral) -> Self:
-        names = set(cls.model_fields) & set(Referral.model_fields)
-        said = {name: getattr(state, name) for name in names}
+        said = {name: getattr(state, name) for name in _shared(cls)}
         said["chain"] = state.chain or id
         return cls(id=id, outside_lgd=state.outside.state_lgd if state.outside else None, **said)
 

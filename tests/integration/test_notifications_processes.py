@@ -15,7 +15,6 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from pymongo import AsyncMongoClient
 from notifications_post import (
     HERE,
     THERE,
@@ -31,6 +30,7 @@ from notifications_post import (
     requested,
     token,
 )
+from pymongo import AsyncMongoClient
 
 from deploy.local.ports import free_port
 from deploy.local.testing import TestStack

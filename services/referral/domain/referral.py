@@ -203,16 +203,17 @@ def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -
 
 
 def _row(state: Referral, command: Command, by: By) -> Move:
-    allowed = names_of(open_moves(state, by))
     theirs = {Actor(by.role, side) for side in sides_of(state, by.facility)}
     who = moves.actors(command.verb)
     if theirs.isdisjoint(who):
         names = " or ".join(f"the {actor.role} at the {actor.side}" for actor in who)
-        raise Refused("not-yours", f"{command.verb} is for {names}", allowed=allowed)
+        raise Refused("not-yours", f"{command.verb} is for {names}", allowed=names_of(open_moves(state, by)))
     move = moves.find(state.status, command.verb)
     if move is None or theirs.isdisjoint(move.who):
         raise Refused(
-            "illegal-move", f"{command.verb} is no move of a referral that is {state.status}", allowed=allowed
+            "illegal-move",
+            f"{command.verb} is no move of a referral that is {state.status}",
+            allowed=names_of(open_moves(state, by)),
         )
     return move
 
