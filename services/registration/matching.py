@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,11 +23,10 @@ from services.registration.domain import identity
 from services.registration.domain import patient as patients
 from services.registration.domain.care import OpenedForCare
 from services.registration.domain.matching.frequencies import Frequencies
-from services.registration.domain.matching.person import Person
 from services.registration.domain.patient import Patient
 from services.registration.domain.places import Places
 from services.registration.domain.review import Candidate, RecordExplained, ReviewResolved
-from services.registration.domain.who import KINDS, Matcher, lookup_keys, to_person
+from services.registration.domain.who import KINDS, READ, Matcher, lookup_keys, to_person
 
 log = logger("matching")
 
@@ -36,7 +36,7 @@ COUNTED_AT_ONCE = 100
 COUNTED_AGAIN_SECONDS = 600.0
 MOST_COMPARED = 300
 
-_SEEN = {"state.card": 1, "state.status": 1}
+_SEEN = {"state.status": 1} | {f"state.card.{field}": 1 for field in READ}
 
 
 @dataclass
@@ -54,7 +54,7 @@ class KnownPeople:
         """The likeliest first, and whether `but` itself was among those found."""
         self._count_again()
         person = to_person(id, card)
-        found = await self.found(person)
+        found = await self.found(lookup_keys(person) if unlike else self.matcher.worth_asking(person))
         known = any(document["_id"] == but for document in found)
         others = [
             to_person(document["_id"], document["state"]["card"])
@@ -63,13 +63,12 @@ class KnownPeople:
         ]
         return self.matcher.candidates(person, others, unlike=unlike), known
 
-    async def found(self, person: Person, years_around: int = 2) -> list[Document]:
-        """One indexed query for all keys at once."""
-        keys = lookup_keys(person, years_around)
+    async def found(self, keys: Sequence[str]) -> list[Document]:
+        """One indexed query for all keys, answered in one piece."""
         if not keys:
             return []
-        query = {"state.search.keys": {"$in": list(keys)}}
-        return await self.people.find(query, _SEEN).limit(MOST_COMPARED).to_list(MOST_COMPARED)
+        found = self.people.find({"state.search.keys": {"$in": list(keys)}}, _SEEN)
+        return await found.limit(MOST_COMPARED).batch_size(MOST_COMPARED).to_list(MOST_COMPARED)
 
     def _count_again(self) -> None:
         now = asyncio.get_running_loop().time()

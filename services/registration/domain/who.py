@@ -5,17 +5,29 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from libs.contracts.registration import PatientCard
 from services.registration.domain.matching.births import Birth
 from services.registration.domain.matching.blocking import name_words
-from services.registration.domain.matching.compare import BIRTH, GIVEN, Side, compare
+from services.registration.domain.matching.compare import (
+    AGE,
+    BIRTH,
+    GIVEN,
+    GUARDIAN,
+    LOCALITY,
+    MISSING,
+    SEX,
+    Side,
+    compare,
+)
 from services.registration.domain.matching.frequencies import Frequencies
 from services.registration.domain.matching.model import ASK_FROM, Model, band, probability
-from services.registration.domain.matching.names import Alike, is_ending, lists_alike, read_name
+from services.registration.domain.matching.names import Alike, Name, Word, is_ending, lists_alike, read_name
 from services.registration.domain.matching.person import Person, read_guardian, read_identifier, read_place
+from services.registration.domain.matching.remembered import WORDS
 from services.registration.domain.matching.sounds import bones, skeleton
 from services.registration.domain.review import Candidate, FieldWeight
 
@@ -27,8 +39,10 @@ KINDS = (
 OF_ONE_PERSON = KINDS[:-2]
 _AS_KIND = {"him-parivar-family": "family_id", "ration-card": "ration_card"}
 RETURNING_YEARS, DISCOVERY_YEARS = 2, 5
-YEARS_TOGETHER = 4
 """ABDM: a returning patient's age may differ by two years, one who is discovered from a phone's by five."""
+NAMESAKE_YEARS = 5
+"""By how much an age may be wrong where village and whole name agree."""
+YEARS_TOGETHER = 4
 BORNE_BY_MANY = frozenset(bones(word) for word in ("mohammad", "ghulam", "gh", "abdul", "ab"))
 """What stands before, or after, the own names of a great part of a people: by itself it finds a crowd."""
 MOST_CANDIDATES = 10
@@ -39,8 +53,15 @@ RETURNING = 0.5
 """How likely it is, before anything is compared, that somebody at the desk is known."""
 
 
+READ = (
+    "name", "sex", "birth_date", "birth_year", "phone", "guardian", "village", "district_lgd", "state_lgd",
+    "abha_number", "abha_address", "identifiers",
+)  # fmt: skip
+"""All of a card that is compared."""
+
+
 def to_person(id: str, card: Mapping[str, Any]) -> Person:
-    """`card` as it is stored (JSON)."""
+    """`card` as it is stored (JSON), of which only what is in READ is asked for."""
     identifiers = {
         _AS_KIND.get(one["type"], one["type"]): read_identifier(f"{one.get('facility') or ''}{one['value']}")
         for one in card.get("identifiers") or ()
@@ -49,12 +70,15 @@ def to_person(id: str, card: Mapping[str, Any]) -> Person:
         if card.get(kind):
             identifiers[kind.replace("_", "-")] = read_identifier(card[kind])
     sex = card.get("sex")
-    phone = re.sub(r"\D", "", card.get("phone") or "")[-10:]
+    phone = card.get("phone") or ""
+    if not (phone[-10:].isdecimal() and phone.isascii()):
+        phone = _NOT_DIGITS.sub("", phone)
+    phone = phone[-10:]
     return Person(
         id=id,
         name=read_name(card.get("name") or ""),
         sex="m" if sex == "male" else "f" if sex == "female" else "",
-        birth=_birth(card),
+        birth=_birth(card.get("birth_date"), card.get("birth_year")),
         phones=frozenset({phone} if phone else ()),
         guardian=read_guardian(card.get("guardian") or ""),
         village=read_place(card.get("village") or ""),
@@ -64,28 +88,46 @@ def to_person(id: str, card: Mapping[str, Any]) -> Person:
     )
 
 
-def _birth(card: Mapping[str, Any]) -> Birth | None:
-    date = card.get("birth_date")
+@lru_cache(maxsize=WORDS)
+def _birth(date: Any, year: Any) -> Birth | None:
     if date:
-        year, month, day = (int(part) for part in str(date).split("-"))
-        return Birth(year, month, day, digits=f"{year:04d}{month:02d}{day:02d}")
-    known = card.get("birth_year")
-    return Birth(int(known), estimated=True) if known else None
+        in_year, month, day = (int(part) for part in str(date).split("-"))
+        return Birth(in_year, month, day, digits=f"{in_year:04d}{month:02d}{day:02d}")
+    return Birth(int(year), estimated=True) if year else None
+
+
+_UNSAID = Side(MISSING)
+_NOT_DIGITS = re.compile(r"\D")
+
+
+class Key(NamedTuple):
+    """`agreed` is, by field, the most that two records have in common that share this key and none that says more; None
+    where having it is enough to be looked at."""
+
+    text: str
+    agreed: Mapping[int, Side] | None = None
 
 
 def index_keys(card: PatientCard) -> tuple[str, ...]:
     """What the record is found by, kept with it."""
     person = to_person(card.id, card.model_dump(mode="json"))
     years = [person.birth.year] if person.birth and person.birth.year else []
-    return tuple(dict.fromkeys(_keys(person, years)))
+    found = [*_keys(person, years, years), *_of_any_age(person)]
+    return tuple(dict.fromkeys(key.text for key in found))
+
+
+def _asked(person: Person, years_around: int) -> Iterable[Key]:
+    """The same keys, and the years around the birth: somewhere it may be known by an age only."""
+    if person.birth and person.birth.year:
+        year = person.birth.year
+        near = [year - years_around, year, year + years_around]
+        return _keys(person, near, range(year - NAMESAKE_YEARS, year + NAMESAKE_YEARS + 1))
+    return [*_keys(person, [], []), *_of_any_age(person)]
 
 
 def lookup_keys(person: Person, years_around: int = RETURNING_YEARS) -> tuple[str, ...]:
-    """What to ask for: the same keys, and the years around the birth: somewhere it may be known by an age only."""
-    years: list[int] = []
-    if person.birth and person.birth.year:
-        years = [person.birth.year - years_around, person.birth.year, person.birth.year + years_around]
-    return tuple(dict.fromkeys(_keys(person, years)))
+    """All that may be asked for."""
+    return tuple(dict.fromkeys(key.text for key in _asked(person, years_around)))
 
 
 def identifier_key(kind: str, value: str) -> str:
@@ -97,38 +139,84 @@ def _telling(words: list[str]) -> list[str]:
     return [word for word in words if word not in BORNE_BY_MANY] or words
 
 
-def _keys(person: Person, years: Sequence[int]) -> Iterable[str]:
-    """Each is rare even among a million people: a name never stands alone. Whoever's sex is not known has both."""
+class _Heard:
+    """What keys are made of."""
+
+    def __init__(self, person: Person) -> None:
+        telling = sorted({bones(word.text) for word in person.name.words if not is_ending(word)})
+        self.telling = len(telling)
+        self.spoken = " ".join(telling or sorted(bones(word.text) for word in person.name.words))
+        self.words = list(dict.fromkeys(bones(word) for word in name_words(person.name.words)))
+        self.alone = _telling(self.words)
+        self.village = skeleton(person.village.replace(" ", "")) if person.village else ""
+        self.sexes = (person.sex,) if person.sex else ("f", "m")
+        self.elder = "".join(_telling([bones(word) for word in name_words(person.guardian)])[:1])
+        family = {bones(word.text) for word in person.guardian}
+        self.own = [word for word in self.alone if word not in family] or self.alone
+        """What a family has in common finds the family: not it, but the words that the elder has not."""
+
+
+def _keys(person: Person, years: Sequence[int], namesakes: Sequence[int]) -> Iterable[Key]:
+    """Each is rare even among a million people: a name never stands alone. Whoever's sex is not known has both.
+    `namesakes` are the years of birth in which those of one village are asked for who bear the whole name."""
     for kind, value in person.identifiers.items():
         if value:
-            yield identifier_key(kind, value)
+            yield Key(identifier_key(kind, value))
     for phone in person.phones:
-        yield f"p:{phone}"
-    telling = sorted({bones(word.text) for word in person.name.words if not is_ending(word)})
-    spoken = " ".join(telling or sorted(bones(word.text) for word in person.name.words))
-    words = list(dict.fromkeys(bones(word) for word in name_words(person.name.words)))
-    alone = _telling(words)
-    village = skeleton(person.village.replace(" ", "")) if person.village else ""
-    sexes = (person.sex,) if person.sex else ("f", "m")
-    if village:
-        yield from (f"v:{village}:{spoken}:{sex}" for sex in sexes)
+        yield Key(f"p:{phone}")
+    heard = _Heard(person)
+    whole = {place: _exactly(words) for place, words in enumerate(person.name) if words} | {SEX: Side(0)}
+    here, near = {LOCALITY: Side(1, person.village)}, {LOCALITY: Side(3)}
+    elder, same_age = {GUARDIAN: _exactly(person.guardian)}, {AGE: Side(0)}
     if person.birth and person.birth.whole and person.birth.precise:
         first, second = sorted((person.birth.month, person.birth.day))
-        for word in words:
-            yield f"d:{person.birth.year}:{first}:{second}:{word}"
+        for word in heard.words:
+            yield Key(f"d:{person.birth.year}:{first}:{second}:{word}")
+        if heard.village:
+            yield Key(f"b:{heard.village}:{first}:{second}:{heard.spoken}")
+    if heard.village and heard.elder:
+        for sex in heard.sexes:
+            yield Key(f"e:{heard.village}:{heard.elder}:{heard.spoken}:{sex}", whole | here | same_age | elder)
     where = person.district or person.state
-    if len(telling) < 2:
+    if heard.telling < 2:
         # One word is too common for a whole district.
-        where = f"{where}:{village[:2]}"
-    elders = _telling([bones(word) for word in name_words(person.guardian)])[:1]
-    spans = dict.fromkeys(year // YEARS_TOGETHER for year in years)
-    for span, sex in product(spans, sexes):
-        yield f"y:{span}:{where}:{spoken}:{sex}"
-        for word in alone:
-            if village:
-                yield f"w:{span}:{village}:{word}:{sex}"
-            for elder in elders:
-                yield f"g:{span}:{person.district}:{elder}:{word}:{sex}"
+        where = f"{where}:{heard.village[:2]}"
+    one_word = {word: _one_word(person.name, word) | same_age | {SEX: Side(0)} for word in heard.alone}
+    if heard.village:
+        for span, sex in product(_spans(namesakes), heard.sexes):
+            yield Key(f"n:{span}:{heard.village}:{heard.spoken}:{sex}", whole | here | same_age)
+    for span, sex in product(_spans(years), heard.sexes):
+        yield Key(f"y:{span}:{where}:{heard.spoken}:{sex}", whole | near | same_age)
+        if heard.village:
+            for word in heard.alone:
+                yield Key(f"w:{span}:{heard.village}:{word}:{sex}", one_word[word] | here)
+        if heard.elder:
+            for word in heard.own:
+                key = f"g:{span}:{person.district}:{heard.elder}:{word}:{sex}"
+                yield Key(key, whole | near | same_age | elder)
+
+
+def _spans(years: Sequence[int]) -> Iterable[int]:
+    return dict.fromkeys(year // YEARS_TOGETHER for year in years)
+
+
+def _of_any_age(person: Person) -> Iterable[Key]:
+    """What only they ask for who do not know an age: where it is known, a village's namesakes of all ages are many."""
+    heard = _Heard(person)
+    if heard.village:
+        yield from (Key(f"v:{heard.village}:{heard.spoken}:{sex}") for sex in heard.sexes)
+
+
+def _exactly(words: Iterable[Word]) -> Side:
+    return Side(Alike.EXACT, " ".join(word.text for word in words))
+
+
+def _one_word(name: Name, heard: str) -> dict[int, Side]:
+    return {
+        place: _exactly(same)
+        for place, words in enumerate(name)
+        if (same := [word for word in words if bones(word.text) == heard])
+    }
 
 
 class Matcher:
@@ -138,6 +226,19 @@ class Matcher:
         everybody = max(people, FEWEST_PEOPLE)
         self._frequencies = frequencies
         self._model = Model(KINDS, prior_match=RETURNING / everybody, prior_household=HOUSEHOLD_MEMBERS / everybody)
+
+    def worth_asking(self, person: Person, years_around: int = RETURNING_YEARS) -> tuple[str, ...]:
+        """The keys that can find somebody who would be shown: not those that only a crowd of namesakes shares, of whom
+        nothing but these names, ages and places agree. In a small register they are few, and all are looked at."""
+        worth: dict[str, None] = {}
+        for key in _asked(person, years_around):
+            if key.agreed is None or self._might_be(key.agreed):
+                worth[key.text] = None
+        return tuple(worth)
+
+    def _might_be(self, agreed: Mapping[int, Side]) -> bool:
+        sides = [agreed.get(place, _UNSAID) for place in range(len(self._model.fields))]
+        return probability(self._model.odds(self._model.weigh(sides, self._frequencies))) >= ASK_FROM
 
     def candidates(self, one: Person, others: Iterable[Person], unlike: bool = False) -> list[Candidate]:
         """The likeliest first; those of the band `new` only if `unlike`. At most one of them is this person: where two

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from rapidfuzz.distance import OSA
 
-from services.registration.domain.matching.remembered import PAIRS, WORDS
+from services.registration.domain.matching.remembered import WORDS
 from services.registration.domain.matching.scripts import latin, listed
 
 LONGEST = 60
@@ -32,8 +32,7 @@ class Dates(IntEnum):
     DIFFERENT = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Birth:
+class Birth(NamedTuple):
     """`month` and `day` are 0 where not known. `estimated`: the year comes from an age. `digits` as YYYYMMDD were
     written, also where they make no date; `year` is 0 where they do not even tell that."""
 
@@ -146,7 +145,6 @@ def read_age(text: str) -> int | None:
     return int(found.group(1)) if found and int(found.group(1)) <= 130 else None
 
 
-@lru_cache(maxsize=PAIRS)
 def births_agree(one: Birth, other: Birth) -> Dates | None:
     """None where one of them tells nothing."""
     if one.whole and other.whole:

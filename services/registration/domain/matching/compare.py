@@ -95,7 +95,7 @@ class Side(NamedTuple):
     value: str = ""
 
 
-_NONE = Side(MISSING)
+_NONE, _NEARLY_EQUAL, _UNEQUAL = Side(MISSING), Side(1), Side(2)
 
 
 def compare(one: Person, other: Person, kinds: Sequence[str] = ()) -> tuple[Side, ...]:
@@ -105,7 +105,7 @@ def compare(one: Person, other: Person, kinds: Sequence[str] = ()) -> tuple[Side
         given,
         family,
         *_birth(one.birth, other.birth),
-        _NONE if not one.sex or not other.sex else Side(int(one.sex != other.sex), one.sex),
+        _sex(one.sex, other.sex),
         _phones(one.phones, other.phones),
         _words(one.guardian, other.guardian),
         _locality(one, other),
@@ -117,7 +117,7 @@ def compare(one: Person, other: Person, kinds: Sequence[str] = ()) -> tuple[Side
 def _identifiers(ones: Mapping[str, str], others: Mapping[str, str], kinds: Sequence[str]) -> Iterable[Side]:
     if not ones or not others:
         return (_NONE,) * len(kinds)
-    return (_identifier(ones.get(kind, ""), others.get(kind, "")) for kind in kinds)
+    return [_identifier(ones.get(kind, ""), others.get(kind, "")) for kind in kinds]
 
 
 @lru_cache(maxsize=PAIRS)
@@ -168,8 +168,10 @@ _AS_AGE = {Dates.YEAR: 0, Dates.WITHIN_TWO: 1, Dates.WITHIN_FIVE: 2, Dates.DIFFE
 
 def _birth(one: Birth | None, other: Birth | None) -> tuple[Side, Side]:
     """As a date where both are precise, else as an age: the two are worth different things."""
-    agree = births_agree(one, other) if one and other else None
-    if one is None or other is None or agree is None:
+    if one is None or other is None:
+        return _NONE, _NONE
+    agree = births_agree(one, other)
+    if agree is None:
         return _NONE, _NONE
     if agree == Dates.DIFFERENT:
         exact = one.precise and other.precise
@@ -177,16 +179,25 @@ def _birth(one: Birth | None, other: Birth | None) -> tuple[Side, Side]:
     return (Side(_AS_DATE[agree]), _NONE) if agree in _AS_DATE else (_NONE, Side(_AS_AGE[agree]))
 
 
+@lru_cache(maxsize=16)
+def _sex(one: str, other: str) -> Side:
+    return _NONE if not one or not other else Side(int(one != other), one)
+
+
 def _phones(ones: frozenset[str], others: frozenset[str]) -> Side:
     if not ones or not others:
         return _NONE
     if common := ones & others:
         return Side(0, min(common))
-    return Side(1 if any(_one_step(a, b, 7) for a in ones for b in others) else 2)
+    for a in ones:
+        for b in others:
+            if _one_step(a, b, 7):
+                return _NEARLY_EQUAL
+    return _UNEQUAL
 
 
-@lru_cache(maxsize=PAIRS)
 def _one_step(a: str, b: str, at_least: int) -> bool:
+    """Not remembered: numbers seldom come again, and looking them up would cost more."""
     return min(len(a), len(b)) >= at_least and OSA.distance(a, b, score_cutoff=1) <= 1
 
 
@@ -195,7 +206,7 @@ def _identifier(a: str, b: str) -> Side:
         return _NONE
     if a == b:
         return Side(0, a)
-    return Side(1 if _one_step(a, b, 6) else 2)
+    return _NEARLY_EQUAL if _one_step(a, b, 6) else _UNEQUAL
 
 
 @lru_cache(maxsize=PAIRS)
@@ -228,7 +239,7 @@ def _numbers(text: str) -> list[str]:
 
 def _locality(one: Person, other: Person) -> Side:
     village = place_alike(one.village, other.village)
-    post = _post(one.postcode, other.postcode)
+    post = _post(one.postcode, other.postcode) if one.postcode and other.postcode else MISSING
     if village == 0 and post == 0:
         return Side(0, one.village)
     if village == 0 or (village == 1 and post == 0):
@@ -253,6 +264,8 @@ def _post(a: str, b: str) -> int:
 
 
 def _dwelling(one: Person, other: Person) -> Side:
+    if not ((one.street and other.street) or (one.house and other.house)):
+        return _NONE
     street = place_alike(one.street, other.street)
     house = MISSING if not one.house or not other.house else int(one.house != other.house)
     if street == 0 and house == 0:
@@ -263,4 +276,4 @@ def _dwelling(one: Person, other: Person) -> Side:
         return Side(2)
     if house == 0:
         return Side(3)
-    return _NONE if street == house == MISSING else Side(4)
+    return Side(4)

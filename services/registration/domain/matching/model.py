@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from services.registration.domain.matching.compare import AGE, BIRTH, FIELDS, GIVEN, Field, Side, identifier_field
 from services.registration.domain.matching.frequencies import Frequencies
@@ -28,8 +28,7 @@ class Chances:
     household: list[float]
 
 
-@dataclass(frozen=True)
-class Weighed:
+class Weighed(NamedTuple):
     """`match` and `household` are natural logarithms of how much likelier the pair is as one person, and as two of one
     household, than as strangers. `parts` are the fields' own shares in `match`."""
 
@@ -51,6 +50,11 @@ class Model:
     ) -> None:
         self.kinds = tuple(kinds)
         self.fields: tuple[Field, ...] = FIELDS + tuple(identifier_field(kind) for kind in kinds)
+        self._counts = [
+            (field.counted, field.shared, place in (BIRTH, AGE, GIVEN)) for place, field in enumerate(self.fields)
+        ]
+        """Of each field whether its value's frequency counts, whether a household has it in common, and whether a
+        household tells of it all the same."""
         self.prior_match = prior_match
         self.prior_household = prior_household
         self.chances = [
@@ -67,19 +71,19 @@ class Model:
         ]
 
     def weigh(self, sides: Sequence[Side], frequencies: Frequencies) -> Weighed:
-        parts: list[float] = []
+        parts = [0.0] * len(sides)
         household = 0.0
         for place, side in enumerate(sides):
-            if side.level < 0:
-                parts.append(0.0)
+            level, value = side
+            if level < 0:
                 continue
-            field = self.fields[place]
-            bonus = frequencies.bonus(place, side) if field.counted and side.value else 0.0
-            parts.append(self.match_log[place][side.level] + bonus)
-            if field.shared:
-                household += self.household_log[place][side.level] + bonus
-            elif place in (BIRTH, AGE, GIVEN):
-                household += self.household_log[place][side.level]
+            counted, shared, own = self._counts[place]
+            bonus = frequencies.bonus(place, side) if counted and value else 0.0
+            parts[place] = self.match_log[place][level] + bonus
+            if shared:
+                household += self.household_log[place][level] + bonus
+            elif own:
+                household += self.household_log[place][level]
         return Weighed(math.fsum(parts), household, tuple(parts))
 
     def odds(self, weighed: Weighed) -> float:

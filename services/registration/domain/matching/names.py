@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
@@ -26,16 +26,14 @@ class Alike(IntEnum):
     DIFFERENT = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One word of a name in Latin letters; `latin` is false where it was written in another script."""
 
     text: str
     latin: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """`given` are the words before the last, or the only one; `family` the last, empty for one-word names."""
 
     given: tuple[Word, ...] = ()
@@ -113,6 +111,7 @@ def untitled(words: tuple[Word, ...]) -> tuple[Word, ...]:
     return kept
 
 
+@lru_cache(maxsize=PAIRS)
 def words_alike(one: Word, other: Word) -> Alike:
     """By letters within one script, by consonants across two."""
     if one.text == other.text:
@@ -122,7 +121,6 @@ def words_alike(one: Word, other: Word) -> Alike:
     return _across(one.text, other.text) if one.latin else _across(other.text, one.text)
 
 
-@lru_cache(maxsize=PAIRS)
 def _within(a: str, b: str) -> Alike:
     if len(a) > 1 and len(b) > 1 and sound(a) == sound(b):
         return Alike.SOUND
@@ -143,7 +141,6 @@ def _within(a: str, b: str) -> Alike:
     return Alike.DIFFERENT
 
 
-@lru_cache(maxsize=PAIRS)
 def _across(a: str, b: str) -> Alike:
     """`a` is written in Latin."""
     left, right = bones(a), bones(b)
@@ -169,8 +166,7 @@ def _abbreviates(short: str, long: str) -> bool:
     return len(short) >= 2 and long.startswith(short) and (len(short) >= 3 or len(long) >= 4)
 
 
-@dataclass(frozen=True, slots=True)
-class Likeness:
+class Likeness(NamedTuple):
     """How alike two lists of words are; `shared` are the words of the one that the other has too."""
 
     alike: Alike
@@ -190,22 +186,30 @@ def lists_alike(ones: Sequence[Word], others: Sequence[Word]) -> Likeness | None
         joined = words_alike(_joined(ones), _joined(others))
         if joined <= Alike.SOUND:
             return Likeness(joined, tuple(word.text for word in ones))
-    pairs = sorted((words_alike(a, b), i, j) for i, a in enumerate(ones) for j, b in enumerate(others))
+    pairs: list[tuple[Alike, int, int]] = []
+    nearest = joined
+    for i, one in enumerate(ones):
+        for j, other in enumerate(others):
+            alike = words_alike(one, other)
+            if alike <= Alike.SHORT:
+                pairs.append((alike, i, j))
+            elif alike < nearest:
+                nearest = alike
+    if not pairs:
+        return Likeness(nearest)
     used: tuple[set[int], set[int]] = (set(), set())
-    found: list[tuple[Alike, str]] = []
-    for alike, i, j in pairs:
-        if i in used[0] or j in used[1] or alike > Alike.SHORT:
+    found: list[str] = []
+    worst = Alike.EXACT
+    for alike, i, j in sorted(pairs) if len(pairs) > 1 else pairs:
+        if i in used[0] or j in used[1]:
             continue
         used[0].add(i)
         used[1].add(j)
-        found.append((alike, ones[i].text))
-    if not found:
-        return Likeness(min(joined, pairs[0][0]))
-    worst = max(alike for alike, _ in found)
-    left_over = min(len(ones), len(others)) - len(found)
-    if left_over:
+        found.append(ones[i].text)
+        worst = max(worst, alike)
+    if len(found) < min(len(ones), len(others)):
         worst = Alike.PARTLY
-    return Likeness(Alike(worst), tuple(text for _, text in found))
+    return Likeness(worst, tuple(found))
 
 
 def _commoner(one: Word, other: Word) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 from services.registration.domain.matching.births import Birth, read_age, read_birth
 from services.registration.domain.matching.names import Name, Word, read_name, untitled, words_of
@@ -27,12 +28,11 @@ _KINDS_OF_STREET = frozenset(
 _PHONE_EMPTY = re.compile(r"^(\d)\1+$")
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """`phones` are their last ten digits; places are Latin words without "street", "village" and the like."""
 
     id: str
-    name: Name = field(default_factory=Name)
+    name: Name = Name()
     sex: str = ""
     birth: Birth | None = None
     phones: frozenset[str] = frozenset()
@@ -43,7 +43,7 @@ class Person:
     district: str = ""
     state: str = ""
     postcode: str = ""
-    identifiers: Mapping[str, str] = field(default_factory=dict)
+    identifiers: Mapping[str, str] = MappingProxyType({})
 
 
 def present(text: str | None) -> str:
