@@ -89,10 +89,12 @@ def identifier_field(kind: str) -> Field:
 
 
 class Side(NamedTuple):
-    """One field of a pair: its level, and the value the two have in common ("" if none)."""
+    """One field of a pair: its level, and the value the two have in common ("" if none). `crossed`: of a name, one has it
+    as the given name and the other as the family's, so that nobody can say which it is."""
 
     level: int
     value: str = ""
+    crossed: bool = False
 
 
 _NONE, _NEARLY_EQUAL, _UNEQUAL = Side(MISSING), Side(1), Side(2)
@@ -137,8 +139,8 @@ def _names(one: Name, other: Name) -> tuple[Side, Side]:
         if max(crossed_given.level, crossed_family.level) <= Alike.NEAR:
             # Worth a little less than the right way round.
             return (
-                Side(max(crossed_given.level, Alike.SOUND), crossed_given.value),
-                Side(max(crossed_family.level, Alike.SOUND), crossed_family.value),
+                Side(max(crossed_given.level, Alike.SOUND), crossed_given.value, crossed=True),
+                Side(max(crossed_family.level, Alike.SOUND), crossed_family.value, crossed=True),
             )
     elif given.level > Alike.NEAR or given.level == MISSING:
         # One has a single word: it may be what the other calls the family name.

@@ -128,10 +128,13 @@ class Frequencies:
             return -math.log(COMMON) if ending else 0.0
         words = side.value.split() if place in NAMES else [side.value]
         if place in NAMES and side.level == 1:
-            parts = [self._sound_share(counts, word) for word in words]
+            # A family's name is rare among given names: what is written the other way round is as common as it is in
+            # its own place.
+            homes = (GIVEN, FAMILY) if side.crossed else (place,)
+            parts = [max(self._sound_share(home, word) for home in homes) for word in words]
             usual = counts.alike_sounding
         elif side.level == 2 and place in NAMES:
-            return 0.5 * self.bonus(place, Side(1, side.value))
+            return 0.5 * self.bonus(place, Side(1, side.value, side.crossed))
         else:
             parts = [self.share(place, word) for word in words]
             usual = counts.alike
@@ -142,6 +145,9 @@ class Frequencies:
         parts.sort()
         return math.log(usual / parts[0]) + sum(0.5 * -math.log(part) for part in parts[1:])
 
-    def _sound_share(self, counts: Counts, word: str) -> float:
+    def _sound_share(self, place: int, word: str) -> float:
+        counts = self._counts.get(place)
+        if counts is None or not counts.records:
+            return 0.0
         beyond = max(counts.sounds[sound(word)] - self._own, 0) + min(RAREST, counts.records * counts.alike_sounding)
         return beyond / counts.records

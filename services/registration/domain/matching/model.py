@@ -74,7 +74,7 @@ class Model:
         parts = [0.0] * len(sides)
         household = 0.0
         for place, side in enumerate(sides):
-            level, value = side
+            level, value, _ = side
             if level < 0:
                 continue
             counted, shared, own = self._counts[place]
