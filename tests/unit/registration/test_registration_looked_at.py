@@ -133,7 +133,8 @@ WORDS = st.lists(
 
 
 def plainly(ones: Sequence[Word], others: Sequence[Word]) -> Likeness:
-    """Of words that do not read the same when run together: each finds its nearest, the nearest first."""
+    """Of words that do not read the same when run together: each finds its nearest, the nearest first; what is only
+    shortened tells nothing where another word tells."""
     pairs = sorted((words_alike(a, b), i, j) for i, a in enumerate(ones) for j, b in enumerate(others))
     left, right, found = set(range(len(ones))), set(range(len(others))), []
     for alike, i, j in pairs:
@@ -143,8 +144,11 @@ def plainly(ones: Sequence[Word], others: Sequence[Word]) -> Likeness:
             found.append((alike, ones[i].text))
     if not found:
         return Likeness(pairs[0][0])
-    whole = len(found) == min(len(ones), len(others))
-    return Likeness(max(alike for alike, _ in found) if whole else Alike.PARTLY, tuple(text for _, text in found))
+    if len(found) < min(len(ones), len(others)):
+        return Likeness(Alike.PARTLY, tuple(text for _, text in found))
+    said = [each for each in found if each[0] != Alike.SHORT] or found
+    worst = max(alike for alike, _ in said)
+    return Likeness(max(worst, Alike.SOUND) if len(said) < len(found) else worst, tuple(text for _, text in said))
 
 
 @settings(max_examples=300, deadline=None)

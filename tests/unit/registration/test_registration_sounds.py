@@ -116,3 +116,14 @@ def test_a_name_run_together_or_with_a_word_more_is_the_same() -> None:
     assert alike.alike <= Alike.SOUND
     assert (alike := lists_alike(abdul.given, longer.given))
     assert alike.alike == Alike.EXACT
+
+
+def test_what_stands_beside_a_shortened_word_tells() -> None:
+    def alike(one: str, other: str) -> tuple[Alike, tuple[str, ...]]:
+        likeness = lists_alike(read_name(one).words, read_name(other).words)
+        assert likeness is not None
+        return likeness.alike, likeness.shared
+
+    assert alike("Gh Rashid", "Ghulam Rashid") == (Alike.SOUND, ("rashid",))
+    assert alike("Gh Rashid", "Ghulam Nabi")[0] == Alike.PARTLY
+    assert alike("Md", "Mohammad")[0] == Alike.SHORT

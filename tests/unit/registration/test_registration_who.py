@@ -99,6 +99,38 @@ def test_a_twin_is_not_the_other() -> None:
     assert band(asked(name="Anita Devi", birth_date=dt.date(1999, 3, 4), birth_year=1999), one) != "same"
 
 
+def test_a_village_noted_by_ear_is_that_village_in_its_district_only() -> None:
+    def says(**said: Any) -> tuple[str, float]:
+        matcher = Matcher(Frequencies(own=1), 10_000)
+        one = asked(village="Hundar", **said)
+        [found] = matcher.candidates(
+            to_person("asked", one.model_dump(mode="json")),
+            [to_person("known", KNOWN.model_dump(mode="json"))],
+            unlike=True,
+        )
+        return next((field.says, field.weight) for field in found.fields if field.field == "locality")
+
+    assert says() == ("village and district: village agrees", pytest.approx(6.0, abs=0.1))
+    assert says(district_lgd=6)[1] < 1
+
+
+def test_a_name_written_the_other_way_round_is_no_rarer_for_it() -> None:
+    frequencies = Frequencies(own=1)
+    for number in range(200):
+        name = (
+            f"{('Anita', 'Sunita', 'Kamla', 'Meena')[number % 4]} {('Negi', 'Thakur', 'Rana', 'Sood')[number // 4 % 4]}"
+        )
+        frequencies.add(to_person(str(number), {"name": name}))
+    matcher = Matcher(frequencies.settle(), 10_000)
+
+    def names(name: str) -> float:
+        pair = (to_person("asked", {"name": name}), to_person("known", {"name": "Anita Negi"}))
+        [found] = matcher.candidates(pair[0], pair[1:], unlike=True)
+        return sum(field.weight for field in found.fields)
+
+    assert names("Sunita Rana") < 0 < names("Negi Anita") <= names("Anita Negi")
+
+
 def test_a_name_and_an_age_alone_are_never_sure() -> None:
     bare: dict[str, Any] = {"phone": None, "guardian": None, "village": None}
     assert band(asked(**bare), KNOWN.model_copy(update=bare)) != "same"

@@ -89,8 +89,8 @@ def identifier_field(kind: str) -> Field:
 
 
 class Side(NamedTuple):
-    """One field of a pair: its level, and the value the two have in common ("" if none). `crossed`: of a name, one has it
-    as the given name and the other as the family's, so that nobody can say which it is."""
+    """One field of a pair: its level, and the value the two have in common ("" if none). `crossed`: of a name, one has
+    it as the given name and the other as the family's, so that nobody can say which it is."""
 
     level: int
     value: str = ""
@@ -249,6 +249,9 @@ def _locality(one: Person, other: Person) -> Side:
     if post == 0:
         return Side(2, one.postcode)
     district, state = place_alike(one.district, other.district), place_alike(one.state, other.state)
+    if village == 1 and district == 0 and state != 2:
+        # Written by ear; how common it is, is known of the village as it is written elsewhere, not of the slip.
+        return Side(1)
     if village == 1 or post == 1 or (district in (0, 1) and state != 2):
         return Side(3)
     if state in (0, 1):

@@ -198,18 +198,20 @@ def lists_alike(ones: Sequence[Word], others: Sequence[Word]) -> Likeness | None
     if not pairs:
         return Likeness(nearest)
     used: tuple[set[int], set[int]] = (set(), set())
-    found: list[str] = []
-    worst = Alike.EXACT
+    found: list[tuple[Alike, str]] = []
     for alike, i, j in sorted(pairs) if len(pairs) > 1 else pairs:
         if i in used[0] or j in used[1]:
             continue
         used[0].add(i)
         used[1].add(j)
-        found.append(ones[i].text)
-        worst = max(worst, alike)
+        found.append((alike, ones[i].text))
     if len(found) < min(len(ones), len(others)):
-        worst = Alike.PARTLY
-    return Likeness(worst, tuple(found))
+        return Likeness(Alike.PARTLY, tuple(text for _, text in found))
+    if said := [each for each in found if each[0] < Alike.SHORT]:
+        # Gh Rashid for Ghulam Rashid: the one word is only shortened, it is the other that agrees.
+        least = Alike.EXACT if len(said) == len(found) else Alike.SOUND
+        return Likeness(max(least, *(alike for alike, _ in said)), tuple(text for _, text in said))
+    return Likeness(Alike.SHORT, tuple(text for _, text in found))
 
 
 def _commoner(one: Word, other: Word) -> str:
