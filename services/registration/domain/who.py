@@ -100,11 +100,11 @@ _UNSAID = Side(MISSING)
 _NOT_DIGITS = re.compile(r"\D")
 
 
-class Key(NamedTuple):
-    """`agreed` is, by field, the most that two records have in common that share this key and none that says more; None
-    where having it is enough to be looked at."""
+class Keys(NamedTuple):
+    """`agreed` is, by field, the most that two records have in common that share one of these and none that says more;
+    None where having it is enough to be looked at."""
 
-    text: str
+    texts: Sequence[str]
     agreed: Mapping[int, Side] | None = None
 
 
@@ -112,22 +112,25 @@ def index_keys(card: PatientCard) -> tuple[str, ...]:
     """What the record is found by, kept with it."""
     person = to_person(card.id, card.model_dump(mode="json"))
     years = [person.birth.year] if person.birth and person.birth.year else []
-    found = [*_keys(person, years, years), *_of_any_age(person)]
-    return tuple(dict.fromkeys(key.text for key in found))
+    return _all([*_keys(person, years, years), _of_any_age(person)])
 
 
-def _asked(person: Person, years_around: int) -> Iterable[Key]:
+def lookup_keys(person: Person, years_around: int = RETURNING_YEARS) -> tuple[str, ...]:
+    """All that may be asked for."""
+    return _all(_asked(person, years_around))
+
+
+def _asked(person: Person, years_around: int) -> Iterable[Keys]:
     """The same keys, and the years around the birth: somewhere it may be known by an age only."""
     if person.birth and person.birth.year:
         year = person.birth.year
         near = [year - years_around, year, year + years_around]
         return _keys(person, near, range(year - NAMESAKE_YEARS, year + NAMESAKE_YEARS + 1))
-    return [*_keys(person, [], []), *_of_any_age(person)]
+    return [*_keys(person, [], []), _of_any_age(person)]
 
 
-def lookup_keys(person: Person, years_around: int = RETURNING_YEARS) -> tuple[str, ...]:
-    """All that may be asked for."""
-    return tuple(dict.fromkeys(key.text for key in _asked(person, years_around)))
+def _all(found: Iterable[Keys]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for keys in found for text in keys.texts))
 
 
 def identifier_key(kind: str, value: str) -> str:
@@ -156,55 +159,49 @@ class _Heard:
         """What a family has in common finds the family: not it, but the words that the elder has not."""
 
 
-def _keys(person: Person, years: Sequence[int], namesakes: Sequence[int]) -> Iterable[Key]:
+def _keys(person: Person, years: Sequence[int], namesakes: Sequence[int]) -> Iterable[Keys]:
     """Each is rare even among a million people: a name never stands alone. Whoever's sex is not known has both.
     `namesakes` are the years of birth in which those of one village are asked for who bear the whole name."""
-    for kind, value in person.identifiers.items():
-        if value:
-            yield Key(identifier_key(kind, value))
-    for phone in person.phones:
-        yield Key(f"p:{phone}")
+    yield Keys([identifier_key(kind, value) for kind, value in person.identifiers.items() if value])
+    yield Keys([f"p:{phone}" for phone in person.phones])
     heard = _Heard(person)
-    whole = {place: _exactly(words) for place, words in enumerate(person.name) if words} | {SEX: Side(0)}
-    here, near = {LOCALITY: Side(1, person.village)}, {LOCALITY: Side(3)}
-    elder, same_age = {GUARDIAN: _exactly(person.guardian)}, {AGE: Side(0)}
     if person.birth and person.birth.whole and person.birth.precise:
         first, second = sorted((person.birth.month, person.birth.day))
-        for word in heard.words:
-            yield Key(f"d:{person.birth.year}:{first}:{second}:{word}")
+        yield Keys([f"d:{person.birth.year}:{first}:{second}:{word}" for word in heard.words])
         if heard.village:
-            yield Key(f"b:{heard.village}:{first}:{second}:{heard.spoken}")
-    if heard.village and heard.elder:
-        for sex in heard.sexes:
-            yield Key(f"e:{heard.village}:{heard.elder}:{heard.spoken}:{sex}", whole | here | same_age | elder)
+            yield Keys([f"b:{heard.village}:{first}:{second}:{heard.spoken}"])
     where = person.district or person.state
     if heard.telling < 2:
         # One word is too common for a whole district.
         where = f"{where}:{heard.village[:2]}"
-    one_word = {word: _one_word(person.name, word) | same_age | {SEX: Side(0)} for word in heard.alone}
+    alike = {AGE: Side(0), SEX: Side(0)}
+    whole = alike | {place: _exactly(words) for place, words in enumerate(person.name) if words}
+    here, near, elder = {LOCALITY: Side(1, person.village)}, {LOCALITY: Side(3)}, {GUARDIAN: _exactly(person.guardian)}
+    spans = [f"{span}:{{}}:{sex}" for span, sex in product(_spans(years), heard.sexes)]
+    yield Keys(["y:" + span.format(f"{where}:{heard.spoken}") for span in spans], whole | near)
     if heard.village:
-        for span, sex in product(_spans(namesakes), heard.sexes):
-            yield Key(f"n:{span}:{heard.village}:{heard.spoken}:{sex}", whole | here | same_age)
-    for span, sex in product(_spans(years), heard.sexes):
-        yield Key(f"y:{span}:{where}:{heard.spoken}:{sex}", whole | near | same_age)
+        spoken = f"{heard.village}:{heard.spoken}"
+        ages = product(_spans(namesakes), heard.sexes)
+        yield Keys([f"n:{span}:{spoken}:{sex}" for span, sex in ages], whole | here)
+        for word in heard.alone:
+            agreed = alike | here | _one_word(person.name, word)
+            yield Keys(["w:" + span.format(f"{heard.village}:{word}") for span in spans], agreed)
+    if heard.elder:
+        theirs = [f"{person.district}:{heard.elder}:{word}" for word in heard.own]
+        yield Keys(["g:" + span.format(each) for span, each in product(spans, theirs)], whole | near | elder)
         if heard.village:
-            for word in heard.alone:
-                yield Key(f"w:{span}:{heard.village}:{word}:{sex}", one_word[word] | here)
-        if heard.elder:
-            for word in heard.own:
-                key = f"g:{span}:{person.district}:{heard.elder}:{word}:{sex}"
-                yield Key(key, whole | near | same_age | elder)
+            keys = [f"e:{heard.village}:{heard.elder}:{heard.spoken}:{sex}" for sex in heard.sexes]
+            yield Keys(keys, whole | here | elder)
 
 
 def _spans(years: Sequence[int]) -> Iterable[int]:
     return dict.fromkeys(year // YEARS_TOGETHER for year in years)
 
 
-def _of_any_age(person: Person) -> Iterable[Key]:
+def _of_any_age(person: Person) -> Keys:
     """What only they ask for who do not know an age: where it is known, a village's namesakes of all ages are many."""
     heard = _Heard(person)
-    if heard.village:
-        yield from (Key(f"v:{heard.village}:{heard.spoken}:{sex}") for sex in heard.sexes)
+    return Keys([f"v:{heard.village}:{heard.spoken}:{sex}" for sex in heard.sexes if heard.village])
 
 
 def _exactly(words: Iterable[Word]) -> Side:
@@ -230,11 +227,7 @@ class Matcher:
     def worth_asking(self, person: Person, years_around: int = RETURNING_YEARS) -> tuple[str, ...]:
         """The keys that can find somebody who would be shown: not those that only a crowd of namesakes shares, of whom
         nothing but these names, ages and places agree. In a small register they are few, and all are looked at."""
-        worth: dict[str, None] = {}
-        for key in _asked(person, years_around):
-            if key.agreed is None or self._might_be(key.agreed):
-                worth[key.text] = None
-        return tuple(worth)
+        return _all(keys for keys in _asked(person, years_around) if keys.agreed is None or self._might_be(keys.agreed))
 
     def _might_be(self, agreed: Mapping[int, Side]) -> bool:
         sides = [agreed.get(place, _UNSAID) for place in range(len(self._model.fields))]
