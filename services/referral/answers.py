@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -165,6 +166,15 @@ OPEN = frozenset({"requested", "lapsed", *TO_ARRIVE, "appointment-cancelled", "t
 """Statuses in which the patient has not arrived, and may still go elsewhere."""
 
 
+def _come_about(state: Referral, destination: FacilityCard | None, closed: Sequence[str]) -> Iterator[Notice]:
+    if state.status not in OPEN:
+        return
+    if destination is not None and not destination.takes_referrals:
+        yield CLOSED
+    if closed:
+        yield Notice(code="not-reachable", field="to", detail="; ".join(closed))
+
+
 class Detail(Answer):
     """What the patient suffers from is shown to doctors only."""
 
@@ -187,14 +197,22 @@ class Detail(Answer):
 
     @classmethod
     def of(
-        cls, id: str, state: Referral, patient: Patient, destination: FacilityCard | None, *, clinical: bool
+        cls,
+        id: str,
+        state: Referral,
+        patient: Patient,
+        destination: FacilityCard | None,
+        *,
+        clinical: bool,
+        closed: Sequence[str] = (),
     ) -> Detail:
+        """`closed`: what stands between origin and destination where no way is open now."""
         other = getattr(patient, "id", state.patient)
         shown = cls(
             referral=ReferralAnswer.of(id, state),
             patient=PatientReached.of(state.patient, patient),
             merged_into=other if other != state.patient else None,
-            now=(CLOSED,) if state.status in OPEN and destination and not destination.takes_referrals else (),
+            now=tuple(_come_about(state, destination, closed)),
         )
         if not clinical:
             return shown

@@ -124,9 +124,15 @@ def _reading(routes: APIRouter, service: Service, around: Surroundings) -> None:
         """One referral with its patient; the reading is logged."""
         state = await service.journal.read(REFERRAL, id, access)
         await service.read_log.record(access, patient=state.patient)
-        known = await around.patients.get(state.patient)
-        destination = (await around.country.cards()).get(state.destination)
-        return answers.Detail.of(id, state, known, destination, clinical=access.caller.role in CLINICAL)
+        patient = await around.patients.get(state.patient)
+        return answers.Detail.of(
+            id,
+            state,
+            patient,
+            (await around.country.cards()).get(state.destination),
+            clinical=access.caller.role in CLINICAL,
+            closed=await usecases.closed_between(around, service.clock, state),
+        )
 
     @routes.get("/referrals/{id}/moves", tags=["referrals"])
     async def moves(id: str, access: Reading) -> answers.MovesAnswer:

@@ -107,9 +107,20 @@ async def consider(around: Surroundings, clock: Clock, command: Request, here: s
 
 
 async def where_to(around: Surroundings, clock: Clock, wanted: Wanted, access: Access) -> Destinations:
-    """Where a patient of the caller's facility can go now."""
+    """Where a patient of the caller's facility can go now. Raises Refused for a caller without one."""
+    if not access.caller.facility:
+        raise Refused("no-facility", "your token names no facility")
     known = await around.country.known()
     return _ranked(around.country, known, access.caller.facility, wanted, clock.now())
+
+
+async def closed_between(around: Surroundings, clock: Clock, state: Referral) -> tuple[str, ...]:
+    """What stands between origin and destination, where no way is open now; () where there is one, or none is known."""
+    known = await around.country.known()
+    roadmap = around.country.roadmap(known, clock.now())
+    if state.destination in roadmap.ways_from(state.origin):
+        return ()
+    return roadmap.closed_between(state.origin).get(state.destination, ())
 
 
 def _ranked(country: Country, known: Known, origin: str, wanted: Wanted, now: dt.datetime) -> Destinations:

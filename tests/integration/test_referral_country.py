@@ -81,6 +81,10 @@ async def test_closing_a_road_ranks_anew_and_names_who_is_cut_off(desk: Desk) ->
     assert asked["id"] in [each["referral"] for each in listed]
     (road,) = [each for each in (await desk.get("desk", THERE, "/roads")).json()["items"] if each["id"] == ROAD]
     assert (road["hours"], road["says"]) == (None, ["the road is closed: landslide"])
+    shown = (await desk.get("doctor", HERE, f"/referrals/{asked['id']}")).json()
+    assert [(each["code"], each["detail"]) for each in shown["now"]] == [
+        ("not-reachable", "the road is closed: landslide")
+    ]
     warned = await desk.request(person("late"))
     assert "not-reachable" in [warning["code"] for warning in warned["warnings"]]
 
@@ -90,6 +94,8 @@ async def test_closing_a_road_ranks_anew_and_names_who_is_cut_off(desk: Desk) ->
     assert (await desk.post("officer", THERE, f"/roads/{ROAD}/open", {})).status_code == 409
     assert (await where(desk))["ranked"][0]["facility"] == THERE
     assert (await desk.get("desk", THERE, f"/roads/{ROAD}/referrals")).json()["items"] == []
+    assert (await desk.get("doctor", HERE, f"/referrals/{asked['id']}")).json()["now"] == []
+    assert (await desk.post("doctor", "", "/destinations", {"service": "surgery"})).status_code == 409
 
 
 async def test_a_road_is_opened_only_where_it_is_closed_and_closed_only_where_it_is_not_over(desk: Desk) -> None:

@@ -32,6 +32,9 @@ OWED: Mapping[str, Owed] = {
     "back-referred": Owed("acknowledge", "doctor", "origin", dt.timedelta(hours=48)),
     "cancel-requested": Owed("confirm-cancel", "doctor", "destination", dt.timedelta(hours=24)),
     "declined": Owed("redirect", "doctor", "origin", dt.timedelta(hours=12)),
+    "no-show": Owed("reschedule", "desk", "destination", dt.timedelta(hours=24)),
+    "appointment-cancelled": Owed("schedule", "desk", "destination", dt.timedelta(hours=24)),
+    "travel-refused": Owed("cancel", "doctor", "origin", dt.timedelta(hours=72)),
 }
 HELD = Owed("depart", "transport", "origin", dt.timedelta(hours=24))
 """Of a patient who is held on the way, first when it was expected to go on: while they are held no promise runs out."""

@@ -160,8 +160,9 @@ def test_a_reminder_reaches_who_owes_the_step_and_a_breach_the_next_level() -> N
         facility="LA-KGL-CHC-SANKOO",
     )
     assert {who for who, _, _ in told(owed)} == {"duty:doctor/desk@LA-KGL-CHC-SANKOO"}
-    held = owed.model_copy(update={"step": "depart", "role": "transport", "owed_by": "transport@LA-KGL-CHC-SANKOO"})
-    assert {who for who, _, _ in told(held)} == {"duty:transport/desk@LA-KGL-CHC-SANKOO"}
+    for role, step in (("transport", "depart"), ("desk", "reschedule")):
+        other = owed.model_copy(update={"step": step, "role": role, "owed_by": f"{role}@LA-KGL-CHC-SANKOO"})
+        assert {who for who, _, _ in told(other)} == {f"duty:{role}/desk@LA-KGL-CHC-SANKOO"}
     assert told(owed.model_copy(update={"facility": None})) == set(), "one of before says it only in words"
     breached = referral.ReferralBreached(
         **REFERRAL, promise="answer", escalated_to="nodal-officer@LA-STATE-CELL", facility="LA-STATE-CELL"
