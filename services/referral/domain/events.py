@@ -58,7 +58,8 @@ class AdviceWithdrawn(contract.ReferralEvent, Recorded):
 
 
 class TreatedAtOrigin(contract.ReferralEvent, Recorded):
-    """As the specialist advised: a journey not made."""
+    """As the specialist advised: a journey not made. Of a referral that was declined: nothing is to be decided any
+    more."""
 
 
 class ReferralRequested(contract.ReferralRequested, Asked):

@@ -63,6 +63,7 @@ from services.referral.domain.events import (
     StepOwed,
     TransportDeparted,
     TransportHeld,
+    TreatedAtOrigin,
 )
 from services.referral.domain.journey import anew, avoidable, follow
 from services.referral.domain.leg import Leg, LegEvent
@@ -83,7 +84,7 @@ class Referral(BaseModel):
     `answered_by` writes down what a destination outside the network says. `erased`: nothing is written about the
     person any more. `reserved` is held; `releasing` is to go back to its ledgers; `opening` is the hop to be opened.
     `leg` is the way there, None while nobody has said anything of it; `milestones` is when each event last happened,
-    and `answered_at` when it was first accepted, declined or redirected.
+    and `answered_at` when it was first accepted, declined or redirected. `settled`: declined, and treated at origin.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -152,6 +153,7 @@ class Referral(BaseModel):
     medicines: tuple[Medicine, ...] = personal(())
     reminded: int = 0
     answered_at: Instant | None = None
+    settled: bool = False
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -447,6 +449,8 @@ def _moved(state: Referral, event: Recorded) -> dict[str, Any]:
             changes["no_shows"] = state.no_shows + 1
         case InterimNoted(text=text):
             changes["notes"] = (*state.notes, text)
+        case TreatedAtOrigin():
+            changes["settled"] = move.to == "declined"
         case ReferralRedirected(reason=reason):
             changes["redirected_for"] = reason
         case ReferralVoided(reason=reason):

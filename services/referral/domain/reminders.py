@@ -57,7 +57,7 @@ def of(state: Referral) -> Owed | None:
     """What is owed now."""
     if state.status in TO_ARRIVE and state.leg is not None and state.leg.under_way and state.leg.status == "held":
         return HELD
-    return OWED.get(state.status)
+    return None if state.settled else OWED.get(state.status)
 
 
 def remind(state: Referral | None, now: dt.datetime) -> list[Event]:

@@ -106,7 +106,7 @@ def _entries(state: Referral) -> Iterator[str]:
         yield f"to-answer@{there}"
     elif status in ("advice-asked", "advice-lapsed"):
         yield f"to-advise@{there}"
-    elif status in ("advice-given", "declined", "travel-refused", "no-show"):
+    elif status in ("advice-given", "declined", "travel-refused", "no-show") and not state.settled:
         yield f"to-decide@{here}"
     elif status == "appointment-cancelled":
         yield f"to-schedule@{there}"

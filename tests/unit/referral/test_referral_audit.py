@@ -143,7 +143,9 @@ def slowly(journals: list[Journal]) -> dict[str, Any]:
         "held": sum(bool(at(journal, "TransportHeld")) for journal in sent),
         "median_minutes_by_leg": {name: round(median(minutes), 1) for name, minutes in sorted(legs.items())},
         "minutes_lost_by_cause": {cause: seconds // 60 for cause, seconds in lost.items()},
-        "journeys_avoided": sum(bool(at(journal, "TreatedAtOrigin")) for journal in journals),
+        "journeys_avoided": sum(
+            bool(at(journal, "TreatedAtOrigin")) and not at(journal, "ReferralRequested") for journal in journals
+        ),
     }
 
 

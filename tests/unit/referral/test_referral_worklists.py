@@ -124,6 +124,15 @@ def test_who_is_held_is_remembered_when_the_way_was_to_open_or_after_a_day() -> 
         assert reminders.due(evolve(state, on)) is None
 
 
+def test_who_was_declined_and_is_treated_at_home_waits_for_nobody() -> None:
+    declined = referral("declined", declined_for="manageable-at-origin")
+    assert entries(declined) == (f"to-decide@{HERE}",)
+    [settled] = decide(declined, machine.TreatHere(), By("doctor", HERE), NOW)
+    after = evolve(declined, settled)
+    assert (after.status, entries(after), reminders.due(after)) == ("declined", (), None)
+    assert settled.TOPIC is None
+
+
 def test_a_step_that_is_done_is_not_reminded_of_and_the_next_starts_anew() -> None:
     state = referral("treated", reminded=2)
     (done,) = decide(state, machine.BackRefer("rest"), By("doctor", THERE), NOW + dt.timedelta(days=9))
