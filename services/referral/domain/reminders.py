@@ -39,6 +39,9 @@ OWED: Mapping[str, Owed] = {
 HELD = Owed("depart", "transport", "origin", dt.timedelta(hours=24))
 """Of a patient who is held on the way, first when it was expected to go on: while they are held no promise runs out."""
 
+MISSED = Owed("no-show", "desk", "destination", dt.timedelta(hours=24))
+"""Of a patient who did not arrive in the time promised: whether they have come, or not, only the desk knows."""
+
 AT_MOST = 3
 """Reminders of one step."""
 
@@ -57,6 +60,8 @@ def of(state: Referral) -> Owed | None:
     """What is owed now."""
     if state.status in TO_ARRIVE and state.leg is not None and state.leg.under_way and state.leg.status == "held":
         return HELD
+    if state.status in TO_ARRIVE and state.arrival_lapsed:
+        return MISSED
     return None if state.settled else OWED.get(state.status)
 
 

@@ -124,6 +124,13 @@ def test_who_is_held_is_remembered_when_the_way_was_to_open_or_after_a_day() -> 
         assert reminders.due(evolve(state, on)) is None
 
 
+def test_the_desk_is_asked_of_who_should_have_come() -> None:
+    [missed] = reminders.remind(referral("scheduled", arrival_lapsed=True), NOW + dt.timedelta(hours=24))
+    assert (missed.owed_by, missed.step) == (f"desk@{THERE}", "no-show")  # type: ignore[attr-defined]
+    assert all(moves.find(status, "no-show") for status in ("accepted", "scheduled"))  # type: ignore[arg-type]
+    assert reminders.due(referral("scheduled")) is None
+
+
 def test_who_was_declined_and_is_treated_at_home_waits_for_nobody() -> None:
     declined = referral("declined", declined_for="manageable-at-origin")
     assert entries(declined) == (f"to-decide@{HERE}",)
