@@ -306,6 +306,15 @@ async def ask_anew(
     return await step(journal, around, clock, id, Convert(within, says, chain_within), cause, access)
 
 
+def step_of(state: Referral) -> tuple[str, int]:
+    """What the oldest promise is called as a timer's cause, and in which round it is: of two that end at one instant,
+    each by its own name."""
+    _, promise = min(clocks.running(state))
+    if promise == "chain":
+        return "chain", 0
+    return state.status, (state.times_asked * 1000 + state.appointments) * 1000 + state.times_stretched
+
+
 async def attend(journal: Journal, around: Surroundings, clock: Clock, id: str, state: Referral) -> None:
     """A timer's step: what nobody came back for is completed, and of a broken promise the nodal officer one level
     above the destination is told, once."""
@@ -317,8 +326,7 @@ async def attend(journal: Journal, around: Surroundings, clock: Clock, id: str, 
     place = state.origin if state.outside else state.destination
     card = await store.facility_card(around.database, place)
     above = cells.above(card, (await around.country.cards()).values()) or place
-    name = "chain" if state.chain_due == promised else state.status
-    cycle = 0 if name == "chain" else (state.times_asked * 1000 + state.appointments) * 1000 + state.times_stretched
+    name, cycle = step_of(state)
     cause = timer_cause(name, 1, cycle, aggregate=id, service="referral", now=clock.now())
     travel = await _travel(around, clock)
     outcome = await journal.append(

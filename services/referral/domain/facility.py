@@ -105,7 +105,8 @@ def change(state: Facility | None, said: Mapping[str, Any], seasons: Collection[
             raise Refused("missing", "must be a day at least", field=f"{where}.days")
     for position, hours in enumerate(card.hours):
         if hours.opens >= hours.closes:
-            raise Refused("out-of-range", "must be later than it opens", field=f"hours.{position}.closes")
+            over_midnight = "must be later than it opens; over midnight it is two, until 24:00 and from 00:00"
+            raise Refused("out-of-range", over_midnight, field=f"hours.{position}.closes")
     if card == state.card:
         return []
     changed = {name for name in said if getattr(card, name) != getattr(state.card, name)}

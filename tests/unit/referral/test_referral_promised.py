@@ -12,7 +12,7 @@ import pytest
 from libs.common.refusal import Refused
 from libs.contracts.event import Event
 from libs.contracts.referral import Hours, Weekday
-from services.referral import directory
+from services.referral import directory, usecases
 from services.referral.domain import clocks, referral
 from services.referral.domain import commands as machine
 from services.referral.domain.commands import By, Step
@@ -249,6 +249,18 @@ def test_who_waited_for_a_closed_way_has_the_whole_time_from_its_opening() -> No
     early = accepted(BED, travel=by_road(10, "waits: the pass is closed"))
     early += referral.overdue(fold(early), f"nodal-officer@{ELSEWHERE}", by_road(10, opened_at=NOW), due)
     assert fold(early).arrival_lapsed
+
+
+def test_two_promises_that_end_at_one_instant_are_told_apart_and_each_is_told() -> None:
+    request = dataclasses.replace(REQUEST, answer_within=HALF_AN_HOUR, chain_within=HALF_AN_HOUR)
+    told, names, promises = decide(None, request, DOCTOR_HERE, NOW), [], []
+    while referral.due(fold(told)) is not None:
+        names.append(usecases.step_of(fold(told))[0])
+        late = referral.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", None, NOW + HALF_AN_HOUR)
+        promises += [event.promise for event in late if isinstance(event, ReferralBreached)]
+        told += late
+    assert names == ["requested", "chain"]
+    assert promises == ["answer", "chain"]
 
 
 HOURS = dt.timedelta(hours=1)
