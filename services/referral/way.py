@@ -64,7 +64,10 @@ async def message(
     journal: Journal, around: Surroundings, clock: Clock, text: str, cause: Cause, access: Access
 ) -> Outcome[Referral]:
     """One SMS about a journey, from transport itself or handed on by the gateway's operator: whoever knows the code
-    speaks for transport at the origin. Raises Refused, Forbidden, and NotFound for a code of no journey."""
+    speaks for transport at the origin. One that comes once more changes nothing.
+
+    Raises Refused, Forbidden, and NotFound for a code of no journey.
+    """
     told = way_message.parse(text)
     id = await store.of_leg(around.database, told.code)
     if id is None:
@@ -75,6 +78,8 @@ async def message(
     if access.caller.role == "transport" and access.caller.facility != origin:
         raise Forbidden("your facility must be its origin")
     as_transport = Access(Caller(access.caller.subject, "transport", origin), TRANSPORT_AT_ORIGIN, access.route)
+    if told.is_so(Referral.model_validate(document["state"]).leg or Leg()):
+        return await journal.append(REFERRAL, id, lambda state: [], cause, as_transport)
     match told.command:
         case "depart":
             move: Depart | Hold = Depart(told.said["mode"])

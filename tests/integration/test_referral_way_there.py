@@ -46,6 +46,9 @@ async def test_a_journey_from_the_asking_to_the_handing_over(desk: Desk) -> None
     departed = await sms(f"HH {code} DEP ARMY")
     assert (departed["transport"], departed["leg"]["status"]) == ("departed", "departed")
     assert departed["leg"]["travel_seconds"] == 2.5 * 3600
+    journaled = len((await desk.document(id))["journal"])
+    assert (await sms(f"HH {code} DEP ARMY", "operator", ""))["leg"]["status"] == "departed"
+    assert len((await desk.document(id))["journal"]) == journaled, "the same message, delivered twice"
     moved = await sms(f"HH {code} POS 31.7 78.45", "operator", "")
     assert moved["leg"]["position"]["latitude"] == 31.7
     held = await sms(f"HH {code} HELD PASS 6")

@@ -411,7 +411,8 @@ def _aside(state: Referral, event: Recorded) -> dict[str, Any] | None:
         case ArrivalStretched(until=until, says=says):
             return {"arrive_due": until, "clock_says": says, "times_stretched": state.times_stretched + 1}
         case ArrivalLapsed(escalated_to=to):
-            return {"arrival_lapsed": True, "arrive_due": None, "changed_at": event.at} | _told(to)
+            lapsed = {"arrival_lapsed": True, "arrive_due": None, "clock_says": None}
+            return lapsed | {"changed_at": event.at} | _told(to)
         case ChainLapsed(escalated_to=to):
             return {"chain_escalated": True, "changed_at": event.at} | _told(to)
         case _:

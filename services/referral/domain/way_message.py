@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.common.refusal import Refused
+from services.referral.domain.leg import Leg
 
 LONGEST = 160
 CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -39,6 +40,19 @@ class Told:
     code: str
     command: str
     said: dict[str, Any]
+
+    def is_so(self, leg: Leg) -> bool:
+        """Whether it tells nothing new: networks deliver a message twice, and drivers send it again."""
+        match self.command:
+            case "depart":
+                return leg.status == "departed" and leg.under_way and leg.mode == self.said["mode"]
+            case "hold":
+                again = leg.status == "held" and leg.held_for == self.said["reason"]
+                return again and leg.under_way and "hours" not in self.said
+            case "hand-over":
+                return leg.status == "handed-over"
+            case _:
+                return False
 
 
 def parse(text: str) -> Told:

@@ -211,6 +211,21 @@ def test_an_sms_says_one_thing(text: str, command: str, said: dict[str, Any]) ->
     assert (told.code, told.command, told.said) == ("7K3QX2AB", command, said)
 
 
+def test_a_message_that_comes_twice_tells_nothing_new() -> None:
+    def is_so(text: str, leg: Leg) -> bool:
+        return way_message.parse(f"HH ABCDEFGH {text}").is_so(leg)
+
+    on, held = Leg(status="departed", mode="ambulance-108"), Leg(status="held", held_for="pass-closed")
+    assert is_so("DEP 108", on)
+    assert is_so("HELD PASS", held)
+    assert is_so("DONE", Leg(status="handed-over"))
+    for text, before in (("DEP OWN", on), ("DEP 108", held), ("HELD PASS", on), ("HELD WEATHER", held)):
+        assert not is_so(text, before)
+    assert not is_so("HELD PASS 6", held)
+    assert not is_so("POS 31.5 78.2", on)
+    assert not is_so("DEP 108", on.model_copy(update={"ended_at": NOW}))
+
+
 def test_letters_that_are_taken_for_others_are_forgiven() -> None:
     assert way_message.parse("HH OI3QX2AL DONE").code == "013QX2A1"
 
