@@ -22,6 +22,15 @@ from services.referral.slips import SlipKey
 from services.referral.store import REFERRAL
 from services.referral.usecases import Surroundings
 
+BEFORE_ARRIVING = (
+    "ReferralRequested",
+    "ReferralAccepted",
+    "AppointmentScheduled",
+    "TransportDeparted",
+    "TransportHeld",
+)
+"""What nobody has arrived before, whatever a desk's clock says."""
+
 TRANSPORT_AT_ORIGIN = allow("transport", at="origin")
 
 
@@ -96,16 +105,19 @@ async def message(
 async def scan(
     journal: Journal, clock: Clock, key: SlipKey, text: str, cause: Cause, access: Access
 ) -> Outcome[Referral]:
-    """The desk scans a slip: the patient has arrived. One who has arrived before has not arrived again.
+    """The desk scans a slip: the patient has arrived. One who has arrived before has not arrived again. A desk without
+    a network tells it later: the patient arrived when it was scanned, and the slip was good then.
 
     Raises Refused naming `slip` and why, or with the moves that are left, Forbidden and NotFound.
     """
-    slip = slips.for_here(slips.verify(text, key.key_set, clock.now()), access.caller.facility)
+    then = min(cause.occurred_at, clock.now())
+    slip = slips.for_here(slips.verify(text, key.key_set, then), access.caller.facility)
     by = By(access.caller.role, access.caller.facility)
 
     def decided(state: Referral | None) -> list[Event]:
         if state is None or state.status in CAME or state.status == "closed":
             return []
-        return decide(state, Arrive(), by, clock.now())
+        earlier = (state.milestones[name] for name in BEFORE_ARRIVING if name in state.milestones)
+        return decide(state, Arrive(), by, max((then, *earlier)))
 
     return await journal.append(REFERRAL, slip.referral, decided, cause, access)

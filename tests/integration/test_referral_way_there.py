@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import secrets
 from collections.abc import AsyncIterator
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -150,3 +152,19 @@ async def test_whether_it_was_avoidable_and_what_to_take_go_home(desk: Desk) -> 
         "doctor", THERE, f"/referrals/{id}/back-refer", {"advice": "x", "medicines": [{"name": ""}]}
     )
     assert wrong.json()["errors"][0]["field"].startswith("medicines.0")
+
+
+async def test_a_desk_without_a_network_tells_of_an_arrival_when_it_was(desk: Desk) -> None:
+    id = await accepted(desk, "who came while the link was down")
+    clock, key = desk.served.service.clock, slips.SlipKey(desk.served.service.settings.secret("slip_key"))
+    state = desk.served.service.kinds[0].state.model_validate((await desk.document(id))["state"])
+    text, came = key.sign(id, state, clock.now()), clock.now() + dt.timedelta(hours=1)
+    headers = desk.headers("desk", THERE) | {"Date": format_datetime(came + slips.GOOD_FOR, usegmt=True)}
+    body = {"slip": text, "occurred_at": came.isoformat()}
+    scanned = await desk.served.client.post("/slips/scan", json=body, headers=headers)
+    assert scanned.status_code == 200, scanned.text
+    arrived = (await desk.document(id))["state"]["milestones"]["PatientArrived"]
+    assert abs(dt.datetime.fromisoformat(arrived) - came) < dt.timedelta(seconds=1)
+    headers["Idempotency-Key"] = secrets.token_hex(8)
+    expired = await desk.served.client.post("/slips/scan", json={"slip": text}, headers=headers)
+    assert "slip-expired" in expired.json()["type"]
