@@ -109,6 +109,8 @@ async def test_who_is_not_let_in_and_what_is_not_there_is_said_in_fhir(desk: Des
     path = f"/fhir/Patient/{known['id']}"
     for answer, status, code in (
         (await desk.get("/fhir/Patient/nobody"), 404, "not-found"),
+        (await desk.get("/fhir/Observation/1"), 404, "not-found"),
+        (await desk.post(path, {}), 405, "not-supported"),
         (await desk.get(path, facility=ELSEWHERE), 403, "forbidden"),
         (await desk.get(path, role="citizen"), 403, "forbidden"),
         (await desk.served.client.get(path), 401, "login"),
