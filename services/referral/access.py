@@ -58,6 +58,7 @@ ACCESS: Table = {
     "GET /fhir/Task": allow("doctor", "desk", "officer", at=PLACES),
     "GET /fhir/ServiceRequest/{id}": allow("doctor", "desk", "officer", at=PLACES, reads_person=True),
     "GET /fhir/Task/{id}": allow("doctor", "desk", "officer", at=PLACES, reads_person=True),
+    "GET /fhir/Bundle": allow("doctor", at=PLACES, reads_person=True),
     "GET /fhir/Bundle/{id}": allow("doctor", at=PLACES, reads_person=True),
     "POST /fhir/ServiceRequest": allow("doctor"),
     "POST /fhir": allow("doctor", "desk", at=("origin", "destination", "answered_by")),

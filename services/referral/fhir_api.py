@@ -31,7 +31,11 @@ MOST = 100
 """Resources on a page."""
 
 _EITHER = (("_id", "token"), ("patient", "reference"), ("requester", "reference"), ("status", "token"))
-SEARCHED = {"ServiceRequest": (*_EITHER, ("performer", "reference")), "Task": (*_EITHER, ("owner", "reference"))}
+SEARCHED = {
+    "ServiceRequest": (*_EITHER, ("performer", "reference")),
+    "Task": (*_EITHER, ("owner", "reference")),
+    "Bundle": (("_id", "token"), ("patient", "reference")),
+}
 """By what each may be searched, and of which type that is."""
 
 ENDS = ("origin", "destination", "answered_by")
@@ -99,7 +103,7 @@ def _metadata(routes: APIRouter) -> None:
         may = {
             "ServiceRequest": ("read", "search-type", "create"),
             "Task": ("read", "search-type", "update"),
-            "Bundle": ("read", "create"),
+            "Bundle": ("read", "search-type", "create"),
         }
         resources = [
             {"type": kind, "interaction": [{"code": code} for code in codes]}
@@ -150,6 +154,19 @@ def _reads(routes: APIRouter, service: Service, around: Surroundings) -> None:
 
 
 def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None:
+    async def about(access: Access, id: str | None, patient: str | None) -> list[Document]:
+        """The caller's referrals of this id or person, by any record of them."""
+        persons = await around.patients.same_person(patient.rpartition("/")[2]) if patient is not None else ()
+        if id is not None:
+            there = await store.one_at(service.database, id, access)
+            return [one for one in there if patient is None or one["state"]["patient"] in persons]
+        found = [
+            document
+            for person in persons
+            for document in await store.of_patient_at(service.database, person, access, MOST)
+        ]
+        return sorted(found, key=lambda each: str(each["state"]["requested_at"]))[:MOST]
+
     async def search(
         kind: Kind,
         access: Access,
@@ -162,18 +179,8 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
         count: int,
     ) -> JSONResponse:
         cards, following = await around.country.cards(), None
-        persons = await around.patients.same_person(patient.rpartition("/")[2]) if patient is not None else ()
-        documents: list[Document]
-        if id is not None:
-            there = await store.one_at(service.database, id, access)
-            documents = [one for one in there if patient is None or one["state"]["patient"] in persons]
-        elif patient is not None:
-            documents = [
-                document
-                for person in persons
-                for document in await store.of_patient_at(service.database, person, access, MOST)
-            ]
-            documents = sorted(documents, key=lambda each: str(each["state"]["requested_at"]))[:MOST]
+        if id is not None or patient is not None:
+            documents = await about(access, id, patient)
         else:
             mine = requester is not None and _is(requester, access.caller.facility, cards)
             box: store.Box = "sent" if mine else "received"
@@ -211,6 +218,21 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
         """My facility's referrals: those it was asked (by `requester`, if that is another), or with itself as
         `requester` those it sent; or those of a patient. The reasons stand in the single ones."""
         return await search("ServiceRequest", access, id, patient, requester, performer, status, cursor, count)
+
+    @routes.get("/Bundle", response_class=JSONResponse)
+    async def bundles(access: Reading, id: Id = None, patient: str | None = None) -> JSONResponse:
+        """The outcomes of a patient, or of one referral, where there are any: each a document. Reading is logged."""
+        if id is None and patient is None:
+            raise Refused("missing", "must say whose, or which", field="patient")
+        cards, found = await around.country.cards(), []
+        for document in await about(access, id, patient):
+            state = Referral.model_validate(document["state"])
+            await service.read_log.record(access, patient=state.patient)
+            if state.status in fhir.HAS_OUTCOME:
+                person = await around.patients.get(state.patient)
+                found.append(fhir.outcome_bundle(document["_id"], state, person, cards))
+        said = {name: value for name, value in (("_id", id), ("patient", patient)) if value is not None}
+        return answer(fhir.search_set(found, f"fhir/Bundle?{urlencode(said)}", None))
 
     @routes.get("/Task", response_class=JSONResponse)
     async def tasks(

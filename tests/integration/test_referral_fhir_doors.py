@@ -108,6 +108,11 @@ async def test_a_referral_comes_is_told_of_and_goes_home_in_fhir(desk: Desk) -> 
         return [entry.resource.id for entry in Bundle.model_validate(found.json()).entry or []]
 
     assert await search("/fhir/Task?status=completed", THERE) == [request.id]
+    whose = f"/fhir/Bundle?patient=Patient/{person('from outside')}"
+    assert await search(whose, HERE) == await search(f"/fhir/Bundle?_id={request.id}", THERE) == [request.id]
+    assert await search(whose, ELSEWHERE) == []
+    assert (await client.get(whose, headers=bearer("desk", HERE))).status_code == 403
+    assert (await client.get("/fhir/Bundle", headers=bearer("doctor", HERE))).status_code == 422
     assert await search(f"/fhir/ServiceRequest?requester=Organization/{HERE}", HERE) == [request.id]
     assert await search(f"/fhir/Task?patient=Patient/{person('from outside')}", HERE) == [request.id]
     assert await search(f"/fhir/Task?patient=Patient/{person('from outside')}", ELSEWHERE) == []

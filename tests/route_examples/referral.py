@@ -189,6 +189,10 @@ def _found_nothing(answer: httpx.Response) -> bool:
     )
 
 
+def _no_entry(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.json()["entry"] == []
+
+
 ROAD = f"{HERE}--{THERE}"
 
 
@@ -333,6 +337,14 @@ EXAMPLES: list[dict[str, Any]] = [
         }
         for route in ("GET /fhir/ServiceRequest", "GET /fhir/Task")
     ),
+    {
+        "route": "GET /fhir/Bundle",
+        "role": "doctor",
+        "facility": THERE,
+        "prepare": _after(3),
+        "call": _read("GET /fhir/Bundle?_id={id}"),
+        "refused": _no_entry,
+    },
     {
         "route": "PUT /fhir/Task/{id}",
         "role": "doctor",
