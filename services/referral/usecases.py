@@ -196,6 +196,8 @@ async def step(
     What follows elsewhere is done at once; if this process does not come back to it, a timer does.
     """
     if isinstance(command, Elsewhere):
+        # Before anything is written down of where it leads.
+        await journal.read(REFERRAL, id, access)
         command = await hops.prepared(journal, around.database, around.patients, clock, command, cause)
     if isinstance(command, Reserving):
         outcome = await _take(journal, around, clock, id, command, cause, access)

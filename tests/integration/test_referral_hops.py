@@ -123,6 +123,11 @@ async def test_a_place_outside_the_network_is_typed_and_its_origin_writes_down_w
     listed = [data(record)["card"] for record in await desk.told(FACILITY, "OUT-04")]
     assert [(each["level"], each["services"]) for each in listed] == [("OUT", [])]
     assert "PGIMER" not in str(listed) + str([record.value for record in await desk.told(REFERRAL, asked["id"])])
+    stranger = {"outside": PGI | {"state_lgd": 35}, "reason": "other"}
+    assert (await desk.post("doctor", ELSEWHERE, f"/referrals/{asked['id']}/redirect", stranger)).status_code == 403
+    assert (await desk.get("doctor", HERE, "/facilities/OUT-35")).status_code == 404, (
+        "of whom it is not, nothing is listed"
+    )
     for wrong in ({"to": None}, {"to": THERE, "outside": PGI}, {"to": None, "outside": PGI | {"kind": "a-friend"}}):
         body = {"patient": person(), "service": "surgery", "urgency": "urgent", "reason": "x", **wrong}
         assert (await desk.post("doctor", HERE, "/referrals", body)).status_code == 422

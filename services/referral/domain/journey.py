@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from libs.contracts.event import Event
 from services.referral.domain import clocks, leg
 from services.referral.domain.events import (
+    AppointmentScheduled,
     OutcomeRecorded,
     PatientBackReferred,
     Recorded,
@@ -97,6 +98,23 @@ def anew(state: Referral) -> dict[str, Any]:
     if state.leg is None or state.leg.ended_at is None:
         return {}
     return {"leg": leg.another(state.leg), "transport": "none", "mode": None, "held_for": None}
+
+
+def appointed(state: Referral, event: AppointmentScheduled) -> dict[str, Any]:
+    """A new appointment takes the place of the one before, with its place in the clinic's hours."""
+    beds = tuple(each for each in state.reserved if each.what == "bed")
+    kept = {each.id for each in event.reserved}
+    slots = tuple(each for each in state.reserved if each.what == "slot" and each.id not in kept)
+    return {
+        "appointment_at": event.appointment_at,
+        "appointments": state.appointments + 1,
+        "reserved": (*beds, *event.reserved),
+        "releasing": (*state.releasing, *slots),
+        "arrival_lapsed": False,
+        "arrive_due": event.appointment_at + clocks.AFTER_APPOINTMENT,
+        "arrive_seconds": None,
+        "clock_says": None,
+    }
 
 
 def avoidable(state: Referral, outcome: str, procedure: bool | None, now: dt.datetime) -> bool | None:

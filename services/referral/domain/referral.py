@@ -65,7 +65,7 @@ from services.referral.domain.events import (
     TransportHeld,
     TreatedAtOrigin,
 )
-from services.referral.domain.journey import anew, avoidable, follow
+from services.referral.domain.journey import anew, appointed, avoidable, follow
 from services.referral.domain.leg import Leg, LegEvent
 from services.referral.domain.medicines import Medicine
 from services.referral.domain.moves import Actor, Move, Side, Status, Transport
@@ -445,7 +445,7 @@ def _moved(state: Referral, event: Recorded) -> dict[str, Any]:
             changes |= {"reserved": (*state.reserved, *event.reserved), "arrival_lapsed": False}
             changes |= {name: getattr(event, name) for name in ("arrive_due", "clock_says", "appointment_at")}
         case AppointmentScheduled():
-            changes |= _appointment(state, event)
+            changes |= appointed(state, event)
         case PatientNoShow():
             changes["no_shows"] = state.no_shows + 1
         case InterimNoted(text=text):
@@ -465,23 +465,6 @@ def _moved(state: Referral, event: Recorded) -> dict[str, Any]:
 
 def _told(escalated_to: str) -> dict[str, Any]:
     return {"escalated_to": escalated_to, "escalated_at": escalated_to.partition("@")[2]}
-
-
-def _appointment(state: Referral, event: AppointmentScheduled) -> dict[str, Any]:
-    """A new appointment takes the place of the one before, with its place in the clinic's hours."""
-    beds = tuple(each for each in state.reserved if each.what == "bed")
-    kept = {each.id for each in event.reserved}
-    slots = tuple(each for each in state.reserved if each.what == "slot" and each.id not in kept)
-    return {
-        "appointment_at": event.appointment_at,
-        "appointments": state.appointments + 1,
-        "reserved": (*beds, *event.reserved),
-        "releasing": (*state.releasing, *slots),
-        "arrival_lapsed": False,
-        "arrive_due": event.appointment_at + clocks.AFTER_APPOINTMENT,
-        "arrive_seconds": None,
-        "clock_says": None,
-    }
 
 
 def _let_go(state: Referral) -> Referral:
