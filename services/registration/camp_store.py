@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from libs.common.access import Access
-from libs.common.mongo import ASCENDING, Database, Document, IndexModel, UpdateOne
+from libs.common.mongo import ASCENDING, BulkWriteError, Database, Document, IndexModel, InsertOne, UpdateOne
 from libs.common.paging import MOST, page
 from libs.contracts.registration import PatientCard
 from services.registration.domain.camp import Device
@@ -50,13 +50,15 @@ class CampStore:
         await self._database["camp_chunks"].delete_many({"upload": upload})
 
     async def keep_answers(self, upload: str, answers: Sequence[Document]) -> None:
-        await self._database["camp_answers"].bulk_write(
-            [
-                UpdateOne({"_id": f"{upload}:{answer['index']}"}, {"$set": answer | {"upload": upload}}, upsert=True)
-                for answer in answers
-            ],
-            ordered=False,
-        )
+        """New ones, as a rule: only after a crash some stand there, and are then said anew."""
+        rows = {f"{upload}:{answer['index']}": answer | {"upload": upload} for answer in answers}
+        kept = self._database["camp_answers"]
+        try:
+            await kept.bulk_write([InsertOne({"_id": id} | row) for id, row in rows.items()], ordered=False)
+        except BulkWriteError:
+            await kept.bulk_write(
+                [UpdateOne({"_id": id}, {"$set": row}, upsert=True) for id, row in rows.items()], ordered=False
+            )
 
     async def answers(self, upload: str, after: int, limit: int) -> list[dict[str, Any]]:
         found = (

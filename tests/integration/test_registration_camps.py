@@ -17,6 +17,7 @@ from registration_desk import ELSEWHERE, HERE, Desk, serving_desk, until
 
 from deploy.local.testing import TestStack
 from services.registration import camp
+from services.registration.camp_store import CampStore
 from services.registration.domain.identifiers import luhn_holds
 
 CHUNK = "application/offset+octet-stream"
@@ -369,6 +370,14 @@ async def test_who_comes_twice_in_one_file_is_noticed_as_at_any_door(desk: Desk)
     found = {one["patient"]: one for one in (await desk.get("/reviews?limit=200")).json()["reviews"]}
     assert [one["patient"] for one in found[again["patient"]]["candidates"]] == [first["patient"]]
     assert first["patient"] not in found
+
+
+async def test_an_answer_that_stood_there_before_a_crash_is_said_anew(desk: Desk) -> None:
+    store = CampStore(desk.database)
+    await store.keep_answers("u", [{"index": 0, "status": "refused"}])
+    await store.keep_answers("u", [{"index": n, "status": "accepted"} for n in range(3)])
+    found = await store.answers("u", -1, 10)
+    assert [(one["index"], one["status"]) for one in found] == [(n, "accepted") for n in range(3)]
 
 
 async def test_a_refused_row_lets_go_of_its_card(desk: Desk) -> None:
