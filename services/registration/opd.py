@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
 from libs.common.access import SYSTEM, Access
@@ -18,6 +19,7 @@ from services.registration.domain.opd import Opd, PaperLanguage, opd_id
 from services.registration.domain.patient import Details, Patient, new_card
 from services.registration.domain.queue import TokenTaken, desk_day, queue_id
 from services.registration.domain.visit import Visit
+from services.registration.matching import survivor
 from services.registration.usecases import House, own_facility
 
 TRIES = 50
@@ -155,14 +157,15 @@ async def pull(house: House, details: Details, counter: str | None, cause: Cause
     """
     holder = await holder_of(house, details)
     known = holder is not None and holder != cause.new_id("patient")
+    day = desk_day(cause.occurred_at)
     if holder is not None and known:
+        holder = await survivor(house.journal, holder)
         document = await house.journal.load(PATIENT, holder)
-        if document is None or not agrees(Patient.model_validate(document["state"]), details):
+        if document is None or not agrees(Patient.model_validate(document["state"]), details, day):
             raise Refused(
                 "card-disagrees", "the record with this number says another sex or birth: look at both", field="qr"
             )
     else:
-        day = desk_day(cause.occurred_at)
         card = new_card(cause.new_id("patient"), details, own_facility(access), day, house.places, ageless=True)
         try:
             outcome = await usecases.enter(house, card, cause, access)
@@ -175,13 +178,16 @@ async def pull(house: House, details: Details, counter: str | None, cause: Cause
     return Pulled(holder, known, visit)
 
 
-def agrees(record: Patient, card: Details) -> bool:
-    """Whether the record may be the card's holder: what one of them does not say is no contradiction."""
+def agrees(record: Patient, card: Details, on: dt.date) -> bool:
+    """Whether the record may be the card's holder: what one of them does not say is no contradiction. A card that tells
+    only a year is read as an age of the day."""
     if record.status != "active":
         return False
     if "unknown" not in (record.card.sex, card.sex) and record.card.sex != card.sex:
         return False
     said = card.birth_date.year if card.birth_date else None
+    if card.age_years is not None:
+        said = on.year - card.age_years
     if said is None or record.card.birth_year is None:
         return True
     return abs(record.card.birth_year - said) <= SAME_BORN_WITHIN

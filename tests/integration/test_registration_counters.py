@@ -207,6 +207,12 @@ async def test_a_card_read_at_the_desk_registers_once_and_gives_a_token(desk: De
     assert await post(desk, "/abha-cards", {"qr": qr, "counter": "PULL"}, status=201, key=f"pull-{RUN}") == first
     again = await post(desk, "/abha-cards", {"qr": qr}, status=201)
     assert (again["patient"], again["known"], again["visit"]) == (first["patient"], True, None)
+    living = (await desk.register(name="Padma Lhamo", sex="female", birth_date="1958-02-06", age_years=None))["id"]
+    into = {"into": living, "reason": "one person"}
+    await post(desk, f"/patients/{first['patient']}/merge", into, role="records-officer")
+    assert (await post(desk, "/abha-cards", {"qr": qr}, status=201))["patient"] == living
+    year = await desk.post("/abha-cards", {"qr": json.dumps(CARD | {"dob": "1980"})})
+    assert (year.status_code, year.json()["errors"][0]["field"]) == (422, "qr"), "a year says something, too"
     other = await desk.post("/abha-cards", {"qr": json.dumps(CARD | {"gender": "M"})})
     assert (other.status_code, other.json()["errors"][0]["field"]) == (422, "qr")
 
