@@ -300,6 +300,11 @@ async def test_consent_is_withdrawn_as_easily_and_then_only_broken_glass_opens(d
     token = await desk.token(known["id"], facility=ELSEWHERE)
     assert token["number"], "who stands there is served"
     assert (await desk.get(path, facility=ELSEWHERE)).status_code == 403, "and a token opens nothing"
+    for no_flag in (1, "yes"):
+        no_glass = await desk.post(
+            f"{path}/open", {"reason": "unconscious", "break_glass": no_flag}, facility=ELSEWHERE
+        )
+        assert (no_glass.status_code, no_glass.json()["errors"][0]["field"]) == (422, "break_glass")
     broken = await desk.post(f"{path}/open", {"reason": "unconscious", "break_glass": True}, facility=ELSEWHERE)
     assert broken.status_code == 200
 

@@ -255,6 +255,7 @@ def forged() -> str:
         ({"headers": {"TIMESTAMP": "2026-11-20T09:00:00.000"}}, 400, "TIMESTAMP", "ABDM-1016"),
         ({"headers": {"TIMESTAMP": "2026-13-40T09:00:00.000Z"}}, 400, "TIMESTAMP", "ABDM-1016"),
         ({"headers": {"TIMESTAMP": "2999-01-01T09:00:00.000Z"}}, 400, "TIMESTAMP", "ABDM-1016"),
+        ({"headers": {"TIMESTAMP": "0001-01-01T09:00:00.000Z"}, "yearOfBirth": None}, 400, "TIMESTAMP", "ABDM-1016"),
         ({"headers": {"X-HIP-ID": OTHER_HIP}}, 400, "X-HIP-ID", "ABDM-1035"),
         ({"hip": "IN9999999999"}, 404, "metaData.hipId", "ABDM-1035"),
         ({"counter": "no such"}, 400, "metaData.context", "ABDM-1006"),

@@ -150,7 +150,9 @@ def test_names_are_trimmed_and_composed_in_every_script() -> None:
         assert identifiers.person_name(name) == name
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\u200b\u200d", "...", "123", "a\x00b", "a\x1bb", "x" * 121])
+@pytest.mark.parametrize(
+    "text", ["\u202eihsaT", "Tashi\u2066", "", "   ", "\u200b\u200d", "...", "123", "a\x00b", "a\x1bb", "x" * 121]
+)
 def test_what_is_no_name_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must"):
         identifiers.person_name(text)
