@@ -48,13 +48,23 @@ def problem(
 def field_errors(error: RequestValidationError) -> list[dict[str, str]]:
     """Field and reason of each; never the input, which may be anybody's number."""
     found = []
-    for item in error.errors():
+    items = error.errors()
+    for item in items:
+        own = tuple(item["loc"])
+        if item["type"] == "too_short" and any(len(one["loc"]) > len(own) == _shared(one["loc"], own) for one in items):
+            # A list whose only member is wrong is not empty for that.
+            continue
         place = [_named(part) for part in item["loc"] if part not in ("body", "query", "path", "header")]
         if item["type"] == "json_invalid":
             place = []
         message = str(item["msg"]) if item["type"] != "value_error" else str(item["msg"]).removeprefix("Value error, ")
         found.append({"field": ".".join(place) or "body", "detail": message})
     return found
+
+
+def _shared(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """How far two places have the same way."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _named(part: Any) -> str:

@@ -119,6 +119,12 @@ class CreditsAnswer(CreditAnswer):
     """For a facilitator: the credits of each of her ASHAs."""
 
 
+def _in_order(first: dt.date | None, last: dt.date) -> None:
+    """Raises Refused naming `to`."""
+    if first is not None and first > last:
+        raise Refused("ends-before-it-begins", "must not be before the first day", field="to")
+
+
 def _beats(places: Places, said: tuple[NewBeat, ...], on: dt.date) -> tuple[Beat, ...]:
     """Raises Refused naming the field."""
     found = []
@@ -243,6 +249,7 @@ def _crediting(routes: APIRouter, camp: Camp, journal: Journal, fonts: File, tod
     async def credits_of(id: RecordId, access: Reading, first: First = None, last: Last = None) -> CreditsAnswer:
         state = await mine(id, access)
         until = last or today()
+        _in_order(first, until)
         own = await screenings.credits_of(camp, id, first, until)
         below = {}
         if state.role == "facilitator":
@@ -256,6 +263,7 @@ def _crediting(routes: APIRouter, camp: Camp, journal: Journal, fonts: File, tod
     async def certificate(id: RecordId, access: Reading, first: First = None, last: Last = None) -> Response:
         state = await mine(id, access)
         begin, end = first or state.since, last or today()
+        _in_order(first, end)
         count = await screenings.credits_of(camp, id, begin, end)
         card = await camp.facility(state.facility)
         pdf = await asyncio.to_thread(

@@ -18,6 +18,7 @@ from libs.common.mongo import Collection, Database, Document
 from libs.common.one_person import lives_on
 from libs.common.paging import page
 from libs.common.refusal import Refused
+from libs.contracts.event import Event
 from services.registration.aggregates import IDENTITY, PATIENT
 from services.registration.domain import identity
 from services.registration.domain import patient as patients
@@ -35,6 +36,8 @@ COUNTED = 20_000
 COUNTED_AT_ONCE = 100
 COUNTED_AGAIN_SECONDS = 600.0
 MOST_COMPARED = 300
+TRIES = 5
+"""How often a record may be merged on while somebody looks for where it lives on."""
 
 _SEEN = {"state.status": 1} | {f"state.card.{field}": 1 for field in READ}
 
@@ -115,6 +118,9 @@ async def merge(
     if document is None:
         raise NotFound
     access.check(document["state"])
+    part_of_it = Refused("same-record", "is part of this record", field="into")
+    if any(entry["cause"] == cause.derive("ring").id for entry in document["journal"]):
+        raise part_of_it
     if not any(entry["cause"] == cause.id for entry in document["journal"]):
         await mergeable(journal, id, command.into, "into", access)
         patients.decide(Patient.model_validate(document["state"]), command, places)
@@ -126,19 +132,52 @@ async def merge(
     except ClaimTaken as taken:
         if taken.kind != "merge":
             raise
-        raise Refused("same-record", "is part of this record", field="into") from None
+        raise part_of_it from None
+    if await _in_a_ring(journal, id):
+        await _undo(journal, places, id, command.into, cause.derive("ring"))
+        await _changed(journal, id, cause.derive("identity"))
+        raise part_of_it
     await _changed(journal, id, cause.derive("identity"))
     # Whoever knew the one knows the other from now on.
-    whole = await survivor(journal, command.into)
     for facility in outcome.state.facilities:
-        await journal.append(
-            PATIENT,
-            whole,
-            lambda state, at=facility: patients.decide(state, patients.SeeAt(at), places),  # type: ignore[misc]
-            cause.derive("seen-at", facility),
-            SYSTEM,
-        )
+        await _known_at(journal, places, command.into, facility, cause.derive("seen-at", facility))
     return outcome
+
+
+async def _in_a_ring(journal: Journal, id: str) -> bool:
+    """Whether a record is part of itself: several were merged into one another at one instant, each seeing the next one
+    by itself. Of them whoever wrote last sees it."""
+    seen: set[str] = set()
+    at = id
+    while at not in seen:
+        seen.add(at)
+        document = await journal.load(PATIENT, at)
+        into = document["state"]["card"].get("merged_into") if document else None
+        if into is None:
+            return False
+        at = into
+    return at == id
+
+
+async def _undo(journal: Journal, places: Places, id: str, into: str, cause: Cause) -> None:
+    parted = patients.Unmerge("merged into each other at one instant", "system")
+
+    def decide(state: Patient | None) -> Sequence[Event]:
+        still = state is not None and state.card.merged_into == into
+        return patients.decide(state, parted, places) if still else []
+
+    await journal.append(PATIENT, id, decide, cause, SYSTEM)
+
+
+async def _known_at(journal: Journal, places: Places, id: str, facility: str, cause: Cause) -> None:
+    """The record that this one lives on in is known there from now on; that may be merged on at this very moment."""
+    for _ in range(TRIES):
+        whole = await survivor(journal, id)
+        with contextlib.suppress(Refused):
+            await journal.append(
+                PATIENT, whole, lambda state: patients.decide(state, patients.SeeAt(facility), places), cause, SYSTEM
+            )
+            return
 
 
 async def mergeable(journal: Journal, id: str, into: str, field: str, access: Access = SYSTEM) -> None:

@@ -219,6 +219,27 @@ async def test_of_two_merged_into_each_other_at_one_instant_one_lives_on(desk: D
     assert shown[0]["status"] == "active"
 
 
+async def test_of_several_merged_into_one_another_in_a_ring_no_ring_is_left_and_each_answer_is_so(desk: Desk) -> None:
+    for _ in range(3):
+        ids = [(await registered(desk, somebody()))["id"] for _ in range(3)]
+        answers = await asyncio.gather(
+            *(
+                desk.post(f"/patients/{id}/merge", {"into": into}, role="records-officer", key=f"ring-{id}")
+                for id, into in zip(ids, [*ids[1:], ids[0]], strict=True)
+            )
+        )
+        assert {answer.status_code for answer in answers} <= {200, 422}, [answer.text for answer in answers]
+        for id, into, answer in zip(ids, [*ids[1:], ids[0]], answers, strict=True):
+            document = await desk.database["patients"].find_one({"_id": id})
+            assert (document["state"]["status"] == "merged") == (answer.status_code == 200)
+            assert (await desk.get(f"/patients/{id}")).json()["status"] == "active", "somebody lives on"
+            again = await desk.post(f"/patients/{id}/merge", {"into": into}, role="records-officer", key=f"ring-{id}")
+            assert again.status_code == answer.status_code, "a retry gets its first answer"
+            identity = await desk.database["identities"].find_one({"_id": id})
+            told = document["state"]["card"]["merged_into"]
+            assert identity is None or identity["state"]["into"] == told
+
+
 async def test_who_merged_and_why_is_read_by_the_records_officer_and_forgotten_with_the_person(desk: Desk) -> None:
     one, other = (await registered(desk, somebody()))["id"], (await registered(desk, somebody()))["id"]
     officer = {"role": "records-officer"}

@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from fastapi import FastAPI
@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import Counter, Histogram
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from libs.common import logs, tracing
 from libs.common.aadhaar import contains_aadhaar, passes_verhoeff
@@ -281,3 +281,11 @@ def test_services_in_one_process_do_not_meet_in_their_metrics() -> None:
     one, two = Metrics(), Metrics()
     one.rate_limited.inc()
     assert two.registry.get_sample_value("hillhealth_http_rate_limited_total") == 0
+
+
+def test_a_list_whose_only_member_is_wrong_is_not_called_empty_too() -> None:
+    months = TypeAdapter(dict[str, Annotated[tuple[Annotated[int, Field(le=12)], ...], Field(min_length=1)]])
+    for said, fields in (([13], ["months.0"]), ([], ["months"]), ([13, 14], ["months.0", "months.1"])):
+        with pytest.raises(ValidationError) as wrong:
+            months.validate_python({"months": said})
+        assert [one["field"] for one in field_errors(RequestValidationError(wrong.value.errors()))] == fields
