@@ -221,12 +221,15 @@ class Matcher:
 
     def __init__(self, frequencies: Frequencies, people: int) -> None:
         everybody = max(people, FEWEST_PEOPLE)
+        self._crowded = people > FEWEST_PEOPLE
         self._frequencies = frequencies
         self._model = Model(KINDS, prior_match=RETURNING / everybody, prior_household=HOUSEHOLD_MEMBERS / everybody)
 
     def worth_asking(self, person: Person, years_around: int = RETURNING_YEARS) -> tuple[str, ...]:
         """The keys that can find somebody who would be shown: not those that only a crowd of namesakes shares, of whom
         nothing but these names, ages and places agree. In a small register they are few, and all are looked at."""
+        if not self._crowded:
+            return lookup_keys(person, years_around)
         return _all(keys for keys in _asked(person, years_around) if keys.agreed is None or self._might_be(keys.agreed))
 
     def _might_be(self, agreed: Mapping[int, Side]) -> bool:
