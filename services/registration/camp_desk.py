@@ -61,11 +61,14 @@ async def set_up(
             desk.house.places.resolve(None, district)
         except Refused as refused:
             raise Refused(refused.code, refused.detail, field="districts") from None
-    card = await desk.house.opds.facility(facility)
-    own = frozenset({card["district_lgd"]} if card else ())
-    may_give = None if access.caller.role == "officer" else own
+    may_give = None if access.caller.role == "officer" else await _own_districts(desk, facility)
     command = camp.SetUpDevice(facility, device, quota, districts, may_give)
     return await _device(desk, facility, device, command, cause, access)
+
+
+async def _own_districts(desk: Camp, facility: str) -> frozenset[int]:
+    card = await desk.house.opds.facility(facility)
+    return frozenset({card["district_lgd"]} if card else ())
 
 
 async def enrol(desk: Camp, device: str, key: str, cause: Cause, access: Access) -> tuple[Device, str]:
@@ -101,8 +104,11 @@ async def takes_along(desk: Camp, device: str, key: str, district: int, access: 
     known = await device_of(desk, device, key, access)
     if known.keys == 0:
         raise Forbidden("this device has no key: enrol it before it takes people along")
-    if district not in known.districts:
-        raise Refused("not-this-devices", "is no district that this device may take along", field="district")
+    if district not in known.held(await _own_districts(desk, known.facility)):
+        detail = "is no district that this device may take along"
+        if district in known.districts:
+            detail = "was given before it was written down by whom: an officer sets the device up again"
+        raise Refused("not-this-devices", detail, field="district")
     return known
 
 

@@ -58,8 +58,9 @@ def serial_of(number: str, prefix: str) -> int | None:
 
 class Device(BaseModel):
     """`given` is the newest serial handed out, `used` how many came back on cards; `quota` is how many may be out.
-    `districts` are the LGD codes whose people it may take along. `keys` counts the keys it was given, of which the
-    newest opens; a device that has none yet is told by its name alone, and takes nobody along."""
+    `districts` are the LGD codes whose people it may take along, `by_officer` those of them that an officer gave; None
+    where that was not written down, and any desk might have given any. `keys` counts the keys it was given, of which
+    the newest opens; a device that has none yet is told by its name alone, and takes nobody along."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -68,19 +69,27 @@ class Device(BaseModel):
     prefix: str
     quota: int
     districts: tuple[int, ...] = ()
+    by_officer: tuple[int, ...] | None = None
     given: int = 0
     used: int = 0
     keys: int = 0
     status: Literal["active", "revoked"] = "active"
     revoked_for: str | None = None
 
+    def held(self, own: frozenset[int]) -> frozenset[int]:
+        """The districts that count; of those nobody knows who gave only the facility's `own`."""
+        return frozenset(self.districts) if self.by_officer is not None else own.intersection(self.districts)
+
 
 class DeviceSetUp(Event):
+    """`by_officer` is missing in older journals, where desks gave districts too."""
+
     facility: FacilityCode
     device: str
     prefix: str
     quota: int
     districts: tuple[int, ...] = ()
+    by_officer: tuple[int, ...] | None = None
 
 
 class BlockGiven(Event):
@@ -150,7 +159,7 @@ def decide_device(state: Device | None, command: DeviceCommand) -> Sequence[Even
         in_use(state)
     match command:
         case SetUpDevice():
-            _check_districts(state, command)
+            by_officer = _by_officer(state, command)
             return [
                 DeviceSetUp(
                     facility=command.facility,
@@ -158,6 +167,7 @@ def decide_device(state: Device | None, command: DeviceCommand) -> Sequence[Even
                     prefix=prefix_of(device_id(command.facility, command.device)),
                     quota=command.quota,
                     districts=command.districts,
+                    by_officer=by_officer,
                 )
             ]
         case GiveBlock():
@@ -177,15 +187,16 @@ def decide_device(state: Device | None, command: DeviceCommand) -> Sequence[Even
             return [] if state is None else [DeviceRevoked(reason=command.reason)]
 
 
-def _check_districts(state: Device | None, command: SetUpDevice) -> None:
-    """What an officer gave may stay where a desk changes the rest."""
+def _by_officer(state: Device | None, command: SetUpDevice) -> tuple[int, ...]:
+    """What an officer gave may stay where a desk changes the rest. Raises Refused naming `districts`."""
     if command.may_give is None:
-        return
-    others = set(command.districts) - command.may_give - set(state.districts if state else ())
+        return command.districts
+    others = set(command.districts) - command.may_give - (state.held(command.may_give) if state else frozenset())
     if others:
         named = ", ".join(str(code) for code in sorted(others))
         detail = f"only an officer gives others than the facility's: {named}"
         raise Refused("not-your-districts", detail, field="districts")
+    return tuple(code for code in command.districts if code in ((state and state.by_officer) or ()))
 
 
 def in_use(state: Device | None) -> None:

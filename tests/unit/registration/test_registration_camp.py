@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import json
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from libs.common.access import Access, Caller, Forbidden
 from libs.common.cause import Cause
 from libs.common.journal import Outcome
 from libs.common.refusal import Refused
-from services.registration.camp_desk import AT_ONCE, abreast, enrol, marked, step
+from services.registration.camp_desk import AT_ONCE, abreast, enrol, marked, step, takes_along
 from services.registration.camp_desk import receive as take_in
 from services.registration.camp_rows import Read, Unreadable, read_rows
 from services.registration.domain.camp import (
@@ -24,7 +25,9 @@ from services.registration.domain.camp import (
     LATEST_BYTES,
     Device,
     DeviceCommand,
+    DeviceEnrolled,
     DeviceRevoked,
+    DeviceSetUp,
     EnrolDevice,
     GiveBlock,
     RevokeDevice,
@@ -36,6 +39,7 @@ from services.registration.domain.camp import (
     UseNumbers,
     card_number,
     decide_device,
+    device_id,
     evolve_device,
     evolve_upload,
     prefix_of,
@@ -248,7 +252,10 @@ class OneRecord:
         return Keeper(b"pepper")
 
     def desk(self) -> Any:
-        return SimpleNamespace(journal=self, store=self, keys=self)
+        return SimpleNamespace(journal=self, store=self, keys=self, house=SimpleNamespace(opds=self))
+
+    async def facility(self, code: str) -> dict[str, Any]:
+        return {"district_lgd": 6}
 
 
 @pytest.mark.parametrize(("went_on", "status"), [(False, "refused"), (True, "processing")])
@@ -295,6 +302,35 @@ def test_a_desk_gives_its_facilitys_districts_and_keeps_what_an_officer_gave() -
         with pytest.raises(Refused) as refused:
             decide_device(state, SetUpDevice("LA-X", "tab-1", 10, districts, frozenset({6})))
         assert (refused.value.code, refused.value.field) == ("not-your-districts", "districts")
+
+
+def test_of_a_device_set_up_before_it_was_written_down_who_gave_a_district_only_the_facilitys_own_count() -> None:
+    old = DeviceSetUp.model_validate(
+        {"facility": "LA-X", "device": "tab-1", "prefix": "ABCDE", "quota": 10, "districts": [9, 6]}
+    )
+    state = evolve_device(evolve_device(None, old), DeviceEnrolled(key=1))
+    record = OneRecord(state)
+    key = Keeper(b"pepper").device_key(device_id("LA-X", "tab-1"), 1)
+
+    def may(district: int) -> bool:
+        access = Access(Caller("d1", "desk", "LA-X"))
+        with contextlib.suppress(Refused):
+            return asyncio.run(takes_along(record.desk(), "tab-1", key, district, access)).device == "tab-1"
+        return False
+
+    assert (may(6), may(9), may(19)) == (True, False, False)
+    with pytest.raises(Refused) as refused:
+        decide_device(state, SetUpDevice("LA-X", "tab-1", 10, (9, 6), frozenset({6})))
+    assert refused.value.field == "districts"
+    for may_give, districts, by_officer in (
+        (frozenset({6}), (6,), []),
+        (None, (9, 6), [9, 6]),
+        (frozenset({6}), (9, 6), [9, 6]),
+    ):
+        [event] = decide_device(record.state, SetUpDevice("LA-X", "tab-1", 10, districts, may_give))
+        assert event.model_dump(mode="json")["by_officer"] == by_officer
+        record.state = evolve_device(record.state, event)
+    assert (may(6), may(9)) == (True, True)
 
 
 def test_a_device_that_has_a_key_gets_the_next_with_it_or_from_an_officer_and_not_for_a_token_alone() -> None:
