@@ -307,7 +307,10 @@ async def _rows(desk: Camp, id: str, format: Format) -> list[Read]:
         return kept
     history = [CAMP_UPLOAD.read(entry) for entry in await desk.journal.history(CAMP_UPLOAD, id)]
     chunks = [(event.offset, event.size) for event in history if isinstance(event, camp.ChunkReceived)]
-    content = await desk.store.content(id, chunks)
+    try:
+        content = await desk.store.content(id, chunks)
+    except LookupError:
+        raise Unreadable("a part of it is there no more: send it once more, as a new upload") from None
     rows = await asyncio.to_thread(lambda: list(read_rows(content, format)))
     if len(rows) > MOST_ROWS:
         raise Unreadable(f"may hold at most {MOST_ROWS} rows")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from libs.common.access import Access
@@ -39,12 +39,12 @@ class CampStore:
         )
 
     async def content(self, upload: str, chunks: Sequence[tuple[int, int]]) -> bytes:
-        """The bytes of these (offset, size), which the journal says have come. Raises LookupError if some are gone."""
-        kept = self._database["camp_chunks"].find({"upload": upload})
-        found = {(chunk["offset"], len(chunk["data"])): bytes(chunk["data"]) async for chunk in kept}
-        if not all(chunk in found for chunk in chunks):
-            raise LookupError("bytes that were received are not there")
-        return b"".join(found[chunk] for chunk in chunks)
+        """The bytes of these (offset, size), which the journal says have come. Of older uploads a longer part may stand
+        in a part's place, and is cut. Raises LookupError if some are gone."""
+        found: dict[int, list[bytes]] = {}
+        async for chunk in self._database["camp_chunks"].find({"upload": upload}):
+            found.setdefault(chunk["offset"], []).append(bytes(chunk["data"]))
+        return b"".join(_part(found.get(offset, ()), size) for offset, size in chunks)
 
     async def forget_chunks(self, upload: str) -> None:
         await self._database["camp_chunks"].delete_many({"upload": upload})
@@ -102,3 +102,11 @@ class CampStore:
         wanted = access.filter() | where | {"state.status": "active", "_id": {"$gt": after}}
         found = self._database["patients"].find(wanted, {"state.card": 1})
         return await found.sort("_id", ASCENDING).limit(limit).to_list(limit)
+
+
+def _part(kept: Iterable[bytes], size: int) -> bytes:
+    """Raises LookupError."""
+    enough = [data for data in kept if len(data) >= size]
+    if not enough:
+        raise LookupError("bytes that were received are not there")
+    return min(enough, key=len)[:size]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from libs.common.refusal import Refused
 from services.registration.camp_desk import AT_ONCE, abreast, enrol, marked, step, takes_along
 from services.registration.camp_desk import receive as take_in
 from services.registration.camp_rows import Read, Unreadable, read_rows
+from services.registration.camp_store import CampStore
 from services.registration.domain.camp import (
     ABANDONED,
     LATEST_BYTES,
@@ -252,7 +254,13 @@ class OneRecord:
         return Keeper(b"pepper")
 
     def desk(self) -> Any:
-        return SimpleNamespace(journal=self, store=self, keys=self, house=SimpleNamespace(opds=self))
+        return SimpleNamespace(journal=self, store=self, keys=self, house=SimpleNamespace(opds=self), parsed={})
+
+    async def history(self, kind: Any, id: str) -> list[Any]:
+        return []
+
+    async def content(self, id: str, chunks: Any) -> bytes:
+        raise LookupError
 
     async def facility(self, code: str) -> dict[str, Any]:
         return {"district_lgd": 6}
@@ -291,6 +299,50 @@ def test_of_what_ended_the_bytes_are_forgotten_once_more_for_those_that_came_lat
         asyncio.run(step(record.desk(), "u1", {"state": record.state.model_dump(mode="json")}))
         assert (record.state.status in ("done", "refused"), record.state.next_at) == (True, None)
     assert record.forgotten[0] == "u1"
+
+
+class Chunks:
+    """A store that holds these chunks, by offset, as older ones did: one to an offset, whatever was sent last."""
+
+    def __init__(self, kept: list[tuple[int, bytes]]) -> None:
+        self.kept = kept
+
+    def __getitem__(self, name: str) -> Chunks:
+        return self
+
+    async def find(self, wanted: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        for offset, data in self.kept:
+            yield {"upload": wanted["upload"], "offset": offset, "data": data}
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ([(0, b"01234"), (5, b"56789")], b"0123456789"),
+        ([(0, b"0123456"), (5, b"56789")], b"0123456789"),
+        ([(0, b"0123456"), (0, b"01234"), (5, b"56789"), (5, b"567")], b"0123456789"),
+        ([(0, b"012"), (5, b"56789")], None),
+        ([(5, b"56789")], None),
+    ],
+)
+def test_a_longer_part_than_the_journal_says_is_cut_and_none_is_made_up(
+    kept: list[tuple[int, bytes]], said: bytes | None
+) -> None:
+    store = CampStore(Chunks(kept))  # type: ignore[arg-type]
+    if said is not None:
+        assert asyncio.run(store.content("u1", [(0, 5), (5, 5)])) == said
+        return
+    with pytest.raises(LookupError):
+        asyncio.run(store.content("u1", [(0, 5), (5, 5)]))
+
+
+def test_an_upload_of_which_a_part_is_gone_is_refused_and_says_so() -> None:
+    begun = UploadBegun(facility="LA-X", device="tab-1", format="csv", length=10, subject="desk", sent_at=NOW, at=NOW)
+    record = OneRecord(evolve_upload(None, begun))
+    record.state = evolve_upload(record.state, receive(record.state, 0, 10, NOW)[0])
+    asyncio.run(step(record.desk(), "u1", {"state": record.state.model_dump(mode="json")}))
+    assert (record.state.status, record.forgotten) == ("refused", ["u1"])
+    assert "send it once more" in record.state.reason
 
 
 def test_a_desk_gives_its_facilitys_districts_and_keeps_what_an_officer_gave() -> None:
