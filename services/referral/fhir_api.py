@@ -227,8 +227,8 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
         cards, found = await around.country.cards(), []
         for document in await about(access, id, patient):
             state = Referral.model_validate(document["state"])
-            await service.read_log.record(access, patient=state.patient)
             if state.status in fhir.HAS_OUTCOME:
+                await service.read_log.record(access, patient=state.patient)
                 person = await around.patients.get(state.patient)
                 found.append(fhir.outcome_bundle(document["_id"], state, person, cards))
         said = {name: value for name, value in (("_id", id), ("patient", patient)) if value is not None}

@@ -83,14 +83,13 @@ def router(desk: Desk, store: Store) -> APIRouter:
             return Fhir(outcome("invalid", str(error)), status_code=400)
         found, _ = await desk.known.candidates("asked", asked)
         documents = await asyncio.gather(*(desk.journal.load(PATIENT, one.patient) for one in found))
-        entries = []
-        for one, document in zip(found, documents, strict=True):
-            if document is None or (certain and one.band != "same"):
-                continue
-            state = Patient.model_validate(document["state"])
-            entries.append(graded(_shown(one.patient, state, access.caller.facility), one))
-            await desk.read_log.record(access, patient=one.patient)
-        return Fhir(bundle(entries[: 1 if certain else count]))
+        known = [
+            (one, Patient.model_validate(document["state"]))
+            for one, document in zip(found, documents, strict=True)
+            if document is not None and (one.band == "same" or not certain)
+        ][: 1 if certain else count]
+        await desk.read_log.record(access, patient=[one.patient for one, _ in known])
+        return Fhir(bundle([graded(_shown(one.patient, state, access.caller.facility), one) for one, state in known]))
 
     return routes
 
@@ -118,10 +117,12 @@ async def _searched(desk: Desk, store: Store, said: dict[str, str], access: Acce
         )
     states = [(one["_id"], Patient.model_validate(one["state"])) for one in found]
     kept = [(id, state) for id, state in states if state.status != "erased" and _also(state, said, wanted)]
+    if wanted["count"] == 0:
+        return Fhir(bundle([], whole=more is None, counted=len(kept)))
     await desk.read_log.record(access, patient=[id for id, _ in kept])
     resources = await asyncio.gather(*(_whole(store, id, state) for id, state in kept))
     entries = [{"resource": resource, "search": {"mode": "match"}} for resource in resources]
-    return Fhir(bundle(entries, whole=more is None, counted=wanted["count"] == 0))
+    return Fhir(bundle(entries, whole=more is None))
 
 
 async def _whole(store: Store, id: str, state: Patient) -> dict[str, Any]:

@@ -182,16 +182,15 @@ def fits_birth(born: str, asked: str) -> bool:
     }[how]
 
 
-def bundle(entries: Sequence[Mapping[str, Any]], *, whole: bool = True, counted: bool = False) -> dict[str, Any]:
+def bundle(entries: Sequence[Mapping[str, Any]], *, whole: bool = True, counted: int | None = None) -> dict[str, Any]:
     """A searchset. Where it is not `whole`, it says so instead of a total: a next page would carry what was asked for
-    in its address. `counted`: only the total was asked for."""
+    in its address. `counted`: how many there are, where only that was asked for."""
     more = outcome("too-costly", "there are more: ask for something narrower", "information")
-    shown = [] if counted else [*entries]
-    listed = shown if whole else [*shown, {"resource": more, "search": {"mode": "outcome"}}]
+    listed = [*entries] if whole else [*entries, {"resource": more, "search": {"mode": "outcome"}}]
     return {
         "resourceType": "Bundle",
         "type": "searchset",
-        **({"total": len(entries)} if whole else {}),
+        **({"total": len(entries) if counted is None else counted} if whole else {}),
         **({"entry": listed} if listed else {}),
     }
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.servicerequest import ServiceRequest
 from fhir.resources.R4B.task import Task
 
+from libs.common.access import Access, Caller
 from libs.common.fhir import operation_outcome
 from libs.common.refusal import Refused
 from libs.contracts.registration import PatientCard
-from services.referral import directory, fhir
+from services.referral import directory, fhir, fhir_api, store
 from services.referral.domain import commands, moves
 from services.referral.domain.medicines import Medicine
 from services.referral.domain.referral import Referral
@@ -210,3 +214,42 @@ def test_a_task_from_outside_tells_a_move() -> None:
     assert no_output.value.field == "output"
     with pytest.raises(Refused):
         fhir.told(task_of("ready"), here, False)
+
+
+class Shelf:
+    """Two referrals of one person, and whose were written down as read."""
+
+    def __init__(self, *statuses: moves.Status) -> None:
+        self.read: list[str] = []
+        self.there = [{"_id": ID, "state": referral(status).model_dump(mode="json")} for status in statuses]
+        self.read_log = self.country = self.patients = self
+
+    async def record(self, access: Any, patient: str) -> None:
+        self.read.append(patient)
+
+    async def cards(self) -> Any:
+        return CARDS
+
+    async def get(self, patient: str) -> PatientCard:
+        return DOLMA
+
+    async def same_person(self, patient: str) -> tuple[str, ...]:
+        return (patient,)
+
+
+@pytest.mark.parametrize(("statuses", "shown"), [(("accepted", "declined"), 0), (("accepted", "treated"), 1)])
+def test_a_referral_without_an_outcome_is_not_written_down_as_read(
+    statuses: tuple[moves.Status, ...], shown: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf: Any = Shelf(*statuses)
+    shelf.database = None
+
+    async def of_patient_at(*_: Any) -> Any:
+        return shelf.there
+
+    monkeypatch.setattr(store, "of_patient_at", of_patient_at)
+    routes = APIRouter()
+    fhir_api._searches(routes, shelf, shelf)
+    [bundles] = [route.endpoint for route in routes.routes if route.path == "/Bundle"]  # type: ignore[attr-defined]
+    answer = json.loads(asyncio.run(bundles(Access(Caller("d1", "doctor", HERE)), None, PATIENT)).body)
+    assert (len(answer.get("entry", [])), shelf.read) == (shown, [PATIENT] * shown)

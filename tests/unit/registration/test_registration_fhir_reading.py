@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
+from libs.common.access import Access, Caller
 from libs.contracts.registration import PatientCard
 from services.registration.domain.fhir_patient import bundle, fits_birth, from_fhir, to_fhir
-from services.registration.fhir_api import _parameters, _posted, _wanted
+from services.registration.domain.matching.model import Band
+from services.registration.domain.patient import Patient
+from services.registration.domain.review import Candidate
+from services.registration.fhir_api import _parameters, _posted, _searched, _wanted, router
 
+HERE = "LA-LEH-CHC-DISKIT"
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
@@ -98,8 +105,8 @@ def test_a_search_that_asks_nonsense_is_refused_by_the_parameters_name(form: str
 def test_names_that_come_several_times_all_apply_and_a_token_may_name_its_system() -> None:
     wanted = _wanted(_posted(b"name=Padma&given=Lhamo&name=Angmo&telecom=phone%7C5550123456&_format=json&_count=0"))
     assert (set(wanted["words"]), wanted["phone"], wanted["count"]) == ({"padma", "lhamo", "angmo"}, "+915550123456", 0)
-    assert "entry" not in bundle([{"resource": {}}], counted=True)
-    assert bundle([{"resource": {}}], counted=True)["total"] == 1
+    assert "entry" not in bundle([], counted=1)
+    assert bundle([], counted=1)["total"] == 1
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b"name=%FF", b"&".join(b"a%d=1" % n for n in range(60))])
@@ -138,3 +145,63 @@ def test_of_who_was_erased_no_empty_name_is_shown() -> None:
     shown = to_fhir("p", PatientCard(id="p", registered_at="LA-LEH-CHC-DISKIT"))
     assert "name" not in shown
     assert shown["active"] is False
+
+
+PEOPLE = {f"p{n}": Patient(card=PatientCard(id=f"p{n}", name="Padma Lhamo", registered_at=HERE)) for n in range(3)}
+
+
+class Asked:
+    """Three people of one name, and who of them was written down as read."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+        self.journal = self.read_log = self.known = self
+
+    async def record(self, access: Any, patient: list[str]) -> None:
+        self.read += patient
+
+    async def search(self, *_: Any, limit: int, **__: Any) -> tuple[list[dict[str, Any]], None]:
+        return [{"_id": id, "state": state.model_dump(mode="json")} for id, state in PEOPLE.items()][:limit], None
+
+    async def merged_into(self, id: str) -> list[str]:
+        return []
+
+    async def candidates(self, id: str, card: Any) -> tuple[list[Candidate], bool]:
+        bands: list[Band] = ["ask", "same", "same"]
+        return [
+            Candidate(patient=id, band=band, weight=9.0, probability=0.9)
+            for id, band in zip(PEOPLE, bands, strict=True)
+        ], False
+
+    async def load(self, kind: Any, id: str) -> dict[str, Any]:
+        return {"_id": id, "state": PEOPLE[id].model_dump(mode="json")}
+
+
+DESK = Access(Caller("d1", "desk", HERE))
+
+
+@pytest.mark.parametrize(("count", "shown"), [("0", []), ("2", ["p0", "p1"]), ("20", ["p0", "p1", "p2"])])
+def test_of_a_search_those_whom_the_answer_shows_were_read_and_no_others(count: str, shown: list[str]) -> None:
+    asked: Any = Asked()
+    answer = json.loads(asyncio.run(_searched(asked, asked, {"name": "Padma", "_count": count}, DESK)).body)
+    assert [entry["resource"]["id"] for entry in answer.get("entry", [])] == asked.read == shown
+    assert answer["total"] == (len(shown) or 3)
+
+
+@pytest.mark.parametrize(("certain", "count", "shown"), [(True, 9, ["p1"]), (False, 2, ["p0", "p1"])])
+def test_of_a_match_those_whom_the_answer_shows_were_read(certain: bool, count: int, shown: list[str]) -> None:
+    asked: Any = Asked()
+    said = [
+        {"name": "resource", "resource": {"resourceType": "Patient", "name": [{"text": "Padma Lhamo"}]}},
+        {"name": "onlyCertainMatches", "valueBoolean": certain},
+        {"name": "count", "valueInteger": count},
+    ]
+    body = json.dumps({"resourceType": "Parameters", "parameter": said}).encode()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    [match] = [one.endpoint for one in router(asked, asked).routes if getattr(one, "path", "").endswith("$match")]  # type: ignore[attr-defined]
+    answer = json.loads(asyncio.run(match(request, DESK)).body)
+    assert [entry["resource"]["id"] for entry in answer["entry"]] == asked.read == shown
