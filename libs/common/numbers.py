@@ -1,17 +1,11 @@
-"""Numbers as they are said in a request: `true` is none, though it counts as 1 in Python and in pydantic's lax mode."""
+"""Numbers in JSON and in data files: `true` is none, though it counts as 1 in Python, nor is a text like "5". Where
+numbers come as text, in a query or in a CSV cell, plain `int` or the file's reader makes them ones."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import Field
 
-
-def _no_flag(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_no_flag)]
-Real = Annotated[float, BeforeValidator(_no_flag)]
+Whole = Annotated[int, Field(strict=True)]
+Real = Annotated[float, Field(strict=True)]

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libs.common.journal import Journal, Outcome
+from libs.common.numbers import Whole
 from libs.common.paging import MOST
 from libs.common.problem import problem
 from libs.common.read_log import ReadLog
@@ -64,7 +65,7 @@ class SearchPatients(BaseModel):
     abha: Annotated[str, identifiers.NoAadhaarUnlessAbha] | None = Field(
         None, min_length=3, max_length=300, description="ABHA number or address"
     )
-    limit: identifiers.WholeNumber = Field(20, ge=1, le=MOST)
+    limit: Whole = Field(20, ge=1, le=MOST)
     cursor: str | None = Field(None, max_length=1000)
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, field_validator
 
+from libs.common.numbers import Whole
 from libs.common.web import Body, Reading, Requested
 from services.registration.aggregates import PATIENT
 from services.registration.api import shown
@@ -35,7 +36,7 @@ class SearchElsewhere(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     phone: identifiers.Phone
-    birth_year: identifiers.WholeNumber = Field(ge=1880, le=2100)
+    birth_year: Whole = Field(ge=1880, le=2100)
     identifier_ends: Annotated[
         str, Field(min_length=SHORTEST, max_length=40), identifiers.NoAadhaarUnlessAbha, AfterValidator(_long_enough)
     ]

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from libs.common.clock import Clock
+from libs.common.numbers import Whole
 from libs.common.refusal import Refused
 from libs.common.web import Reading
 from libs.contracts.registration import Sex
@@ -32,7 +33,6 @@ from services.registration.domain.identifiers import (
     LgdCode,
     NoAadhaar,
     StateCode,
-    WholeNumber,
     WithinReach,
 )
 from services.registration.domain.places import Places
@@ -113,14 +113,14 @@ class AskedMember(_Asked):
     relation: Words | None = Field(None, description="To the head; no rule asks for it")
     age_years: Age | None = Field(None, validation_alias=AliasChoices("age_years", "age"))
     birth_date: Annotated[dt.date | None, IsoDate, WithinReach] = None
-    birth_year: WholeNumber | None = Field(None, ge=1880, le=2200, description="Where only the year is known")
+    birth_year: Whole | None = Field(None, ge=1880, le=2200, description="Where only the year is known")
     sex: Sex | None = None
     categories: Said = Field(
         None,
         validation_alias=AliasChoices("categories", "category", "occupation"),
         description="What the person is, of `GET /schemes`; left out: not known",
     )
-    disability_percent: WholeNumber | None = Field(None, ge=0, le=100)
+    disability_percent: Whole | None = Field(None, ge=0, le=100)
     facts: Facts = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class AskedCard(_Asked):
     scheme: Code
     valid_to: Annotated[dt.date | None, IsoDate, WithinReach] = None
     issued_on: Annotated[dt.date | None, IsoDate, WithinReach] = None
-    years: WholeNumber | None = Field(None, ge=1, le=10)
+    years: Whole | None = Field(None, ge=1, le=10)
 
     @model_validator(mode="after")
     def _has_a_day(self) -> AskedCard:
@@ -162,7 +162,7 @@ class AskEligibility(_Asked):
     state_lgd: StateCode | None = Field(None, description="LGD code: 1 Jammu and Kashmir, 2 Himachal, 37 Ladakh")
     state: Words | None = Field(None, description="Its name, instead of the code")
     district_lgd: LgdCode | None = Field(None, description="Tells the state, if nothing else does")
-    family_size: WholeNumber | None = Field(
+    family_size: Whole | None = Field(
         None, ge=1, le=MOST_MEMBERS, description="Everybody, also those not described; at least as many as `members`"
     )
     members: tuple[AskedMember, ...] = Field((), max_length=MOST_MEMBERS)
@@ -173,7 +173,7 @@ class AskEligibility(_Asked):
     )
     pm_jay: StrictBool | None = Field(None, description="Whether the family is on the list of Ayushman Bharat PM-JAY")
     ration_card: StrictBool | None = None
-    mgnrega_days: WholeNumber | None = Field(None, ge=0, le=732, description="In this or the last financial year")
+    mgnrega_days: Whole | None = Field(None, ge=0, le=732, description="In this or the last financial year")
     facts: Facts = Field(default_factory=dict, description="What a single scheme asks for besides")
     cards: tuple[AskedCard, ...] = Field((), max_length=20)
     overrides: tuple[AskedOverride, ...] = Field((), max_length=20)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from libs.common.journal import Journal, Outcome
+from libs.common.numbers import Whole
 from libs.common.read_log import ReadLog
 from libs.common.refusal import Refused
 from libs.common.web import Body, Reading, Requested
@@ -21,7 +22,7 @@ from services.registration.aggregates import PATIENT
 from services.registration.domain import membership
 from services.registration.domain.benefit_unit import BenefitUnit
 from services.registration.domain.household import Describe, Described, Description, Household, Refuse, Reverse
-from services.registration.domain.identifiers import Code, IsoDate, NoAadhaar, StateCode, WholeNumber, WithinReach
+from services.registration.domain.identifiers import Code, IsoDate, NoAadhaar, StateCode, WithinReach
 from services.registration.domain.membership import Join, Leave, Memberships
 from services.registration.domain.queue import desk_day
 from services.registration.eligibility_api import Answers, AskedCard, answers
@@ -86,7 +87,7 @@ class LeaveBody(Body):
 class DescribedMember(_Said):
     patient: Id
     categories: tuple[str, ...] | None = Field(None, max_length=20)
-    disability_percent: WholeNumber | None = Field(None, ge=0, le=100)
+    disability_percent: Whole | None = Field(None, ge=0, le=100)
 
 
 class DescribeBody(Body):
@@ -95,7 +96,7 @@ class DescribeBody(Body):
     categories: tuple[str, ...] | None = Field(None, max_length=20)
     pm_jay: StrictBool | None = None
     ration_card: StrictBool | None = None
-    mgnrega_days: WholeNumber | None = Field(None, ge=0, le=732)
+    mgnrega_days: Whole | None = Field(None, ge=0, le=732)
     members: tuple[DescribedMember, ...] = Field((), max_length=membership.MOST)
 
 

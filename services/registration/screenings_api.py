@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from libs.common.journal import Journal, NotFound
+from libs.common.numbers import Whole
 from libs.common.paging import MOST, page
 from libs.common.read_log import ReadLog
 from libs.common.refusal import Refused
@@ -18,7 +19,7 @@ from libs.contracts.registration import Sex
 from services.registration import screenings
 from services.registration.aggregates import PATIENT
 from services.registration.domain.assessment import Person
-from services.registration.domain.identifiers import Age, Code, FacilityCode, WholeNumber
+from services.registration.domain.identifiers import Age, Code, FacilityCode
 from services.registration.domain.programmes import Measure, Programme
 from services.registration.domain.screening import Decline, Screening, Suggestion
 from services.registration.outreach import SCREENING
@@ -65,7 +66,7 @@ class Assess(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     age_years: Age | None = None
-    age_months: WholeNumber | None = Field(None, ge=0, le=1600, description="For small children")
+    age_months: Whole | None = Field(None, ge=0, le=1600, description="For small children")
     sex: Sex = "unknown"
     measures: Measures
 

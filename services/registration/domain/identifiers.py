@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from libs.common.aadhaar import COULD_BE as COULD_BE
 from libs.common.aadhaar import contains_aadhaar as contains_aadhaar
 from libs.common.aadhaar import without_aadhaar
+from libs.common.numbers import Whole
 from libs.contracts import event
 
 NAME_AT_MOST = 120
@@ -164,12 +165,10 @@ AbhaAddress = Annotated[str, Text, AfterValidator(abha_address)]
 IsoDate = BeforeValidator(_iso_date)
 WithinReach = AfterValidator(_within_reach)
 """A day that somebody may ask about."""
-Age = Annotated[int, Field(strict=True, ge=0, le=130)]
-LgdCode = Annotated[int, Field(strict=True, ge=1, le=999_999)]
-StateCode = Annotated[int, Field(strict=True, ge=1, le=38)]
+Age = Annotated[Whole, Field(ge=0, le=130)]
+LgdCode = Annotated[Whole, Field(ge=1, le=999_999)]
+StateCode = Annotated[Whole, Field(ge=1, le=38)]
 """Of any state or union territory of India: LGD gave the newest, of 2020, the code 38."""
-WholeNumber = Annotated[int, Field(strict=True)]
-"""A number and not a word for one; JSON's true is none either."""
 NoAadhaar = AfterValidator(without_aadhaar)
 NoAadhaarUnlessAbha = AfterValidator(no_aadhaar_unless_abha)
 Code = Annotated[event.Code, NoAadhaar]

@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from libs.common.misfit import Misfit
+from libs.common.numbers import Whole
 from libs.contracts.event import Code
 from libs.contracts.referral import Urgency
 from services.registration.domain.formula import Formula
-from services.registration.domain.identifiers import WholeNumber
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Amount = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -76,7 +76,7 @@ class Computed(Written):
     sum: tuple[Name, ...] = ()
     by: Name | None = None
     bands: tuple[Band, ...] = ()
-    digits: WholeNumber = Field(2, ge=0, le=6)
+    digits: Whole = Field(2, ge=0, le=6)
 
     @model_validator(mode="after")
     def _in_one_way(self) -> Self:
@@ -163,7 +163,7 @@ class Result(Written):
     when: Annotated[Literal["otherwise"] | tuple[tuple[Condition, ...], ...], BeforeValidator(_one_or_several)]
     urgent: StrictBool = False
     follows: tuple[Follow, ...] = ()
-    again_after_days: WholeNumber | None = Field(None, ge=1, le=3700)
+    again_after_days: Whole | None = Field(None, ge=1, le=3700)
 
     @property
     def cases(self) -> tuple[tuple[Condition, ...], ...]:

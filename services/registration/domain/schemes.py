@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictBool, Tag, model_validator
 
 from libs.common.misfit import Misfit
+from libs.common.numbers import Whole
 from libs.contracts.event import Code
 from libs.contracts.registration import UnitKind
-from services.registration.domain.identifiers import StateCode, WholeNumber
+from services.registration.domain.identifiers import StateCode
 
 EVERYBODY_ELSE = "everybody-else"
 """Whom no group of the file describes. Each version says what becomes of them."""
@@ -34,8 +35,8 @@ class Condition(Written):
     fact: FactName
     is_: StrictBool | None = Field(None, alias="is")
     in_: tuple[Code, ...] | None = Field(None, alias="in", min_length=1)
-    at_least: WholeNumber | None = None
-    at_most: WholeNumber | None = None
+    at_least: Whole | None = None
+    at_most: Whole | None = None
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> Self:
@@ -65,15 +66,15 @@ class Slab(Written):
     """`for` are the groups that pay this; `premium_inr` is for one unit and year."""
 
     slab: str = Field(min_length=1, max_length=20)
-    premium_inr: WholeNumber = Field(ge=0, le=100_000)
+    premium_inr: Whole = Field(ge=0, le=100_000)
     for_: tuple[Code, ...] = Field(alias="for", min_length=1)
 
 
 class Term(Written):
     """A card of so many years for so many yearly premiums."""
 
-    years: WholeNumber = Field(ge=1, le=10)
-    premiums: WholeNumber = Field(ge=0, le=10)
+    years: Whole = Field(ge=1, le=10)
+    premiums: Whole = Field(ge=0, le=10)
 
 
 class Between(Written):
@@ -90,7 +91,7 @@ class Between(Written):
 class Months(Written):
     """The first to the last day of each of these months, every year."""
 
-    months: tuple[Annotated[WholeNumber, Field(ge=1, le=12)], ...] = Field(min_length=1)
+    months: tuple[Annotated[Whole, Field(ge=1, le=12)], ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -221,7 +222,7 @@ class Unit(Written):
     """
 
     kind: UnitKind
-    at_most: WholeNumber | None = Field(None, ge=1, le=50)
+    at_most: Whole | None = Field(None, ge=1, le=50)
     members: tuple[Condition, ...] = ()
     says: str = Field(min_length=1, max_length=300)
 
@@ -244,11 +245,11 @@ class Scheme(Written):
     name: str = Field(min_length=1, max_length=100)
     about: str = Field(min_length=1, max_length=400)
     territory: tuple[StateCode, ...] = ()
-    cover_inr: WholeNumber = Field(ge=1)
+    cover_inr: Whole = Field(ge=1)
     cover: str = Field(min_length=1, max_length=300)
     unit: Unit
     year_of_birth: Literal["same-january", "next-january"] = "same-january"
-    centre_fee_inr: WholeNumber = Field(0, ge=0, le=1000)
+    centre_fee_inr: Whole = Field(0, ge=0, le=1000)
     bring: tuple[str, ...] = ()
     categories: dict[Code, Category] = Field(default_factory=dict)
     asks: dict[FactName, str] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A flag is no number, wherever a number is asked for."""
+"""A flag is no number, nor is a text, wherever a number is asked for in JSON."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from services.referral.country_api import CardBody, CloseBody
 from services.referral.domain.dataset import Findings
 from services.referral.domain.medicines import Medicine
 from services.referral.way_api import PositionBody
+from services.registration.api import SearchPatients
 
 
 @pytest.mark.parametrize("kind", [Whole, Real])
-def test_true_is_not_one(kind: Any) -> None:
+def test_only_a_number_is_one(kind: Any) -> None:
     number: TypeAdapter[Any] = TypeAdapter(kind)
-    assert number.validate_python("5") == number.validate_json("5") == 5
-    for flag in ("true", "false"):
+    assert number.validate_python(5) == number.validate_json("5") == 5
+    for other in ("true", "false", '"5"', "null", "[5]"):
         with pytest.raises(ValidationError):
-            number.validate_json(flag)
+            number.validate_json(other)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,8 @@ def test_true_is_not_one(kind: Any) -> None:
     [
         (Findings, '{"pulse_per_minute": true}', ("pulse_per_minute",)),
         (Findings, '{"weight_kg": true}', ("weight_kg",)),
+        (Findings, '{"weight_kg": "61.5"}', ("weight_kg",)),
+        (SearchPatients, '{"phone": "5550123456", "limit": "20"}', ("limit",)),
         (Medicine, '{"name": "iron", "dose": "1", "days": true}', ("days",)),
         (PositionBody, '{"latitude": true, "longitude": 77.5}', ("latitude",)),
         (CardBody, '{"beds_by_kind": {"icu": true}}', ("beds_by_kind", "icu")),
@@ -38,7 +41,7 @@ def test_true_is_not_one(kind: Any) -> None:
         (OutsideBody, '{"state_lgd": true, "kind": "other", "name": "PGI"}', ("state_lgd",)),
     ],
 )
-def test_a_flag_is_refused_by_its_field(body: Any, said: str, where: tuple[str, ...]) -> None:
+def test_what_is_no_number_is_refused_by_its_field(body: Any, said: str, where: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError) as refused:
         body.model_validate_json(said)
     assert refused.value.errors()[0]["loc"] == where
