@@ -53,6 +53,8 @@ class ReferralAnswer(Answer):
     answer_due: Instant | None = None
     escalated_to: str | None = None
     declined_for: str | None = None
+    settled: bool = False
+    """Declined, and treated at origin: nothing is to be decided any more, and no promise runs."""
     cancelled_for: str | None = None
     mode: str | None = None
     held_for: str | None = None

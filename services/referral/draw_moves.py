@@ -34,6 +34,15 @@ def _need(need: Needs) -> str:
     return what if need.required else f"[{what}]"
 
 
+def _in(move: Move) -> str:
+    said = [f"{field} {' or '.join(_value(value) for value in values)}" for field, values in move.only]
+    return ", ".join([move.at or "–", *said])
+
+
+def _value(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
 def diagram() -> str:
     """A Mermaid state diagram of the table."""
     statuses = list(dict.fromkeys(status for move in MOVES for status in (move.at, move.to) if status))
@@ -53,7 +62,7 @@ def table() -> str:
         to = f"{move.to}, transport {move.transport}" if move.transport else move.to
         if move.through:
             to = f"{to}, through {move.through}"
-        row = (move.at or "–", move.command, to, _who(move), needs, f"`{move.event}`", move.bser or "–")
+        row = (_in(move), move.command, to, _who(move), needs, f"`{move.event}`", move.bser or "–")
         lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
 
@@ -110,7 +119,8 @@ before the ledger lets go of it.
 | to arrive | accepted, scheduled | what was reserved is released, told once; arriving stays legal |
 | of the chain | nobody has treated the patient, over all hops | told once |
 
-What is no emergency is to be answered, at the earliest, when the destination next opens. The last two wait while the
+What is no emergency is to be answered, at the earliest, when the destination next opens. Of one that
+was declined and is treated at its origin (`treat-here`, then `settled`) none runs. The last two wait while the
 transport is held (`hold`) or, for the patient to arrive, while the road is closed, and say so in `clock_says`; they go
 on, with the time that was left, when the patient departs, and that of the chain also when the way is over otherwise
 (arrived, handed over, did not come, declined). Who waited for a road that was opened has the whole time to arrive from

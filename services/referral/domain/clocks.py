@@ -49,7 +49,9 @@ AFTER_APPOINTMENT = dt.timedelta(days=1)
 
 
 def running(state: Referral) -> Iterator[tuple[dt.datetime, Clock]]:
-    """The clocks that run, each with when its promise is broken."""
+    """The clocks that run, each with when its promise is broken; none where nobody is waited for."""
+    if state.settled:
+        return
     if state.answer_due is not None and moves.find(state.status, Lapse.verb):
         yield state.answer_due, "answer"
     if state.arrive_due is not None and state.status in TO_ARRIVE:
@@ -127,6 +129,13 @@ def ended(state: Referral, at: dt.datetime) -> dict[str, Any]:
     if state.transport != "held":
         return {}
     return resumed(state, at) | {"arrive_due": None, "arrive_seconds": None}
+
+
+def settled(state: Referral, at: dt.datetime) -> dict[str, Any]:
+    """Nobody is waited for any more; if it goes elsewhere after all, the chain has what was left of its time."""
+    if state.chain_due is None:
+        return {"settled": True}
+    return {"settled": True, "chain_due": None, "chain_seconds": max(0, int((state.chain_due - at).total_seconds()))}
 
 
 def of_chain(state: Referral, at: dt.datetime) -> dt.datetime | None:

@@ -73,6 +73,7 @@ KINDS: Mapping[str, Needs] = {
     "decline-reason": Needs("", codes.DECLINE_REASONS),
     "cancel-reason": Needs("", codes.CANCEL_REASONS),
     "void-reason": Needs("", codes.VOID_REASONS),
+    "wrong-person": Needs("", ("wrong-person",)),
     "depart-mode": Needs("", codes.DEPART_MODES),
     "hold-reason": Needs("", codes.HOLD_REASONS),
     "outcome": Needs("", codes.OUTCOMES),
@@ -97,7 +98,8 @@ class Actor:
 class Move:
     """One row: in status `at` (None: there is no referral yet) any of `who` may do `command`, which makes the status
     `to` and is told as `event`. `through` is a status crossed on the way; `transport` is what the leg becomes, if the
-    move is about it; `bser` is the number of BSeR's transition, if it is one."""
+    move is about it; `bser` is the number of BSeR's transition, if it is one. `only`: where these fields of the
+    referral are one of these values."""
 
     at: Status | None
     command: str
@@ -108,6 +110,11 @@ class Move:
     through: Status | None = None
     transport: Transport | None = None
     bser: str | None = None
+    only: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    def fits(self, state: object) -> bool:
+        """Whether this referral is one of those in its status that the row is for."""
+        return all(getattr(state, field) in values for field, values in self.only)
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,7 @@ class _Row(BaseModel):
     bser: str | None = None
     must: dict[str, str] = {}
     may: dict[str, str] = {}
+    only: dict[Literal["outcome", "settled"], list[str | bool]] = {}
 
     def move(self) -> Move:
         needs = [_needs(name, kind, True) for name, kind in self.must.items()]
@@ -150,6 +158,7 @@ class _Row(BaseModel):
             through=self.through,
             transport=self.transport,
             bser=self.bser,
+            only=tuple((field, tuple(values)) for field, values in self.only.items()),
         )
 
 

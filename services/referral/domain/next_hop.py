@@ -46,6 +46,8 @@ def asked_for(state: Referral, command: Command, now: dt.datetime) -> list[Event
                 raise Refused("same-facility", "it leads to another facility", field="to")
             hop = base | {"why": "onward", "origin": here, "destination": command.to, "outside": command.outside}
             hop |= {"service": command.service, "urgency": command.urgency or state.urgency, "reason": command.reason}
+        case Void(patient=patient) if patient and state.status == "deceased":
+            raise Refused("not-allowed", "nobody is asked for here: whom it was about has died", field="patient")
         case Void(patient=patient) if patient:
             if patient == state.patient:
                 raise Refused("same-patient", "is the one it was made for", field="patient")

@@ -180,7 +180,8 @@ def sides_of(state: Referral, facility: str) -> frozenset[Side]:
 
 def open_moves(state: Referral, by: By) -> tuple[Move, ...]:
     """The moves this actor has now."""
-    return moves.open_to(state.status, by.role, sides_of(state, by.facility))
+    theirs = moves.open_to(state.status, by.role, sides_of(state, by.facility))
+    return tuple(move for move in theirs if move.fits(state))
 
 
 def decide(state: Referral | None, command: Command, by: By, now: dt.datetime) -> list[Event]:
@@ -211,7 +212,7 @@ def _row(state: Referral, command: Command, by: By) -> Move:
         names = " or ".join(f"the {actor.role} at the {actor.side}" for actor in who)
         raise Refused("not-yours", f"{command.verb} is for {names}", allowed=names_of(open_moves(state, by)))
     move = moves.find(state.status, command.verb)
-    if move is None or theirs.isdisjoint(move.who):
+    if move is None or theirs.isdisjoint(move.who) or not move.fits(state):
         raise Refused(
             "illegal-move",
             f"{command.verb} is no move of a referral that is {state.status}",
@@ -421,7 +422,7 @@ def _aside(state: Referral, event: Recorded) -> dict[str, Any] | None:
 
 def _moved(state: Referral, event: Recorded) -> dict[str, Any]:
     move = moves.of_event(state.status, type(event).__name__)
-    changes: dict[str, Any] = {"status": move.to, "changed_at": event.at}
+    changes: dict[str, Any] = {"status": move.to, "changed_at": event.at, "settled": False}
     if move.transport is not None:
         changes["transport"] = move.transport
     match event:
@@ -450,8 +451,8 @@ def _moved(state: Referral, event: Recorded) -> dict[str, Any]:
             changes["no_shows"] = state.no_shows + 1
         case InterimNoted(text=text):
             changes["notes"] = (*state.notes, text)
-        case TreatedAtOrigin():
-            changes["settled"] = move.to == "declined"
+        case TreatedAtOrigin() if move.to == "declined":
+            changes |= clocks.settled(state, event.at)
         case ReferralRedirected(reason=reason):
             changes["redirected_for"] = reason
         case ReferralVoided(reason=reason):

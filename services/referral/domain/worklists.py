@@ -93,6 +93,8 @@ def expected_on(state: Referral) -> dt.date | None:
 
 def is_overdue(state: Referral) -> bool:
     """Whether a promise of it is broken and not made good."""
+    if state.settled:
+        return False
     if state.status in ("lapsed", "advice-lapsed"):
         return True
     if state.status in _COMING and state.arrival_lapsed:

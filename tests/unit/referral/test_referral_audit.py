@@ -80,7 +80,7 @@ def walked(question: bool, urgency: Any, walk: list[tuple[str, int]]) -> Journal
             journal += overdue(state, f"nodal-officer@{ALSO}", None, now)
             state = fold(journal)
         row = moves.find(state.status, name)
-        if row is not None:
+        if row is not None and row.fits(state):
             actor = row.who[0]
             journal += decide(state, STEPS[name], By(actor.role, getattr(state, actor.side)), now)
     return journal

@@ -322,6 +322,25 @@ def test_a_death_that_was_somebody_elses_is_taken_back() -> None:
     told += decide(fold(told), machine.RecordDeath("on-the-way"), TRANSPORT, NOW)
     told += decide(fold(told), machine.Void("wrong-person"), DOCTOR_HERE, NOW)
     assert fold(told).status == "entered-in-error"
+
+
+@pytest.mark.parametrize(
+    ("void", "field"),
+    [
+        (machine.Void("duplicate"), "reason"),
+        (machine.Void("other"), "reason"),
+        (machine.Void("wrong-person", "p2", next="r2"), "patient"),
+    ],
+)
+def test_a_death_is_taken_back_for_no_other_reason_and_nobody_is_asked_for_anew(void: machine.Void, field: str) -> None:
+    told = accepted()
+    told += decide(fold(told), machine.RecordDeath("on-the-way"), TRANSPORT, NOW)
+    with pytest.raises(Refused) as refused:
+        decide(fold(told), void, DOCTOR_HERE, NOW)
+    assert refused.value.field == field
+
+
+def test_who_was_declined_and_dies_has_their_death_written_down() -> None:
     declined = requested()
     declined += decide(fold(declined), machine.Decline("no-bed"), DOCTOR_THERE, NOW)
     declined += decide(fold(declined), machine.RecordDeath("at-origin"), DOCTOR_HERE, NOW)

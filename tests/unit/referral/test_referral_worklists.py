@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.common.refusal import Refused
+from services.referral.answers import ReferralAnswer
 from services.referral.domain import commands as machine
 from services.referral.domain import moves, reminders, worklists
 from services.referral.domain.commands import By
 from services.referral.domain.leg import Leg
-from services.referral.domain.referral import Referral, decide, evolve
+from services.referral.domain.events import HopAsked
+from services.referral.domain.referral import Referral, decide, evolve, overdue
+from services.referral.domain.referral import due as promised
 from services.referral.domain.worklists import LISTS, entries, key
 
 NOW = dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC)
@@ -50,11 +54,11 @@ def test_whoever_has_a_move_in_a_status_finds_it_on_a_list(status: moves.Status)
 @given(
     status=st.sampled_from(sorted(moves.STANDINGS)),
     leg=st.sampled_from(["none", "departed", "held"]),
-    overdue=st.booleans(),
+    late=st.booleans(),
 )
 @settings(max_examples=150)
-def test_every_entry_is_a_known_list_at_an_end_of_the_referral(status: moves.Status, leg: str, overdue: bool) -> None:
-    state = referral(status, leg=Leg(status=leg), arrival_lapsed=overdue, escalated_at=ABOVE, arrive_due=NOW)  # type: ignore[arg-type]
+def test_every_entry_is_a_known_list_at_an_end_of_the_referral(status: moves.Status, leg: str, late: bool) -> None:
+    state = referral(status, leg=Leg(status=leg), arrival_lapsed=late, escalated_at=ABOVE, arrive_due=NOW)  # type: ignore[arg-type]
     for entry in entries(state):
         name, facility = entry.split("@")
         assert name.startswith("expected:") or name in LISTS
@@ -138,6 +142,30 @@ def test_who_was_declined_and_is_treated_at_home_waits_for_nobody() -> None:
     after = evolve(declined, settled)
     assert (after.status, entries(after), reminders.due(after)) == ("declined", (), None)
     assert settled.TOPIC is None
+    with pytest.raises(Refused) as twice:
+        decide(after, machine.TreatHere(), By("doctor", HERE), NOW)
+    assert (twice.value.code, twice.value.field) == ("illegal-move", None)
+    assert "treat-here" not in twice.value.allowed
+    assert ReferralAnswer.of("r1", after).settled
+
+
+def test_who_is_treated_at_home_breaks_no_promise_and_has_what_was_left_if_sent_on_after_all() -> None:
+    due, doctor = NOW + dt.timedelta(hours=10), By("doctor", HERE)
+    late = referral("declined", declined_for="no-bed", chain_escalated=True, escalated_at=ABOVE)
+    for declined in (referral("declined", declined_for="no-bed", chain_due=due), late):
+        [settled] = decide(declined, machine.TreatHere(), doctor, NOW + dt.timedelta(hours=4))
+        after = evolve(declined, settled)
+        assert overdue(after, f"nodal-officer@{ABOVE}", None, due + dt.timedelta(days=9)) == []
+        assert (promised(after), entries(after)) == (None, ())
+    before = referral("declined", settled=True, chain_due=due)
+    assert overdue(before, f"nodal-officer@{ABOVE}", None, due) == []
+    [settled] = decide(referral("declined", chain_due=due), machine.TreatHere(), doctor, NOW + dt.timedelta(hours=4))
+    after = evolve(referral("declined", chain_due=due), settled)
+    later = due + dt.timedelta(days=2)
+    [moved, hop] = decide(after, machine.Redirect(ABOVE, "no-bed", next="r2"), doctor, later)
+    assert isinstance(hop, HopAsked)
+    assert hop.chain_due == later + dt.timedelta(hours=6)
+    assert not evolve(after, moved).settled
 
 
 def test_a_step_that_is_done_is_not_reminded_of_and_the_next_starts_anew() -> None:
