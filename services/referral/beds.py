@@ -88,7 +88,8 @@ async def reserved(
         if refused.code != "none-free":
             raise
         raise await _none_free(database, state, place, where_else, clock) from None
-    return dataclasses.replace(command, reserved=tuple(given))
+    kept = tuple(each.id for each in given if each in state.reserved)
+    return dataclasses.replace(command, reserved=tuple(given), kept=kept)
 
 
 def _places(command: Reserving, facility: str) -> list[Place]:

@@ -68,7 +68,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Accept:
-    """`bed` is a kind of bed, `slot` a place in a clinic's hours; `reserved` are what the ledgers gave for them.
+    """`bed` is a kind of bed, `slot` a place in a clinic's hours; `reserved` are what the ledgers gave for them, `kept`
+    the ids of those among them that the referral had before.
 
     `travel` says how long the patient has to arrive.
     """
@@ -77,15 +78,19 @@ class Accept:
     bed: str | None = None
     slot: Slot | None = None
     reserved: tuple[Reservation, ...] = ()
+    kept: tuple[str, ...] = ()
     travel: Travel | None = None
 
 
 @dataclass(frozen=True)
 class Schedule:
+    """As of an Accept."""
+
     verb: ClassVar[str] = "schedule"
     appointment_at: dt.datetime
     slot: Slot | None = None
     reserved: tuple[Reservation, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -237,16 +237,14 @@ def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any
                 asked |= {"chain_began_at": now, "chain_due": _promised(command.chain_within, now)}
             return asked
         case Accept():
-            if any(each.id in state.given_up for each in command.reserved):
-                raise Refused(GIVEN_UP, "what was reserved went back meanwhile; send it again")
+            _still_there(state, command)
             if command.slot is not None and clocks.is_over(command.slot.at, now):
                 raise Refused("in-the-past", "these hours are over", field="slot")
             return clocks.to_arrive(state, command, now)
         case Schedule(appointment_at=at):
             if at < now:
                 raise Refused("in-the-past", "must lie ahead", field="appointment_at")
-            if any(each.id in state.given_up for each in command.reserved):
-                raise Refused(GIVEN_UP, "what was reserved went back meanwhile; send it again")
+            _still_there(state, command)
         case ConfirmCancel():
             return {"reason": state.cancelled_for or "other"}
         case ReferOnward():
@@ -260,6 +258,13 @@ def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any
         case _:
             pass
     return {}
+
+
+def _still_there(state: Referral, command: Accept | Schedule) -> None:
+    """Raises Refused where what is reserved for it was given up, or what it keeps has gone back since."""
+    has = {each.id for each in state.reserved}
+    if not has.issuperset(command.kept) or any(each.id in state.given_up for each in command.reserved):
+        raise Refused(GIVEN_UP, "what was reserved went back meanwhile; send it again")
 
 
 def _ask(state: Referral | None, command: Request, by: By, now: dt.datetime) -> list[Event]:

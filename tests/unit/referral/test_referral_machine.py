@@ -34,7 +34,7 @@ STEPS: tuple[type[Step], ...] = Step.__args__
 NOT_SAID = {
     "travel_seconds",
     *("listed", "offered", "withdrawn", "findings", "warnings", "answer_within", "chain_within", "hop", "next"),
-    *("reserved", "travel", "clock_says"),
+    *("reserved", "kept", "travel", "clock_says"),
 }
 """What is looked up, and what may always be absent."""
 

@@ -200,6 +200,27 @@ def test_an_appointment_in_the_hours_that_are_its_own_keeps_their_place() -> Non
     assert (fold(told).reserved, fold(told).releasing) == ((BED, SLOT), ())
 
 
+@pytest.mark.parametrize("gone", ["lapsed", "cancelled"])
+def test_a_place_that_went_back_meanwhile_is_not_kept(gone: str) -> None:
+    """Between the look at what the referral has and the appointment, its promise to arrive was broken, or it was
+    called off and made anew."""
+    told = accepted(BED, SLOT, travel=by_road(10))
+    due = NOW + dt.timedelta(hours=10)
+    if gone == "lapsed":
+        told += referral.overdue(fold(told), f"nodal-officer@{ELSEWHERE}", by_road(10), due)
+    else:
+        told += decide(fold(told), machine.Schedule(due), By("desk", THERE), NOW)
+        told += decide(fold(told), machine.CancelAppointment(), By("desk", THERE), NOW)
+    at = due + dt.timedelta(days=1)
+    stale = machine.Schedule(at, Slot(clinic="surgery", at=at), reserved=(SLOT,), kept=(SLOT.id,))
+    with pytest.raises(Refused) as refused:
+        decide(fold(told), stale, By("desk", THERE), due)
+    assert refused.value.code == referral.GIVEN_UP
+    anew = dataclasses.replace(stale, kept=())
+    told += decide(fold(told), anew, By("desk", THERE), due)
+    assert SLOT in fold(told).reserved
+
+
 def test_who_does_not_arrive_in_time_loses_the_bed_and_may_still_arrive() -> None:
     told = accepted(BED, travel=by_road(10))
     due = NOW + dt.timedelta(hours=10)
