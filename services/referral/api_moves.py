@@ -303,7 +303,7 @@ def _treating(routes: APIRouter, step: Stepping) -> None:
 
     @routes.post("/referrals/{id}/record-death", tags=["referrals"])
     async def record_death(id: str, body: DeathBody, request: Requested) -> ReferralAnswer:
-        """The patient died before arriving."""
+        """The patient died before arriving, or after having been admitted."""
         return await step(id, commands.RecordDeath(body.place), request)
 
 

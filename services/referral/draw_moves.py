@@ -129,7 +129,9 @@ then. A road that is slow in this season makes the promise to arrive longer.
 ## Death
 
 Before the patient arrives it is `record-death`; there it is the outcome `died`; of one who was admitted, and is not
-handed back yet, `record-death` makes it the outcome. A death of somebody else is taken back with `void`.
+handed back yet, `record-death` makes it the outcome, once, with its place; the outcome keeps its time. A death of
+somebody else before arriving is taken back with `void` (`wrong-person`). One that stands as an outcome is not: whoever
+answers for messages says that they live (`POST /recipients/{{recipient}}/lives`).
 
 ## Hops
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from libs.contracts import referral as contract
-from libs.contracts.event import Event, FacilityCode, Id, Instant, personal
+from libs.contracts.event import Code, Event, FacilityCode, Id, Instant, personal
 from services.referral.domain.chain import FIRST, Outside, Why
 from services.referral.domain.dataset import Findings, Notice
 from services.referral.domain.leg import LEG_EVENTS
@@ -135,10 +135,12 @@ class PatientArrived(contract.PatientArrived, Recorded):
 
 
 class OutcomeRecorded(contract.OutcomeRecorded, Recorded):
-    """`procedure`: whether anything was done that could only be done there; None where nobody said."""
+    """`procedure`: whether anything was done that could only be done there; None where nobody said. `place` of a death
+    that was written down as one."""
 
     summary: str = personal("")
     procedure: bool | None = None
+    place: Code | None = None
 
 
 class PatientBackReferred(contract.PatientBackReferred, Recorded):

@@ -42,7 +42,7 @@ ENDING = frozenset(
 ANEW = frozenset({"AppointmentScheduled", "ReferralRequested"})
 """After these a patient whose way has ended may come another time."""
 
-NOT_WAITED_FOR = ENDING | {"CancellationRequested", "AppointmentCancelled"}
+NOT_WAITED_FOR = ENDING | {"CancellationRequested"}
 """After these it is not the road that the next step waits for."""
 
 ANSWERS = frozenset({"ReferralAccepted", "ReferralDeclined", "ReferralRedirected"})
@@ -70,7 +70,9 @@ def follow(state: Referral, event: Event) -> dict[str, Any]:
     name = type(event).__name__
     if name in UNNOTED:
         return {}
-    changes: dict[str, Any] = {"milestones": {**state.milestones, name: event.at}, "reminded": 0}
+    # Of who dies after the outcome, the outcome was when it was recorded first.
+    died = {"DeathRecorded": event.at} if name == "OutcomeRecorded" and state.status == "treated" else None
+    changes: dict[str, Any] = {"milestones": state.milestones | (died or {name: event.at}), "reminded": 0}
     if name in ANSWERS and state.answered_at is None:
         changes["answered_at"] = event.at
     match event:
@@ -101,19 +103,23 @@ def anew(state: Referral) -> dict[str, Any]:
 
 
 def appointed(state: Referral, event: AppointmentScheduled) -> dict[str, Any]:
-    """A new appointment takes the place of the one before, with its place in the clinic's hours."""
+    """A new appointment takes the place of the one before, with its place in the clinic's hours. Of a patient who is
+    held on the way, its clock waits like any other."""
     beds = tuple(each for each in state.reserved if each.what == "bed")
     kept = {each.id for each in event.reserved}
     slots = tuple(each for each in state.reserved if each.what == "slot" and each.id not in kept)
-    return {
+    due = event.appointment_at + clocks.AFTER_APPOINTMENT
+    if state.transport == "held" and (state.leg is None or state.leg.ended_at is None):
+        left = max(0, int((due - event.at).total_seconds()))
+        promise = {"arrive_due": None, "arrive_seconds": left, "clock_says": state.clock_says}
+    else:
+        promise = {"arrive_due": due, "arrive_seconds": None, "clock_says": None}
+    return promise | {
         "appointment_at": event.appointment_at,
         "appointments": state.appointments + 1,
         "reserved": (*beds, *event.reserved),
         "releasing": (*state.releasing, *slots),
         "arrival_lapsed": False,
-        "arrive_due": event.appointment_at + clocks.AFTER_APPOINTMENT,
-        "arrive_seconds": None,
-        "clock_says": None,
     }
 
 

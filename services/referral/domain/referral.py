@@ -439,8 +439,8 @@ def _moved(state: Referral, event: Recorded) -> dict[str, Any]:
             changes |= {"mode": mode, "held_for": None} | clocks.resumed(state, event.at)
         case TransportHeld(reason=reason):
             changes |= {"held_for": reason} | clocks.paused(state, event.at, reason)
-        case OutcomeRecorded(outcome=outcome, summary=summary):
-            changes |= {"outcome": outcome, "summary": summary}
+        case OutcomeRecorded(outcome=outcome, summary=summary, place=place):
+            changes |= {"outcome": outcome, "summary": summary, "place_of_death": place}
         case AdviceGiven(verdict=verdict, text=text):
             changes |= {"verdict": verdict, "specialist_text": text}
         case ReferralLapsed(escalated_to=to) | AdviceLapsed(escalated_to=to):

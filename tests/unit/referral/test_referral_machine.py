@@ -352,7 +352,7 @@ def test_only_the_contract_leaves_the_journal() -> None:
         contract = PUBLIC[event.TYPE]
         private = set(event.model_fields) - set(contract.model_fields)
         clocks = {"reserved", "arrive_due", "clock_says", "appointment_at"}
-        beside = {"travel_seconds", "expected_release", "procedure", "medicines"}
+        beside = {"place", "travel_seconds", "expected_release", "procedure", "medicines"}
         assert private <= {"at", "summary", "advice"} | clocks | beside | set(Asked.model_fields)
         assert "at" in private
 

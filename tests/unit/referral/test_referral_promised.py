@@ -315,6 +315,26 @@ def test_the_chains_clock_goes_on_when_the_way_that_was_held_is_over(command: ma
     assert breached.promise == "chain"
 
 
+def test_an_appointment_that_is_made_anew_makes_nobody_late_who_is_held() -> None:
+    request = dataclasses.replace(REQUEST, chain_within=100 * HOURS)
+    told = decide(None, request, DOCTOR_HERE, NOW)
+    told += decide(fold(told), machine.Accept(travel=by_road(10)), DOCTOR_THERE, NOW)
+    told += decide(fold(told), machine.Depart("own-vehicle"), TRANSPORT, NOW)
+    told += decide(fold(told), machine.Hold("pass-closed"), TRANSPORT, NOW + 4 * HOURS)
+    steps = [machine.Schedule(NOW + 20 * HOURS), machine.CancelAppointment(), machine.Schedule(NOW + 30 * HOURS)]
+    for command in steps:
+        told += decide(fold(told), command, DESK, NOW + 5 * HOURS)
+        state = fold(told)
+        assert (state.arrive_due, state.chain_due, state.clock_says) == (None, None, "waits: pass-closed")
+        assert referral.due(state) is None
+    assert (fold(told).transport, fold(told).chain_seconds) == ("held", 96 * 3600)
+    assert fold(told).arrive_seconds == (30 + 24 - 5) * 3600
+    told += decide(fold(told), machine.Depart("own-vehicle"), TRANSPORT, NOW + 50 * HOURS)
+    state = fold(told)
+    assert (state.arrive_due, state.chain_due) == (NOW + 99 * HOURS, NOW + 146 * HOURS)
+    assert (state.arrive_seconds, state.chain_seconds, state.clock_says) == (None, None, None)
+
+
 def test_a_question_that_becomes_a_request_begins_a_chain_with_its_clock() -> None:
     question = machine.Ask(**{f.name: getattr(REQUEST, f.name) for f in dataclasses.fields(REQUEST)})
     told = decide(None, question, DOCTOR_HERE, NOW)
@@ -333,9 +353,20 @@ def test_who_dies_on_the_ward_goes_home_as_having_died_and_keeps_no_bed() -> Non
     told += decide(fold(told), machine.RecordDeath("at-destination"), DOCTOR_THERE, NOW + HOURS)
     state = fold(told)
     assert (state.status, state.outcome, state.summary, state.releasing) == ("treated", "died", "sepsis", (BED,))
+    assert state.place_of_death == "at-destination"
+    assert state.milestones["OutcomeRecorded"] == NOW
     [back] = decide(state, machine.BackRefer("papers"), DOCTOR_THERE, NOW + 2 * HOURS)
     assert isinstance(back, PatientBackReferred)
     assert back.deceased
+
+
+@pytest.mark.parametrize("outcome", ["died", "left-against-advice", "treated-and-discharged", "referred-onward"])
+def test_only_who_was_admitted_dies_on_the_ward_and_only_once(outcome: str) -> None:
+    told = accepted()
+    told += decide(fold(told), machine.RecordOutcome(outcome), DOCTOR_THERE, NOW)
+    with pytest.raises(Refused) as refused:
+        decide(fold(told), machine.RecordDeath("at-destination"), DOCTOR_THERE, NOW)
+    assert (refused.value.code, refused.value.allowed) == ("illegal-move", ("back-refer",))
 
 
 def test_a_death_that_was_somebody_elses_is_taken_back() -> None:
