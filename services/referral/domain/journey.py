@@ -64,7 +64,7 @@ def follow(state: Referral, event: Event) -> dict[str, Any]:
     if isinstance(event, LegEvent):
         return {"leg": leg.follow(way, event)}
     if isinstance(event, StepOwed):
-        return {"reminded": event.reminder}
+        return {"reminded": event.reminder, "reminded_at": event.at}
     if not isinstance(event, Recorded):
         return {}
     name = type(event).__name__
@@ -109,6 +109,7 @@ def appointed(state: Referral, event: AppointmentScheduled) -> dict[str, Any]:
     kept = {each.id for each in event.reserved}
     slots = tuple(each for each in state.reserved if each.what == "slot" and each.id not in kept)
     due = event.appointment_at + clocks.AFTER_APPOINTMENT
+    promise: dict[str, Any]
     if state.transport == "held" and (state.leg is None or state.leg.ended_at is None):
         left = max(0, int((due - event.at).total_seconds()))
         promise = {"arrive_due": None, "arrive_seconds": left, "clock_says": state.clock_says}

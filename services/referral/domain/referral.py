@@ -152,6 +152,7 @@ class Referral(BaseModel):
     avoidable: bool | None = None
     medicines: tuple[Medicine, ...] = personal(())
     reminded: int = 0
+    reminded_at: Instant | None = None
     answered_at: Instant | None = None
     settled: bool = False
 

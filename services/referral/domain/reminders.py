@@ -47,10 +47,12 @@ AT_MOST = 3
 
 
 def due(state: Referral) -> dt.datetime | None:
-    """When the next reminder is."""
+    """When the next reminder is: of the later ones, that long after the one before, whenever that was."""
     owed = of(state)
     if owed is None or state.reminded >= AT_MOST:
         return None
+    if state.reminded and state.reminded_at is not None:
+        return state.reminded_at + owed.every
     release = state.leg.expected_release if owed is HELD and state.leg else None
     first = max(release, state.changed_at) if release else state.changed_at + owed.every
     return first + owed.every * state.reminded

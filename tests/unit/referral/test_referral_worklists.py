@@ -13,8 +13,8 @@ from services.referral.answers import ReferralAnswer
 from services.referral.domain import commands as machine
 from services.referral.domain import moves, reminders, worklists
 from services.referral.domain.commands import By
-from services.referral.domain.leg import Leg
 from services.referral.domain.events import HopAsked
+from services.referral.domain.leg import Leg
 from services.referral.domain.referral import Referral, decide, evolve, overdue
 from services.referral.domain.referral import due as promised
 from services.referral.domain.worklists import LISTS, entries, key
@@ -111,6 +111,17 @@ def test_whoever_owes_a_step_is_reminded_a_few_times(status: moves.Status) -> No
     place = HERE if owed.side == "origin" else THERE
     assert {event.owed_by for event in told} == {f"{owed.role}@{place}"}  # type: ignore[attr-defined]
     assert state.status == status
+
+
+def test_reminders_that_are_late_come_one_after_the_other() -> None:
+    every, late = reminders.OWED["treated"].every, NOW + dt.timedelta(days=30)
+    state = referral("treated")
+    [first] = reminders.remind(state, late)
+    state = evolve(state, first)
+    assert reminders.due(state) == late + every
+    assert reminders.remind(state, late) == []
+    before_it_was_kept = referral("treated", reminded=1)
+    assert reminders.due(before_it_was_kept) == NOW + 2 * every
 
 
 def test_who_is_held_is_remembered_when_the_way_was_to_open_or_after_a_day() -> None:
