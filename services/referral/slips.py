@@ -26,6 +26,12 @@ TYPE = "slip+jwt"
 GOOD_FOR = dt.timedelta(days=60)
 """Longer than a pass stays closed for one storm; a winter's journey gets a new slip."""
 
+TOLD_WITHIN = dt.timedelta(days=30)
+"""After it has expired: in which a desk without a network may tell that it was scanned while it was good."""
+
+CLOCKS_DIFFER = dt.timedelta(minutes=5)
+"""That much a desk's clock may be behind ours."""
+
 
 @dataclass(frozen=True)
 class Slip:
@@ -70,7 +76,7 @@ class SlipKey:
 def verify(text: str, key_set: Mapping[str, Any], now: dt.datetime) -> Slip:
     """What the slip says, if one of these keys signed it. Needs no network.
 
-    Raises Refused naming `slip`: `slip-malformed`, `slip-forged`, `slip-expired`.
+    Raises Refused naming `slip`: `slip-malformed`, `slip-forged`, `slip-expired`, `slip-not-issued`.
     """
     try:
         header = jwt.get_unverified_header(text)
@@ -100,6 +106,15 @@ def verify(text: str, key_set: Mapping[str, Any], now: dt.datetime) -> Slip:
         raise Refused("slip-malformed", "this is no slip of ours", field="slip") from None
     if now >= slip.expires_at:
         raise Refused("slip-expired", "it is too old; ask for a new one", field="slip")
+    if now < slip.issued_at - CLOCKS_DIFFER:
+        raise Refused("slip-not-issued", "it was not issued yet then", field="slip")
+    return slip
+
+
+def told_in_time(slip: Slip, now: dt.datetime) -> Slip:
+    """Raises Refused where nobody may tell any more that it was scanned while it was good."""
+    if now >= slip.expires_at + TOLD_WITHIN:
+        raise Refused("slip-expired", "it is too old; mark the arrival itself", field="slip")
     return slip
 
 

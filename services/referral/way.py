@@ -16,6 +16,7 @@ from libs.contracts.event import Event
 from services.referral import slips, store, usecases
 from services.referral.domain import leg, way_message
 from services.referral.domain.commands import Arrive, By, Depart, Hold
+from services.referral.domain.events import TransportDeparted, TransportHeld
 from services.referral.domain.leg import CAME, Leg
 from services.referral.domain.referral import Referral, decide, sides_of
 from services.referral.slips import SlipKey
@@ -30,6 +31,8 @@ BEFORE_ARRIVING = (
     "TransportHeld",
 )
 """What nobody has arrived before, whatever a desk's clock says."""
+
+ON_THE_WAY = {TransportDeparted.TYPE, TransportHeld.TYPE}
 
 TRANSPORT_AT_ORIGIN = allow("transport", at="origin")
 
@@ -73,7 +76,7 @@ async def message(
     journal: Journal, around: Surroundings, clock: Clock, text: str, cause: Cause, access: Access
 ) -> Outcome[Referral]:
     """One SMS about a journey, from transport itself or handed on by the gateway's operator: whoever knows the code
-    speaks for transport at the origin. One that comes once more changes nothing.
+    speaks for transport at the origin. One that comes once more, or after a later one, changes nothing.
 
     Raises Refused, Forbidden, and NotFound for a code of no journey.
     """
@@ -87,7 +90,9 @@ async def message(
     if access.caller.role == "transport" and access.caller.facility != origin:
         raise Forbidden("your facility must be its origin")
     as_transport = Access(Caller(access.caller.subject, "transport", origin), TRANSPORT_AT_ORIGIN, access.route)
-    if told.is_so(Referral.model_validate(document["state"]).leg or Leg()):
+    said = [entry["occurred_at"] for entry in document["journal"] if entry["type"] in ON_THE_WAY]
+    way, at = Referral.model_validate(document["state"]).leg or Leg(), cause.occurred_at
+    if told.is_so(way, at) or told.is_late(at, said):
         return await journal.append(REFERRAL, id, lambda state: [], cause, as_transport)
     match told.command:
         case "depart":
@@ -106,12 +111,13 @@ async def scan(
     journal: Journal, clock: Clock, key: SlipKey, text: str, cause: Cause, access: Access
 ) -> Outcome[Referral]:
     """The desk scans a slip: the patient has arrived. One who has arrived before has not arrived again. A desk without
-    a network tells it later: the patient arrived when it was scanned, and the slip was good then.
+    a network tells it later: the patient arrived when it was scanned, and the slip was issued and good then.
 
     Raises Refused naming `slip` and why, or with the moves that are left, Forbidden and NotFound.
     """
     then = min(cause.occurred_at, clock.now())
-    slip = slips.for_here(slips.verify(text, key.key_set, then), access.caller.facility)
+    good = slips.told_in_time(slips.verify(text, key.key_set, then), clock.now())
+    slip = slips.for_here(good, access.caller.facility)
     by = By(access.caller.role, access.caller.facility)
 
     def decided(state: Referral | None) -> list[Event]:

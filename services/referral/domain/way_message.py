@@ -8,7 +8,9 @@ HH <code> DONE                               handed over
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,14 +43,23 @@ class Told:
     command: str
     said: dict[str, Any]
 
-    def is_so(self, leg: Leg) -> bool:
-        """Whether it tells nothing new: networks deliver a message twice, and drivers send it again."""
+    def is_late(self, at: dt.datetime, before: Sequence[dt.datetime]) -> bool:
+        """Whether it was said before the last of what was said of going on and being held: a late one undoes
+        nothing."""
+        return self.command in ("depart", "hold") and bool(before) and at < max(before)
+
+    def is_so(self, leg: Leg, at: dt.datetime) -> bool:
+        """Whether it tells nothing new, said `at` that time: networks deliver a message twice, and drivers send it
+        again. A hold that is to end another hour is new."""
         match self.command:
             case "depart":
                 return leg.status == "departed" and leg.under_way and leg.mode == self.said["mode"]
             case "hold":
                 again = leg.status == "held" and leg.held_for == self.said["reason"]
-                return again and leg.under_way and "hours" not in self.said
+                hours, release = self.said.get("hours"), leg.expected_release
+                if again and leg.under_way and hours is not None and release is not None:
+                    return abs(at + dt.timedelta(hours=hours) - release) < dt.timedelta(hours=1)
+                return again and leg.under_way and hours is None
             case "hand-over":
                 return leg.status == "handed-over"
             case _:

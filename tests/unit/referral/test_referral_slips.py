@@ -79,6 +79,17 @@ def test_what_is_changed_forged_or_too_old_is_refused_with_the_reason() -> None:
         assert refused(nonsense) in ("slip-malformed", "slip-forged")
 
 
+def test_nobody_came_with_a_slip_before_it_was_issued_nor_tells_of_it_for_ever() -> None:
+    text = KEY.sign("r1", STATE, NOW)
+    assert refused(text, NOW - dt.timedelta(minutes=6)) == "slip-not-issued"
+    slip = slips.verify(text, KEY.key_set, NOW - dt.timedelta(minutes=4))
+    over = slip.expires_at + slips.TOLD_WITHIN
+    assert slips.told_in_time(slip, over - dt.timedelta(seconds=1)) == slip
+    with pytest.raises(Refused) as late:
+        slips.told_in_time(slip, over)
+    assert (late.value.code, late.value.field) == ("slip-expired", "slip")
+
+
 def test_a_desk_checks_it_from_a_file_of_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps(KEY.key_set))

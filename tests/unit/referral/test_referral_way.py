@@ -213,7 +213,7 @@ def test_an_sms_says_one_thing(text: str, command: str, said: dict[str, Any]) ->
 
 def test_a_message_that_comes_twice_tells_nothing_new() -> None:
     def is_so(text: str, leg: Leg) -> bool:
-        return way_message.parse(f"HH ABCDEFGH {text}").is_so(leg)
+        return way_message.parse(f"HH ABCDEFGH {text}").is_so(leg, NOW)
 
     on, held = Leg(status="departed", mode="ambulance-108"), Leg(status="held", held_for="pass-closed")
     assert is_so("DEP 108", on)
@@ -222,8 +222,26 @@ def test_a_message_that_comes_twice_tells_nothing_new() -> None:
     for text, before in (("DEP OWN", on), ("DEP 108", held), ("HELD PASS", on), ("HELD WEATHER", held)):
         assert not is_so(text, before)
     assert not is_so("HELD PASS 6", held)
+    for_six = held.model_copy(update={"held_since": NOW, "expected_release": after(355)})
+    assert is_so("HELD PASS 6", for_six)
+    assert is_so("HELD PASS", for_six)
+    assert not is_so("HELD PASS 9", for_six)
+    assert not way_message.parse("HH ABCDEFGH HELD PASS 6").is_so(for_six, after(180))
     assert not is_so("POS 31.5 78.2", on)
     assert not is_so("DEP 108", on.model_copy(update={"ended_at": NOW}))
+
+
+def test_a_message_that_comes_after_a_later_one_undoes_nothing() -> None:
+    def is_late(text: str, at: dt.datetime, *before: dt.datetime) -> bool:
+        return way_message.parse(f"HH ABCDEFGH {text}").is_late(at, before)
+
+    departed, held = after(0), after(30)
+    assert is_late("DEP 108", departed, departed, held)
+    assert is_late("HELD PASS", held, departed, held, after(60))
+    assert not is_late("DEP 108", after(60), departed, held)
+    assert not is_late("DEP 108", departed)
+    assert not is_late("POS 31.5 78.2", departed, held)
+    assert not is_late("DONE", departed, held)
 
 
 def test_letters_that_are_taken_for_others_are_forgiven() -> None:
