@@ -45,6 +45,13 @@ class Camp:
             raise Refused("unknown-programme", f"must be one of {', '.join(self.programmes)}", field="programme")
         return programme
 
+    def purpose(self, code: str) -> str:
+        """What somebody is brought for. Raises Refused naming the field."""
+        known = (*ashas.PURPOSES, *self.programmes)
+        if code not in known:
+            raise Refused("unknown-purpose", f"must be one of {', '.join(known)}", field="purpose")
+        return code
+
     async def facility(self, code: str) -> dict[str, Any] | None:
         found = await self.registry.database[FACILITIES].find_one({"_id": code})
         return found.get("card") if found else None
@@ -168,7 +175,7 @@ async def bring(camp: Camp, id: str, patient: str, purpose: str, cause: Cause, a
     patient = await survivor(camp.registry.journal, patient)
     await camp.registry.person(patient, "patient")
     on = desk_day(cause.occurred_at)
-    event = PersonBrought(asha=id, patient=patient, purpose=purpose, on=on, facility=own_facility(access))
+    event = PersonBrought(asha=id, patient=patient, purpose=camp.purpose(purpose), on=on, facility=own_facility(access))
     await _credit(camp, event, cause)
 
 

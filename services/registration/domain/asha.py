@@ -15,6 +15,8 @@ from libs.contracts.event import Code, Event, FacilityCode, Id, personal
 Role = Literal["asha", "facilitator"]
 Population = Literal["settled", "tribal", "migratory"]
 MOST_PLACES = 40
+PURPOSES = ("registration", "immunisation", "delivery")
+"""What she brings people for, besides screening programmes."""
 
 
 class Beat(BaseModel):

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
 import zlib
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from libs.common.access import Access, Caller
+from libs.common.cause import Cause
 from libs.common.refusal import Refused
+from libs.contracts.registration import PatientCard
 from services.registration.certificates import certificate, words
 from services.registration.domain import asha
 from services.registration.domain.asha import Beat, PersonBrought
+from services.registration.domain.patient import Patient
+from services.registration.households import Registry
+from services.registration.programme_files import read_programmes
+from services.registration.screenings import Camp, bring
 from services.registration.settings import FONTS
 
 TODAY = dt.date(2026, 11, 20)
+HERE = "LA-LEH-CHC-NYOMA"
 
 
 def registered(role: asha.Role = "asha") -> asha.Asha:
@@ -45,6 +57,36 @@ def test_the_same_bringing_counts_once() -> None:
     event = PersonBrought(asha="a1", patient="p1", purpose="t3-anaemia", on=TODAY, facility="LA-LEH-CHC-NYOMA")
     [first] = asha.bring(None, event)
     assert asha.bring(asha.evolve_brought(None, first), event) == []
+
+
+class Journal:
+    """Of an ASHA, whom she brought, and what is written of it."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    async def load(self, kind: Any, id: str) -> dict[str, Any]:
+        state = registered() if kind.name == "asha" else Patient(card=PatientCard(id=id, registered_at=HERE))
+        return {"_id": id, "state": state.model_dump(mode="json")}
+
+    async def append(self, kind: Any, id: str, decide: Any, cause: Any, access: Any) -> None:
+        self.written += [event.purpose for event in decide(None)]
+
+
+def test_she_brings_people_for_what_is_in_the_list_or_a_programme() -> None:
+    journal, cause = Journal(), Cause("c1", "desk@LA-X", dt.datetime(2026, 11, 20, 4, 0, tzinfo=dt.UTC))
+    registry: Any = SimpleNamespace(journal=journal)
+    registry.person = partial(Registry.person, registry)
+    camp = Camp(registry, read_programmes())
+
+    def bring_for(purpose: str) -> None:
+        asyncio.run(bring(camp, "a1", "p1", purpose, cause, Access(Caller("d1", "desk", HERE))))
+
+    for known in ("registration", "immunisation", "delivery", "t3-anaemia"):
+        bring_for(known)
+    with pytest.raises(Refused) as refused:
+        bring_for("vaccination")
+    assert (refused.value.field, journal.written[-1], len(journal.written)) == ("purpose", "t3-anaemia", 4)
 
 
 @pytest.mark.parametrize(
