@@ -112,7 +112,8 @@ def index_keys(card: PatientCard) -> tuple[str, ...]:
     """What the record is found by, kept with it."""
     person = to_person(card.id, card.model_dump(mode="json"))
     years = [person.birth.year] if person.birth and person.birth.year else []
-    return _all([*_keys(person, years, years), _of_any_age(person)])
+    ageless = [] if years else [_without_age(person)]
+    return _all([*_keys(person, years, years), _of_any_age(person), *ageless])
 
 
 def lookup_keys(person: Person, years_around: int = RETURNING_YEARS) -> tuple[str, ...]:
@@ -125,7 +126,8 @@ def _asked(person: Person, years_around: int) -> Iterable[Keys]:
     if person.birth and person.birth.year:
         year = person.birth.year
         near = [year - years_around, year, year + years_around]
-        return _keys(person, near, range(year - NAMESAKE_YEARS, year + NAMESAKE_YEARS + 1))
+        namesakes = range(year - NAMESAKE_YEARS, year + NAMESAKE_YEARS + 1)
+        return [*_keys(person, near, namesakes), _without_age(person)]
     return [*_keys(person, [], []), _of_any_age(person)]
 
 
@@ -202,6 +204,13 @@ def _of_any_age(person: Person) -> Keys:
     """What only they ask for who do not know an age: where it is known, a village's namesakes of all ages are many."""
     heard = _Heard(person)
     return Keys([f"v:{heard.village}:{heard.spoken}:{sex}" for sex in heard.sexes if heard.village])
+
+
+def _without_age(person: Person) -> Keys:
+    """What only they bear whose age is not known, who are few, and everybody asks for who knows one."""
+    agreed = {place: _exactly(words) for place, words in enumerate(person.name) if words}
+    texts = [f"u:{text.removeprefix('v:')}" for text in _of_any_age(person).texts]
+    return Keys(texts, {SEX: Side(0), LOCALITY: Side(1, person.village)} | agreed)
 
 
 def _exactly(words: Iterable[Word]) -> Side:

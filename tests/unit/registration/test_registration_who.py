@@ -61,6 +61,19 @@ def test_the_same_person_noted_by_another_ear_is_found(said: dict[str, Any]) -> 
     assert band(asked(**said)) == "same"
 
 
+def test_a_record_without_an_age_and_one_with_it_find_each_other() -> None:
+    ageless, aged = ({"phone": None, "guardian": None, "birth_year": year} for year in (None, 1986))
+    for said, known in ((aged, ageless), (ageless, aged), (ageless, ageless)):
+        assert meets(asked(**said), KNOWN.model_copy(update=known))
+        assert band(asked(**said), KNOWN.model_copy(update=known)) != "new"
+    for other in ({"name": "Stanzin Angmo"}, {"sex": "male"}, {"village": "Turtuk"}):
+        assert not meets(asked(**aged | other), KNOWN.model_copy(update=ageless))
+    crowded = Matcher(Frequencies(own=1), 21_000).worth_asking(to_person("a", asked(**aged).model_dump(mode="json")))
+    assert set(crowded) & set(index_keys(KNOWN.model_copy(update=ageless))), "also where a register is no longer small"
+    marked = [key for key in index_keys(asked(**aged)) if key.startswith("u:")]
+    assert marked == [], "of whom an age is known, nobody finds more for it"
+
+
 def test_another_consonant_may_be_her_sister() -> None:
     sunita = KNOWN.model_copy(update={"name": "Sunita Devi"})
     assert band(asked(name="Sumita Devi"), sunita) == "ask"
