@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from libs.common.mongo import Database
@@ -17,8 +17,8 @@ from libs.contracts.referral import FacilityCard
 from services.referral import store
 from services.referral.domain.closure import RoadState
 from services.referral.domain.destinations import kinds_of
-from services.referral.domain.roads import Closed, Road, Seasons, roads_of
-from services.referral.domain.today import day_of
+from services.referral.domain.roads import Closed, Road, Seasons, opened_with_its_season, roads_of
+from services.referral.domain.today import INDIA, day_of
 from services.referral.network import Network, Roadmap
 from services.referral.roadbook import Roadbook
 
@@ -93,6 +93,16 @@ class Country:
 
     async def cards(self) -> Mapping[str, FacilityCard]:
         return (await self.known()).cards
+
+    def opened(self, known: Known, way: Collection[str], now: dt.datetime) -> dt.datetime | None:
+        """When the last of these roads that were closed was opened: by whoever closed it, when that was to end, or on
+        the day after its season. None where none was."""
+        found = [known.opened[road] for road in way if road in known.opened]
+        found += [c.until for c in self._book.closures if c.road in way and c.until is not None and c.slower is None]
+        for road in known.roads:
+            if road.id in way and (day := opened_with_its_season(road, day_of(now), self.seasons)) is not None:
+                found.append(dt.datetime.combine(day, dt.time(), INDIA))
+        return max((at for at in found if at <= now), default=None)
 
     def roadmap(self, known: Known, now: dt.datetime) -> Roadmap:
         """The roads as they are at this moment."""

@@ -123,8 +123,9 @@ What is no emergency is to be answered, at the earliest, when the destination ne
 was declined and is treated at its origin (`treat-here`, then `settled`) none runs. The last two wait while the
 transport is held (`hold`) or, for the patient to arrive, while the road is closed, and say so in `clock_says`; they go
 on, with the time that was left, when the patient departs, and that of the chain also when the way is over otherwise
-(arrived, handed over, did not come, declined). Who waited for a road that was opened has the whole time to arrive from
-then. A road that is slow in this season makes the promise to arrive longer.
+(arrived, handed over, did not come, declined). Who waited for a road that was opened, by whoever closed it or with the
+end of its season, has the whole time to arrive from then. A road that is slow in this season makes the promise to
+arrive longer.
 
 ## Death
 

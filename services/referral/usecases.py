@@ -264,7 +264,7 @@ async def _travel(around: Surroundings, clock: Clock) -> Travel:
         within = around.promises.arrive_within(urgency)
         way = roadmap.ways_from(origin).get(destination)
         if way is not None:
-            opened = max((at for road in way.roads if (at := known.opened.get(road)) and at <= now), default=None)
+            opened = around.country.opened(known, way.roads, now)
             return Trip(within + dt.timedelta(hours=way.hours), "; ".join(way.says) or None, opened)
         closed = roadmap.closed_between(origin).get(destination)
         return Trip(within, f"{clocks.WAITS} {'; '.join(closed)}" if closed else None)

@@ -7,6 +7,7 @@ a file. What its `access` means is data by day of the year; a closure is a fact 
 from __future__ import annotations
 
 import datetime as dt
+from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,14 @@ class Season:
         if self.since <= self.until:
             return self.since <= today <= self.until
         return today >= self.since or today <= self.until
+
+    def ended(self, day: dt.date) -> dt.date | None:
+        """The first day after it, of the last time that it held before this day; None while it holds."""
+        if self.holds_on(day):
+            return None
+        month, last = self.until
+        ends = (dt.date(year, month, min(last, monthrange(year, month)[1])) for year in (day.year, day.year - 1))
+        return next(end + dt.timedelta(days=1) for end in ends if end < day)
 
 
 Seasons = Mapping[str, tuple[Season, ...]]
@@ -103,6 +112,12 @@ def roads_of(cards: Iterable[FacilityCard], more: Iterable[Road] = ()) -> Iterat
             ends = (card.code, card.refers_to)
             yield Road(f"{card.code}--{card.refers_to}", ends, card.road_hours, card.winter_access)
     yield from (road for road in more if known.issuperset(road.between))
+
+
+def opened_with_its_season(road: Road, day: dt.date, seasons: Seasons) -> dt.date | None:
+    """The day (India's) since which the road, which some season closes, is open again; None where none does."""
+    closed = [season.ended(day) for season in seasons.get(road.access, ()) if season.closed]
+    return max((ended for ended in closed if ended is not None), default=None) if None not in closed else None
 
 
 def passage(road: Road, day: dt.date, now: dt.datetime, seasons: Seasons, closures: Iterable[Closed]) -> Passage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import itertools
 from pathlib import Path
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 
 from libs.contracts.referral import FacilityCard, Hours, Unavailable
 from services.referral import directory, roadbook, seasons
+from services.referral.country import NOTHING, Country
 from services.referral.domain import destinations, roads
 from services.referral.domain.destinations import Destinations, Wanted
-from services.referral.domain.roads import Closed, Road
+from services.referral.domain.roads import Closed, Road, Season
 from services.referral.domain.today import INDIA
 from services.referral.network import Network, Roadmap
-from services.referral.roadbook import BadRoads
+from services.referral.roadbook import BadRoads, Roadbook
 from services.referral.seasons import BadSeasons
 
 SEASONS = seasons.read()
@@ -348,3 +350,53 @@ def test_a_file_of_roads_that_cannot_be_taken_says_where(tmp_path: Path, text: s
 
 def test_the_roads_of_the_file_lead_to_facilities_of_the_directory() -> None:
     assert {end for road in BOOK.roads for end in road.between} <= set(CARDS)
+
+
+KUNZUM = Road("kunzum-la", ("HP-LSP-SDH-KAZA", "HP-KLU-SDH-MANALI"), 9.0, "kunzum-la", "Kunzum La")
+
+
+@pytest.mark.parametrize(
+    ("day", "ended"),
+    [
+        ("2026-06-01", "2026-06-01"),
+        ("2026-10-31", "2026-06-01"),
+        ("2026-11-01", None),
+        ("2027-02-01", None),
+        ("2026-05-31", None),
+    ],
+)
+def test_a_pass_is_open_since_the_day_after_its_season(day: str, ended: str | None) -> None:
+    since = roads.opened_with_its_season(KUNZUM, dt.date.fromisoformat(day), SEASONS)
+    assert since == (dt.date.fromisoformat(ended) if ended else None)
+    slow = Road("fotu-la", ("a", "b"), 3.5, "snow-delays")
+    assert roads.opened_with_its_season(slow, dt.date.fromisoformat(day), SEASONS) is None
+
+
+def test_a_season_that_is_over_ended_last_year_and_ends_in_february_of_any_year() -> None:
+    def season(until: tuple[int, int]) -> Season:
+        return Season((11, 1), until, True, 1.0, None, "closed")
+
+    assert season((12, 15)).ended(dt.date(2027, 3, 1)) == dt.date(2026, 12, 16)
+    assert season((2, 29)).ended(dt.date(2027, 6, 1)) == dt.date(2027, 3, 1)
+    assert season((2, 29)).ended(dt.date(2028, 6, 1)) == dt.date(2028, 3, 1)
+
+
+def test_a_way_is_open_since_the_last_of_its_roads_was_whoever_said_that_it_would_be() -> None:
+    def at(text: str) -> dt.datetime:
+        return dt.datetime.fromisoformat(text)
+
+    def closed(until: str, slower: float | None = None) -> Closed:
+        return Closed("a--b", at("2026-06-01T00:00:00Z"), at(until), "landslide", slower)
+
+    book = Roadbook((), (closed("2026-06-05T06:00:00Z"), closed("2026-06-20T06:00:00Z", slower=2.0)))
+    country = Country(None, SEASONS, book)  # type: ignore[arg-type]
+    ab, cd = Road("a--b", ("a", "b"), 1.0), Road("c--d", ("c", "d"), 1.0)
+    known = dataclasses.replace(NOTHING, roads=(KUNZUM, ab, cd), opened={"c--d": at("2026-06-03T00:00:00Z")})
+    for way, now, opened in (
+        (("kunzum-la",), "2026-06-30T00:00:00Z", "2026-06-01T00:00:00+05:30"),
+        (("kunzum-la", "c--d"), "2026-06-30T00:00:00Z", "2026-06-03T00:00:00Z"),
+        (("kunzum-la", "c--d"), "2026-06-02T00:00:00Z", "2026-06-01T00:00:00+05:30"),
+        (("a--b", "c--d"), "2026-06-30T00:00:00Z", "2026-06-05T06:00:00Z"),
+        (("a--b",), "2026-06-02T00:00:00Z", None),
+    ):
+        assert country.opened(known, way, at(now)) == (at(opened) if opened else None), (way, now)
