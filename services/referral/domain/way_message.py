@@ -44,9 +44,9 @@ class Told:
     said: dict[str, Any]
 
     def is_late(self, at: dt.datetime, before: Sequence[dt.datetime]) -> bool:
-        """Whether it was said before the last of what was said of going on and being held: a late one undoes
-        nothing."""
-        return self.command in ("depart", "hold") and bool(before) and at < max(before)
+        """Whether it was said before the last of what was said of going on and being held: a late one undoes nothing.
+        Gateways tell time in whole seconds."""
+        return self.command in ("depart", "hold") and bool(before) and at < max(before).replace(microsecond=0)
 
     def is_so(self, leg: Leg, at: dt.datetime) -> bool:
         """Whether it tells nothing new, said `at` that time: networks deliver a message twice, and drivers send it

@@ -240,6 +240,7 @@ def test_a_message_that_comes_after_a_later_one_undoes_nothing() -> None:
     assert is_late("HELD PASS", held, departed, held, after(60))
     assert not is_late("DEP 108", after(60), departed, held)
     assert not is_late("DEP 108", departed)
+    assert not is_late("DEP 108", held, departed, held + dt.timedelta(milliseconds=700))
     assert not is_late("POS 31.5 78.2", departed, held)
     assert not is_late("DONE", departed, held)
 
