@@ -80,10 +80,8 @@ def upload(line: Line, file: Path, device: str, chunk: int) -> dict[str, Any]:
     content = file.read_bytes()
     format = "jsonl" if file.suffix in (".jsonl", ".ndjson") else "csv"
     said = ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in (("device", device), ("format", format)))
-    # The same file is the same upload: begun once, whoever asks how often.
-    key = hashlib.sha256(f"{device}\n{format}\n".encode() + content).hexdigest()
-    headers = {"Idempotency-Key": key, "Upload-Length": str(len(content)), "Upload-Metadata": said}
-    place = line.ask("POST", "/camp-uploads", ok=(201,), headers=headers).headers["location"]
+    about = {"Upload-Length": str(len(content)), "Upload-Metadata": said}
+    place = _begun(line, f"{device}\n{format}\n".encode() + content, about)
     while True:
         offset = int(line.ask("HEAD", place, ok=(200,)).headers["upload-offset"])
         progress("sending", offset, len(content))
@@ -91,14 +89,33 @@ def upload(line: Line, file: Path, device: str, chunk: int) -> dict[str, Any]:
             break
         part = content[offset : offset + chunk]
         how = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
-        line.ask("PATCH", place, ok=(204, 409), headers=how, content=part)
+        sent = line.ask("PATCH", place, ok=(204, 409), headers=how, content=part)
+        if sent.status_code == 409 and (state := _state(line, place))["status"] == "refused":
+            return state
     rows = max(1, content.count(b"\n"))
     while True:
-        state: dict[str, Any] = line.ask("GET", place, ok=(200,)).json()
+        state = _state(line, place)
         progress("answering", min(state["done"], rows), rows if state["status"] == "processing" else state["done"])
         if state["status"] in ("done", "refused"):
             return state
         time.sleep(0.3)
+
+
+def _begun(line: Line, what: bytes, about: dict[str, str]) -> str:
+    """Where it goes. The same file is the same upload, begun once, whoever asks how often; but where that was refused,
+    as one is that was left for too long, another is begun. Its rows are known by their keys. Raises Trouble."""
+    for attempt in range(TRIES):
+        key = hashlib.sha256(what + f"\n{attempt}".encode() * (attempt > 0)).hexdigest()
+        begun = line.ask("POST", "/camp-uploads", ok=(201,), headers=about | {"Idempotency-Key": key})
+        place = str(begun.headers["location"])
+        if _state(line, place)["status"] != "refused":
+            break
+    return place
+
+
+def _state(line: Line, place: str) -> dict[str, Any]:
+    said: dict[str, Any] = line.ask("GET", place, ok=(200,)).json()
+    return said
 
 
 def refusals(line: Line, place: str) -> list[dict[str, Any]]:

@@ -7,9 +7,11 @@ import contextlib
 import datetime as dt
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from libs.common.access import Access, Caller, Forbidden
 from libs.common.cause import Cause
 from libs.common.journal import Outcome
 from libs.common.refusal import Refused
+from services.registration.camp import Line, upload
 from services.registration.camp_desk import AT_ONCE, abreast, enrol, marked, step, takes_along
 from services.registration.camp_desk import receive as take_in
 from services.registration.camp_rows import Read, Unreadable, read_rows
@@ -343,6 +346,42 @@ def test_an_upload_of_which_a_part_is_gone_is_refused_and_says_so() -> None:
     asyncio.run(step(record.desk(), "u1", {"state": record.state.model_dump(mode="json")}))
     assert (record.state.status, record.forgotten) == ("refused", ["u1"])
     assert "send it once more" in record.state.reason
+
+
+class Server:
+    """Takes uploads, and refuses the first `gone` of them once half of it has come."""
+
+    def __init__(self, gone: int) -> None:
+        self.keys: list[str] = []
+        self.came: dict[int, int] = {}
+        self.gone = gone
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            key = request.headers["Idempotency-Key"]
+            self.keys += [key] * (key not in self.keys)
+            at = self.keys.index(key)
+            self.came.setdefault(at, 0)
+            return httpx.Response(201, headers={"location": f"/camp-uploads/{at}"}, json={"status": "receiving"})
+        at = int(request.url.path.rpartition("/")[2])
+        refused = at < self.gone and self.came[at] >= 4
+        if request.method == "HEAD":
+            return httpx.Response(200, headers={"upload-offset": str(self.came[at])})
+        if request.method == "GET":
+            status = "refused" if refused else "done" if self.came[at] == 8 else "receiving"
+            return httpx.Response(200, json={"id": str(at), "status": status, "done": 1})
+        self.came[at] += 0 if refused else len(request.content)
+        return httpx.Response(409 if refused else 204)
+
+
+def test_a_file_whose_upload_was_refused_is_sent_once_more_when_it_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "camp.csv"
+    file.write_bytes(b"01234567")
+    server = Server(gone=1)
+    line = Line("", "", client=httpx.Client(transport=httpx.MockTransport(server), base_url="http://camp"))
+    told = [upload(line, file, "tab-1", 4)["status"] for _ in range(3)]
+    assert told == ["refused", "done", "done"]
+    assert (len(server.keys), server.came) == (2, {0: 4, 1: 8})
 
 
 def test_a_desk_gives_its_facilitys_districts_and_keeps_what_an_officer_gave() -> None:
