@@ -1,4 +1,4 @@
-"""CPython, set for a server whose loop shares the interpreter with the driver's threads."""
+"""CPython, set for a server whose loop shares the interpreter with a few threads (papers, files)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 import sys
 
 SWITCH_SECONDS = 0.0005
-"""A driver's thread that has its answer waits this long for a busy loop at most; CPython's own is ten times that."""
+"""A thread that could go on waits this long for a busy loop at most; CPython's own is ten times that."""
 
 COLLECT_AFTER = (50_000, 20, 100)
 """Net new objects before a collection, and how many of the younger ones before an older one. A request leaves few
