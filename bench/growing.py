@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import ExitStack
 from typing import Any
 
 from bench import callers
 from bench.filling import fill, published
 from bench.people import name_searches, phone_searches, registrations
-from bench.setting import ROUNDS, Setting, median
+from bench.setting import ROUNDS, Setting, median, now
 from libs.common.mongo import connect, open_database
 from services.registration.aggregates import PATIENT
 
 SMALL, MIDDLE, LARGE = 1_000, 10_000, 100_000
 CALLERS = 16
 SECONDS = 3.0
+SECONDS_TO_REST = 60.0
+AT_REST_MS = 1_000.0
 
 
 def measure(here: Setting) -> dict[str, Any]:
@@ -30,6 +33,8 @@ def measure(here: Setting) -> dict[str, Any]:
             url, _ = running.enter_context(here.serve(["services.registration"], "registration", prefix, RELAY="false"))
             served[size] = url
             asyncio.run(_fill(here, prefix, size))
+        for url in served.values():
+            _come_to_rest(url, token)
         for number in range(ROUNDS):
             for what, of in asks.items():
                 for size in (SMALL, LARGE):
@@ -62,6 +67,18 @@ def measure(here: Setting) -> dict[str, Any]:
         "search_phone_p50_ms": median(p50["phone"]),
         "search_name_p50_ms": median(p50["name"]),
     }
+
+
+def _come_to_rest(url: str, token: str) -> None:
+    """A store that has just taken a hundred thousand is busy with them, and for seconds answers nobody."""
+    until = now() + SECONDS_TO_REST
+    while now() < until:
+        with contextlib.suppress(RuntimeError):
+            load = asyncio.run(
+                callers.run(url, lambda n: registrations(token, f"rest-{now()}-{n}"), callers=CALLERS, seconds=SECONDS)
+            )
+            if load.ms[-1] < AT_REST_MS:
+                return
 
 
 async def _fill(here: Setting, prefix: str, size: int) -> None:
