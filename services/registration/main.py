@@ -59,6 +59,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     stream.keep_directory(service)
     opds = OpdStore(service.database)
     known = matching.KnownPeople(service.database["patients"])
+    service.on_start(known.start)
+    service.on_stop(known.stop)
     store = Store(service.database)
     house = usecases.House(service.journal, store, read_places(), settings.token_validity, opds, known)
     client = httpx.AsyncClient()

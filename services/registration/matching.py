@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from libs.common import background
 from libs.common.access import SYSTEM, Access, Forbidden
 from libs.common.cause import Cause, timer_cause
 from libs.common.clock import machine_now
@@ -33,8 +34,11 @@ log = logger("matching")
 
 COUNTED = 20_000
 """Records from which name frequencies are counted: enough to know a common name from a rare one."""
-COUNTED_AT_ONCE = 100
+COUNTED_AT_ONCE = 20
+"""So few that no question waits a millisecond for the counting."""
 COUNTED_AGAIN_SECONDS = 600.0
+COUNTED_SOON_AGAIN_SECONDS = 60.0
+"""While fewer than `COUNTED` are known: a new register grows many times over in an hour."""
 MOST_COMPARED = 300
 TRIES = 5
 """How often a record may be merged on while somebody looks for where it lives on."""
@@ -48,7 +52,7 @@ class KnownPeople:
 
     people: Collection
     matcher: Matcher = field(default_factory=lambda: Matcher(Frequencies(own=1), 0))
-    _counted_at: float = float("-inf")
+    _count_at: float = float("-inf")
     _counting: asyncio.Task[None] | None = None
 
     async def candidates(
@@ -73,16 +77,22 @@ class KnownPeople:
         found = self.people.find({"state.search.keys": {"$in": list(keys)}}, _SEEN)
         return await found.limit(MOST_COMPARED).batch_size(MOST_COMPARED).to_list(MOST_COMPARED)
 
+    async def start(self) -> None:
+        """Before the first question: who asks while nothing is counted is answered by the weights of rare names."""
+        self._count_again()
+
+    async def stop(self) -> None:
+        await background.end(self._counting)
+
     def _count_again(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._counted_at < COUNTED_AGAIN_SECONDS:
-            return
-        self._counted_at = now
-        self._counting = asyncio.create_task(self.count())
+        counting = self._counting is not None and not self._counting.done()
+        if not counting and asyncio.get_running_loop().time() >= self._count_at:
+            self._counting = asyncio.create_task(self.count())
 
     async def count(self) -> None:
         """Counts name frequencies anew, in steps that let requests through."""
-        frequencies, seen = Frequencies(own=1), 0
+        began, frequencies, seen = asyncio.get_running_loop().time(), Frequencies(own=1), 0
+        self._count_at = began + COUNTED_SOON_AGAIN_SECONDS
         try:
             total = await self.people.estimated_document_count()
             async for document in self.people.find({}, _SEEN).limit(COUNTED).batch_size(COUNTED_AT_ONCE):
@@ -95,6 +105,8 @@ class KnownPeople:
             log.warning("frequencies were not counted", exc_info=True)
             return
         self.matcher = Matcher(frequencies.settle(), total)
+        if total >= COUNTED:
+            self._count_at = began + COUNTED_AGAIN_SECONDS
 
 
 # one record for one person

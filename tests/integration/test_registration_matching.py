@@ -17,6 +17,7 @@ from libs.common.cause import Cause
 from services.registration.aggregates import IDENTITY, PATIENT
 from services.registration.domain import identity
 from services.registration.domain import patient as patients
+from services.registration.matching import KnownPeople
 from services.registration.places import read_places
 
 
@@ -343,3 +344,16 @@ async def test_who_is_erased_is_forgotten_under_every_record_of_theirs(desk: Des
         assert document["state"]["status"] == "erased"
         assert "Deldan" not in str(document)
         assert (await published_of(desk.stack, PATIENT_TOPIC, id, 2))[-1]["data"] is None, "a tombstone"
+
+
+async def test_names_are_counted_when_a_service_starts_and_not_again_in_the_middle_of_the_next_question(
+    desk: Desk,
+) -> None:
+    await registered(desk, somebody())
+    known = KnownPeople(desk.database["patients"])
+    await known.start()
+    counting = known._counting
+    assert counting is not None
+    await counting
+    await known.candidates("asked", {"name": "Stanzin Deldan", "phone": "+915550000001"})
+    assert known._counting is counting
