@@ -46,8 +46,8 @@ PATIENT = AggregateType(
     # The second: keys of matching, by sound and by date (domain/who.py). The third: pairs of a name's
     # words, and the sex in keys of matching, which no longer stand on what a great part of a people is called.
     # The fourth: the years in keys of a village's namesakes, and of a family only what a person has for themselves.
-    # The fifth: whoever's age is not known has keys of their own.
-    shape=5,
+    # The fifth: whoever's age is not known has keys of their own. The sixth: a year stands in them by itself.
+    shape=6,
     derive=patient.searchable,
     indexes=(
         ("state.search.words",),

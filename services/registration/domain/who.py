@@ -42,7 +42,6 @@ RETURNING_YEARS, DISCOVERY_YEARS = 2, 5
 """ABDM: a returning patient's age may differ by two years, one who is discovered from a phone's by five."""
 NAMESAKE_YEARS = 5
 """By how much an age may be wrong where village and whole name agree."""
-YEARS_TOGETHER = 4
 BORNE_BY_MANY = frozenset(bones(word) for word in ("mohammad", "ghulam", "gh", "abdul", "ab"))
 """What stands before, or after, the own names of a great part of a people: by itself it finds a crowd."""
 MOST_CANDIDATES = 10
@@ -125,7 +124,7 @@ def _asked(person: Person, years_around: int) -> Iterable[Keys]:
     """The same keys, and the years around the birth: somewhere it may be known by an age only."""
     if person.birth and person.birth.year:
         year = person.birth.year
-        near = [year - years_around, year, year + years_around]
+        near = range(year - years_around, year + years_around + 1)
         namesakes = range(year - NAMESAKE_YEARS, year + NAMESAKE_YEARS + 1)
         return [*_keys(person, near, namesakes), _without_age(person)]
     return [*_keys(person, [], []), _of_any_age(person)]
@@ -179,25 +178,21 @@ def _keys(person: Person, years: Sequence[int], namesakes: Sequence[int]) -> Ite
     alike = {AGE: Side(0), SEX: Side(0)}
     whole = alike | {place: _exactly(words) for place, words in enumerate(person.name) if words}
     here, near, elder = {LOCALITY: Side(1, person.village)}, {LOCALITY: Side(3)}, {GUARDIAN: _exactly(person.guardian)}
-    spans = [f"{span}:{{}}:{sex}" for span, sex in product(_spans(years), heard.sexes)]
-    yield Keys(["y:" + span.format(f"{where}:{heard.spoken}") for span in spans], whole | near)
+    aged = [f"{year}:{{}}:{sex}" for year, sex in product(years, heard.sexes)]
+    yield Keys(["y:" + each.format(f"{where}:{heard.spoken}") for each in aged], whole | near)
     if heard.village:
         spoken = f"{heard.village}:{heard.spoken}"
-        ages = product(_spans(namesakes), heard.sexes)
-        yield Keys([f"n:{span}:{spoken}:{sex}" for span, sex in ages], whole | here)
+        ages = product(namesakes, heard.sexes)
+        yield Keys([f"n:{year}:{spoken}:{sex}" for year, sex in ages], whole | here)
         for word in heard.alone:
             agreed = alike | here | _one_word(person.name, word)
-            yield Keys(["w:" + span.format(f"{heard.village}:{word}") for span in spans], agreed)
+            yield Keys(["w:" + each.format(f"{heard.village}:{word}") for each in aged], agreed)
     if heard.elder:
         theirs = [f"{person.district}:{heard.elder}:{word}" for word in heard.own]
-        yield Keys(["g:" + span.format(each) for span, each in product(spans, theirs)], whole | near | elder)
+        yield Keys(["g:" + each.format(them) for each, them in product(aged, theirs)], whole | near | elder)
         if heard.village:
             keys = [f"e:{heard.village}:{heard.elder}:{heard.spoken}:{sex}" for sex in heard.sexes]
             yield Keys(keys, whole | here | elder)
-
-
-def _spans(years: Sequence[int]) -> Iterable[int]:
-    return dict.fromkeys(year // YEARS_TOGETHER for year in years)
 
 
 def _of_any_age(person: Person) -> Keys:
