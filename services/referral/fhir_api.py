@@ -185,7 +185,7 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
             mine = requester is not None and _is(requester, access.caller.facility, cards)
             box: store.Box = "sent" if mine else "received"
             documents, following = await store.worklist(service.database, access, box, None, cursor, count)
-        found = []
+        found, shown = [], set()
         for document in documents:
             state = Referral.model_validate(document["state"])
             if not (_is(requester, state.origin, cards) and _is(performer, state.destination, cards)):
@@ -197,7 +197,8 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
             )
             if status is None or resource["status"] in [each.rpartition("|")[2] for each in status.split(",")]:
                 found.append(resource)
-        for person in {document["state"]["patient"] for document in documents} if id or patient else ():
+                shown.add(state.patient)
+        for person in sorted(shown) if id or patient else ():
             await service.read_log.record(access, patient=person)
         asked = {"_id": id, "patient": patient, "requester": requester, "performer": performer, "status": status}
         said = {name: value for name, value in asked.items() if value is not None} | {"_count": str(count)}

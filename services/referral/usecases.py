@@ -87,7 +87,7 @@ async def consider(around: Surroundings, clock: Clock, command: Request, here: s
             today=today.day_of(now),
             findings=command.findings,
         ),
-        *destinations.notices(command.to, found, command.past_reason),
+        *destinations.notices(command.to, found, command.past_reason, outside=command.outside is not None),
     )
     level = destination.level if destination else None
     within = around.promises.advise_within(level)

@@ -105,9 +105,11 @@ def rank(
     return Destinations(at_origin, tuple(ranked), tuple(left_out))
 
 
-def passed_by(code: str, found: Destinations) -> tuple[Ranked, ...]:
+def passed_by(code: str, found: Destinations, *, outside: bool = False) -> tuple[Ranked, ...]:
     """The facilities that come before this one, which whoever sends the patient there goes past: of one that is left
-    out, those that are nearer."""
+    out, those that are nearer; of a place outside the network, every one."""
+    if outside:
+        return found.ranked
     places = [ranked.card.code for ranked in found.ranked]
     if code in places:
         return found.ranked[: places.index(code)]
@@ -117,11 +119,13 @@ def passed_by(code: str, found: Destinations) -> tuple[Ranked, ...]:
     return tuple(each for each in found.ranked if each.hours < left.hours)
 
 
-def notices(code: str, found: Destinations, past_reason: str | None) -> Iterator[Notice]:
+def notices(
+    code: str, found: Destinations, past_reason: str | None, *, outside: bool = False
+) -> Iterator[Notice]:
     """What to warn of when a patient is sent to this facility: going past others without a reason, a closed road, or
     what is not to be had there today."""
     left = next((each for each in found.left_out if each.code == code), None)
-    passed = passed_by(code, found)
+    passed = passed_by(code, found, outside=outside)
     if passed and past_reason is None:
         first = passed[0]
         yield Notice(

@@ -163,6 +163,15 @@ def test_who_is_sent_past_a_nearer_one_is_asked_why() -> None:
     assert list(destinations.notices("HP-SML-MC-IGMC", found, "no-bed")) == []
 
 
+def test_who_is_sent_out_of_the_network_past_one_that_has_it_is_asked_why() -> None:
+    found = rank("HP-KNR-CHC-POOH", "surgery", SUMMER, CARDS)
+    (notice,) = destinations.notices("OUT-04", found, None, outside=True)
+    assert (notice.code, found.ranked[0].card.code in notice.detail) == ("passed-by", True)
+    assert list(destinations.notices("OUT-04", found, "patient-chose", outside=True)) == []
+    nobody = rank("HP-KNR-CHC-POOH", "no-such", SUMMER, CARDS)
+    assert list(destinations.notices("OUT-04", nobody, None, outside=True)) == []
+
+
 def test_who_is_sent_over_a_closed_road_is_warned() -> None:
     found = rank("JK-BPR-CHC-GUREZ", "surgery", WINTER, CARDS)
     (notice,) = destinations.notices("JK-BPR-DH-BANDIPORA", found, None)

@@ -253,3 +253,22 @@ def test_a_referral_without_an_outcome_is_not_written_down_as_read(
     [bundles] = [route.endpoint for route in routes.routes if route.path == "/Bundle"]  # type: ignore[attr-defined]
     answer = json.loads(asyncio.run(bundles(Access(Caller("d1", "doctor", HERE)), None, PATIENT)).body)
     assert (len(answer.get("entry", [])), shelf.read) == (shown, [PATIENT] * shown)
+
+
+@pytest.mark.parametrize(("kind", "status", "shown"), [("Task", "rejected", 1), ("ServiceRequest", "on-hold", 0)])
+def test_who_is_filtered_out_of_a_search_is_not_written_down_as_read(
+    kind: str, status: str, shown: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf: Any = Shelf("accepted", "declined")
+    shelf.database = None
+
+    async def of_patient_at(*_: Any) -> Any:
+        return shelf.there
+
+    monkeypatch.setattr(store, "of_patient_at", of_patient_at)
+    routes = APIRouter()
+    fhir_api._searches(routes, shelf, shelf)
+    [search] = [route.endpoint for route in routes.routes if route.path == f"/{kind}"]  # type: ignore[attr-defined]
+    access = Access(Caller("d1", "doctor", HERE))
+    answer = json.loads(asyncio.run(search(access, patient=PATIENT, status=status, cursor=None, count=50)).body)
+    assert (len(answer["entry"]), shelf.read) == (shown, [PATIENT] * shown)
