@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -37,6 +39,9 @@ SEARCHED = {
     "Bundle": (("_id", "token"), ("patient", "reference")),
 }
 """By what each may be searched, and of which type that is."""
+BESIDE = frozenset({"_count", "_cursor", "_format"})
+JSON = frozenset({"json", "application/json", "application/fhir+json", "application/fhir json"})
+"""A plus that nobody escaped arrives as a space."""
 
 ENDS = ("origin", "destination", "answered_by")
 Kind = Literal["ServiceRequest", "Task"]
@@ -85,6 +90,29 @@ async def received(request: Request) -> tuple[Write, Resource]:
 
 
 Received = Annotated[tuple[Write, Resource], Depends(received)]
+
+
+def understood(kind: str) -> Callable[[Request], Awaitable[None]]:
+    """A search by anything else, or by a modifier (`status:not`), would answer another question than was asked."""
+    names = {name for name, _ in SEARCHED[kind]} | BESIDE
+
+    async def check(request: Request) -> None:
+        said = [name for name, _ in request.query_params.multi_items()]
+        for name in said:
+            if name not in names:
+                known = ", ".join(sorted(names))
+                raise Refused("not-supported", f"is no parameter of this search; there are {known}", field=_named(name))
+            if said.count(name) > 1:
+                raise Refused("twice", "stands there twice", field=name)
+        if request.query_params.get("_format", "json") not in JSON:
+            raise Refused("unknown-code", "must be json", field="_format")
+
+    return check
+
+
+def _named(parameter: str) -> str:
+    """A parameter's name as it may be said back."""
+    return parameter if re.fullmatch(r"[A-Za-z_][A-Za-z_.:-]{0,39}", parameter) else "query"
 
 
 def router(service: Service, around: Surroundings) -> APIRouter:
@@ -205,7 +233,7 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
         later = f"fhir/{kind}?{urlencode(said | {'_cursor': following})}" if following else None
         return answer(fhir.search_set(found, f"fhir/{kind}?{urlencode(said)}", later))
 
-    @routes.get("/ServiceRequest", response_class=JSONResponse)
+    @routes.get("/ServiceRequest", response_class=JSONResponse, dependencies=[Depends(understood("ServiceRequest"))])
     async def service_requests(
         access: Reading,
         id: Id = None,
@@ -220,7 +248,7 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
         `requester` those it sent; or those of a patient. The reasons stand in the single ones."""
         return await search("ServiceRequest", access, id, patient, requester, performer, status, cursor, count)
 
-    @routes.get("/Bundle", response_class=JSONResponse)
+    @routes.get("/Bundle", response_class=JSONResponse, dependencies=[Depends(understood("Bundle"))])
     async def bundles(access: Reading, id: Id = None, patient: str | None = None) -> JSONResponse:
         """The outcomes of a patient, or of one referral, where there are any: each a document. Reading is logged."""
         if id is None and patient is None:
@@ -235,7 +263,7 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
         said = {name: value for name, value in (("_id", id), ("patient", patient)) if value is not None}
         return answer(fhir.search_set(found, f"fhir/Bundle?{urlencode(said)}", None))
 
-    @routes.get("/Task", response_class=JSONResponse)
+    @routes.get("/Task", response_class=JSONResponse, dependencies=[Depends(understood("Task"))])
     async def tasks(
         access: Reading,
         id: Id = None,

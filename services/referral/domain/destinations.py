@@ -119,9 +119,7 @@ def passed_by(code: str, found: Destinations, *, outside: bool = False) -> tuple
     return tuple(each for each in found.ranked if each.hours < left.hours)
 
 
-def notices(
-    code: str, found: Destinations, past_reason: str | None, *, outside: bool = False
-) -> Iterator[Notice]:
+def notices(code: str, found: Destinations, past_reason: str | None, *, outside: bool = False) -> Iterator[Notice]:
     """What to warn of when a patient is sent to this facility: going past others without a reason, a closed road, or
     what is not to be had there today."""
     left = next((each for each in found.left_out if each.code == code), None)

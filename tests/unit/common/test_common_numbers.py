@@ -26,6 +26,20 @@ def test_only_a_number_is_one(kind: Any) -> None:
             number.validate_json(other)
 
 
+def test_a_whole_number_may_be_written_with_a_point_and_nothing_behind_it() -> None:
+    number: TypeAdapter[int] = TypeAdapter(Whole)
+    found = number.validate_json("5.0")
+    assert (found, type(found)) == (5, int)
+    assert number.validate_python(-5.0) == -5
+    assert number.json_schema() == {"type": "integer"}
+    for other in (5.5, float("nan"), float("inf")):
+        with pytest.raises(ValidationError):
+            number.validate_python(other)
+    assert Findings.model_validate_json('{"pulse_per_minute": 80.0}').pulse_per_minute == 80
+    with pytest.raises(ValidationError):
+        Findings.model_validate_json('{"pulse_per_minute": 1e30}')
+
+
 @pytest.mark.parametrize(
     ("body", "said", "where"),
     [

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.servicerequest import ServiceRequest
@@ -214,6 +214,29 @@ def test_a_task_from_outside_tells_a_move() -> None:
     assert no_output.value.field == "output"
     with pytest.raises(Refused):
         fhir.told(task_of("ready"), here, False)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("status=requested&_count=5&_format=json&owner=x", None),
+        ("status:not=requested", "status:not"),
+        ("stauts=requested", "stauts"),
+        ("performer=x", "performer"),
+        ("status=requested&status=accepted", "status"),
+        ("_format=xml", "_format"),
+        ("555%200123=x", "query"),
+    ],
+)
+def test_a_search_by_what_is_not_understood_is_refused_and_not_passed_over(query: str, named: str | None) -> None:
+    asked: Any = Request({"type": "http", "query_string": query.encode()})
+    understood: Any = fhir_api.understood("Task")
+    if named is None:
+        asyncio.run(understood(asked))
+        return
+    with pytest.raises(Refused) as refused:
+        asyncio.run(understood(asked))
+    assert refused.value.field == named
 
 
 class Shelf:
