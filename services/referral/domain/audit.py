@@ -24,9 +24,9 @@ ADVICE = frozenset({"advice-asked", "advice-lapsed", "advice-given", "treated-at
 DEFINITIONS: Mapping[str, str] = {
     "sent": "referrals asked for in the month, each hop of a chain for itself; questions for advice are not referrals",
     "chains": "of these, first hops",
-    "answered": "accepted, declined or redirected, whenever",
+    "answered": "accepted, declined or redirected since it was asked for, the last time",
     "answered_in_time": "answered, the first time, before the promise to answer was broken",
-    "median_minutes_to_answer": "from asking to the first answer",
+    "median_minutes_to_answer": "from asking to the first answer after it",
     "accepted": "ever accepted",
     "arrived": "the patient stood at the destination's desk",
     "treated": "an outcome was recorded",

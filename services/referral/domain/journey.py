@@ -87,7 +87,7 @@ def follow(state: Referral, event: Event) -> dict[str, Any]:
         case _:
             pass
     if name in NOT_WAITED_FOR:
-        changes |= clocks.ended(state, event.at)
+        changes |= {"clock_says": None} | clocks.ended(state, event.at)
     if name in ENDING and state.leg is not None:
         changes["leg"] = leg.ended(way, event.at)
     if name in ANEW:

@@ -246,6 +246,20 @@ def test_the_promise_to_arrive_is_stretched_while_nobody_comes_through_and_says_
     assert fold(told).releasing == (BED,)
 
 
+@pytest.mark.parametrize(
+    ("command", "by"),
+    [
+        (machine.Arrive(), By("desk", THERE)),
+        (machine.Decline("no-bed"), DOCTOR_THERE),
+        (machine.RequestCancel("other"), DOCTOR_HERE),
+    ],
+)
+def test_nobody_waits_for_the_road_of_who_is_there_or_does_not_come(command: machine.Step, by: By) -> None:
+    told = accepted(travel=by_road(10, "waits: the pass is closed"))
+    told += decide(fold(told), command, by, NOW)
+    assert fold(told).clock_says is None
+
+
 def test_while_the_transport_is_held_the_clock_waits_and_goes_on_with_what_was_left() -> None:
     told = accepted(travel=by_road(10))
     transport = By("transport", HERE)
