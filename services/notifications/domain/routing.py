@@ -295,7 +295,7 @@ class Routing(BaseModel):
     deaths: dict[str, dict[str, str]] = {}
     """Events that say that their patient has died: fields and the values they must have."""
     deaths_withdrawn: frozenset[str] = frozenset()
-    """Events after which what their case said of a death is not to be believed."""
+    """Events after which what their case said of a death is not to be believed, unless they say it themselves."""
     never: dict[str, frozenset[Audience]] = {}
     """Audiences that an event must not reach, whoever writes the rows."""
 

@@ -70,9 +70,7 @@ def follow(state: Referral, event: Event) -> dict[str, Any]:
     name = type(event).__name__
     if name in UNNOTED:
         return {}
-    # Of who dies after the outcome, the outcome was when it was recorded first.
-    died = {"DeathRecorded": event.at} if name == "OutcomeRecorded" and state.status == "treated" else None
-    changes: dict[str, Any] = {"milestones": state.milestones | (died or {name: event.at}), "reminded": 0}
+    changes: dict[str, Any] = {"milestones": _milestones(state, name, event), "reminded": 0}
     if name in ANSWERS and state.answered_at is None:
         changes["answered_at"] = event.at
     match event:
@@ -93,6 +91,15 @@ def follow(state: Referral, event: Event) -> dict[str, Any]:
     if name in ANEW:
         changes |= anew(state)
     return changes
+
+
+def _milestones(state: Referral, name: str, event: Recorded) -> dict[str, dt.datetime]:
+    """Of who dies after the outcome, or does not after all, the outcome was when it was recorded first."""
+    if not isinstance(event, OutcomeRecorded) or state.status != "treated":
+        return state.milestones | {name: event.at}
+    if event.outcome == "died":
+        return state.milestones | {"DeathRecorded": event.at}
+    return {what: at for what, at in state.milestones.items() if what != "DeathRecorded"}
 
 
 def anew(state: Referral) -> dict[str, Any]:

@@ -251,6 +251,8 @@ def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any
         case ReferOnward():
             return {"outcome": "referred-onward", "summary": command.reason, "avoidable": False}
         case RecordOutcome(outcome=outcome, procedure=procedure):
+            if outcome == state.outcome:
+                raise Refused("is-so-already", "is what was said", field="outcome")
             return {"avoidable": avoidable(state, outcome, procedure, now)}
         case RecordDeath() if state.status == "treated":
             return {"outcome": DIED, "summary": state.summary, "avoidable": state.avoidable}

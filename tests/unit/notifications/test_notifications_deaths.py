@@ -50,6 +50,11 @@ def test_what_says_that_somebody_died(event: Event, dead: bool) -> None:
     assert not dead or not any(who.startswith(("patient:", "family:", "asha:")) for who in told)
 
 
+def test_another_outcome_after_all_takes_a_death_back_and_that_of_a_death_does_not() -> None:
+    assert referral.OutcomeRecorded.TYPE in ROUTING.deaths_withdrawn
+    assert ROUTING.says_death(referral.OutcomeRecorded(**OF, outcome="died")), "which is asked first"
+
+
 def stated(*commands: NoteDeath | WithdrawDeath) -> Preferences | None:
     state: Preferences | None = None
     for command in commands:

@@ -380,7 +380,29 @@ def test_only_who_was_admitted_dies_on_the_ward_and_only_once(outcome: str) -> N
     told += decide(fold(told), machine.RecordOutcome(outcome), DOCTOR_THERE, NOW)
     with pytest.raises(Refused) as refused:
         decide(fold(told), machine.RecordDeath("at-destination"), DOCTOR_THERE, NOW)
-    assert (refused.value.code, refused.value.allowed) == ("illegal-move", ("back-refer",))
+    anew = ("outcome",) if outcome == "died" else ()
+    assert (refused.value.code, refused.value.allowed) == ("illegal-move", ("back-refer", *anew))
+
+
+@pytest.mark.parametrize("on_the_ward", [True, False])
+def test_who_did_not_die_on_the_ward_has_their_outcome_said_anew_until_they_are_handed_back(on_the_ward: bool) -> None:
+    told = accepted()
+    told += decide(fold(told), machine.RecordOutcome("admitted" if on_the_ward else "died"), DOCTOR_THERE, NOW)
+    if on_the_ward:
+        told += decide(fold(told), machine.RecordDeath("at-destination"), DOCTOR_THERE, NOW + HOURS)
+    with pytest.raises(Refused) as still:
+        decide(fold(told), machine.RecordOutcome("died"), DOCTOR_THERE, NOW + HOURS)
+    assert still.value.field == "outcome"
+    told += decide(fold(told), machine.RecordOutcome("admitted", "another's papers"), DOCTOR_THERE, NOW + 2 * HOURS)
+    state = fold(told)
+    assert (state.status, state.outcome, state.place_of_death) == ("treated", "admitted", None)
+    assert (state.milestones["OutcomeRecorded"], "DeathRecorded" in state.milestones) == (NOW, False)
+    with pytest.raises(Refused) as once:
+        decide(state, machine.RecordOutcome("left-against-advice"), DOCTOR_THERE, NOW)
+    assert once.value.code == "illegal-move"
+    [back] = decide(state, machine.BackRefer("rest"), DOCTOR_THERE, NOW + 3 * HOURS)
+    assert isinstance(back, PatientBackReferred)
+    assert not back.deceased
 
 
 def test_a_death_that_was_somebody_elses_is_taken_back() -> None:
