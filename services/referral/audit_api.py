@@ -98,7 +98,8 @@ def router(service: Service, country: Country) -> APIRouter:
         """The same as a table: a line for each facility and service; by destination with its beds."""
         found = await states(access, month, side, facility, of)
         beds = {code: card.beds for code, card in (await country.cards()).items()}
-        text = auditing.as_csv(auditing.table(found, ("month", side, "service")), beds)
+        by = ("month", side, "service")
+        text = auditing.as_csv(auditing.table(found, by), beds, by)
         name = f'attachment; filename="referral-audit-{month}.csv"'
         return Response(text, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": name})
 

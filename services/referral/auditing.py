@@ -45,13 +45,17 @@ def table(states: Sequence[Referral], by: Sequence[str]) -> list[tuple[dict[str,
     return [(dict(zip(by, names, strict=True)), audit.figures(group)) for names, group in groups.items()]
 
 
-def as_csv(lines: Sequence[tuple[dict[str, str], Figures]], beds: Mapping[str, int] | None = None) -> str:
-    """RFC 4180, a header first; parts that a line has none of are 0, a median of nothing is empty. `beds` by facility:
-    lines by destination say their load against them."""
+def as_csv(
+    lines: Sequence[tuple[dict[str, str], Figures]], beds: Mapping[str, int] | None = None, by: Sequence[str] = ()
+) -> str:
+    """RFC 4180, a header first, also where there is no line; `by` names what the lines are of. Parts that a line has
+    none of are 0, a median of nothing is empty. `beds` by facility: lines by destination say their load against them.
+    """
     flat = [names | audit.flat(found) | _load(names, found, beds or {}) for names, found in lines]
     order = {name: position for position, name in enumerate(("month", *SIDES, "service", *DEFINITIONS))}
     columns = sorted(
-        {column for line in flat for column in line}, key=lambda c: (order.get(c.partition(".")[0], len(order)), c)
+        {*by, *audit.flat(audit.figures(())), *(column for line in flat for column in line)},
+        key=lambda c: (order.get(c.partition(".")[0], len(order)), c),
     )
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\r\n")

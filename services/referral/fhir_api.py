@@ -228,7 +228,8 @@ def _searches(routes: APIRouter, service: Service, around: Surroundings) -> None
                 shown.add(state.patient)
         for person in sorted(shown) if id or patient else ():
             await service.read_log.record(access, patient=person)
-        asked = {"_id": id, "patient": patient, "requester": requester, "performer": performer, "status": status}
+        whom = "owner" if kind == "Task" else "performer"
+        asked = {"_id": id, "patient": patient, "requester": requester, whom: performer, "status": status}
         said = {name: value for name, value in asked.items() if value is not None} | {"_count": str(count)}
         later = f"fhir/{kind}?{urlencode(said | {'_cursor': following})}" if following else None
         return answer(fhir.search_set(found, f"fhir/{kind}?{urlencode(said)}", later))

@@ -32,7 +32,10 @@ MODES = {
 CAUSES = {"PASS": "pass-closed", "WEATHER": "weather", "AIR": "air-grounded", "VEHICLE": "vehicle", "OTHER": "other"}
 HELP = "must be HH CODE POS LAT LON, DEP MODE, HELD CAUSE [HOURS] or DONE"
 
-_NUMBER = re.compile(r"-?\d{1,3}(\.\d{1,6})?$")
+_NUMBER = r"([+-]?\d{1,3}(?:\.\d{1,15})?)"
+_DECIMAL = r"([+-]?\d{1,3}\.\d{1,15})"
+_PLACE = re.compile(rf"{_NUMBER} {_NUMBER}|{_DECIMAL}, ?{_DECIMAL}")
+"""With a comma between, as maps give it, only where none can be taken for a decimal point."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,11 @@ def parse(text: str) -> Told:
         raise _unreadable()
     code, what, rest = _code(words[1]), words[2], words[3:]
     match what, rest:
-        case "POS", [latitude, longitude] if _NUMBER.match(latitude) and _NUMBER.match(longitude):
-            if abs(float(latitude)) > 90 or abs(float(longitude)) > 180:
+        case "POS", _ if place := _PLACE.fullmatch(" ".join(rest)):
+            latitude, longitude = (float(number) for number in place.groups() if number is not None)
+            if abs(latitude) > 90 or abs(longitude) > 180:
                 raise Refused("out-of-range", "no such place on earth", field="text")
-            return Told(code, "position", {"latitude": float(latitude), "longitude": float(longitude)})
+            return Told(code, "position", {"latitude": latitude, "longitude": longitude})
         case "DEP", [mode] if mode in MODES:
             return Told(code, "depart", {"mode": MODES[mode]})
         case "HELD", [cause] if cause in CAUSES:

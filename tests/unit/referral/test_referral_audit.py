@@ -271,3 +271,9 @@ def test_a_table_has_a_line_for_each_group_and_a_column_for_each_part() -> None:
     for reason, count in by_hand()["declined"].items():
         assert sum(int(line[f"declined.{reason}"]) for line in read) == count
     assert {line["month"] for line in read} == {"2026-11"}
+
+
+def test_a_table_of_nothing_has_its_header() -> None:
+    [header] = auditing.as_csv([], None, ("month", "origin", "service")).splitlines()
+    assert header.startswith("month,origin,service,sent,")
+    assert "closed" in header.split(",")

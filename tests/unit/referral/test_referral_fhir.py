@@ -7,6 +7,7 @@ import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from fastapi import APIRouter, Request
@@ -295,3 +296,26 @@ def test_who_is_filtered_out_of_a_search_is_not_written_down_as_read(
     access = Access(Caller("d1", "doctor", HERE))
     answer = json.loads(asyncio.run(search(access, patient=PATIENT, status=status, cursor=None, count=50)).body)
     assert (len(answer["entry"]), shelf.read) == (shown, [PATIENT] * shown)
+
+
+@pytest.mark.parametrize(("kind", "whom"), [("Task", "owner"), ("ServiceRequest", "performer")])
+def test_the_next_page_is_asked_for_by_the_same_parameters(
+    kind: str, whom: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf: Any = Shelf("accepted")
+    shelf.database = None
+
+    async def worklist(*_: Any) -> Any:
+        return shelf.there, "further"
+
+    monkeypatch.setattr(store, "worklist", worklist)
+    routes = APIRouter()
+    fhir_api._searches(routes, shelf, shelf)
+    [search] = [route.endpoint for route in routes.routes if route.path == f"/{kind}"]  # type: ignore[attr-defined]
+    asked = {whom: THERE, "status": "accepted,active"}
+    found = asyncio.run(search(Access(Caller("d1", "doctor", THERE)), cursor=None, count=1, **asked))
+    for link in json.loads(found.body)["link"]:
+        query = link["url"].partition("?")[2]
+        said = dict(parse_qsl(query))
+        assert {name: said[name] for name in asked} == asked
+        asyncio.run(fhir_api.understood(kind)(Request({"type": "http", "query_string": query.encode()})))  # type: ignore[arg-type]

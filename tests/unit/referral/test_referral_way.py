@@ -200,6 +200,9 @@ def test_a_long_journey_does_not_fill_its_journal_with_positions() -> None:
     ("text", "command", "said"),
     [
         ("HH 7K3QX2AB POS 34.152 77.577", "position", {"latitude": 34.152, "longitude": 77.577}),
+        ("HH 7K3QX2AB POS +34.15231234 -77.577", "position", {"latitude": 34.15231234, "longitude": -77.577}),
+        ("HH 7K3QX2AB POS 34.152,77.577", "position", {"latitude": 34.152, "longitude": 77.577}),
+        ("HH 7K3QX2AB POS 34.152, 77.577", "position", {"latitude": 34.152, "longitude": 77.577}),
         ("hh 7k3qx2ab dep army", "depart", {"mode": "army-convoy"}),
         ("HH 7K3QX2AB HELD PASS 6", "hold", {"reason": "pass-closed", "hours": 6}),
         ("HH 7K3QX2AB HELD WEATHER", "hold", {"reason": "weather"}),
@@ -254,6 +257,7 @@ def test_letters_that_are_taken_for_others_are_forgiven() -> None:
     [
         *("", "HH", "HH 7K3QX2AB", "HH 7K3QX2AB POS", "HH 7K3QX2AB POS 91 10", "HH 7K3QX2AB HELD BORED", "HELP"),
         *("X" * 161, "HH 7K3QX2 DONE", "HH 7K3QX2AB DONE NOW", "HH 7K3QX2AB POS 1e1 2"),
+        *("HH 7K3QX2AB POS 34,152 77,577", "HH 7K3QX2AB POS 34,15", "HH 7K3QX2AB POS 34.15 77.57 3"),
     ],
 )
 def test_what_is_no_message_is_refused_with_how_to_write_one(text: str) -> None:
