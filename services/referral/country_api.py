@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from libs.common.numbers import Real, Whole
 from libs.common.service import Service
@@ -45,18 +45,36 @@ class DestinationsBody(Body):
         return Wanted(self.service, self.urgency, self.bed, self.blood_group)
 
 
+class UnavailableBody(Unavailable):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class HoursBody(Hours):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class DutyBody(Duty):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+def _told(body: UnavailableBody | HoursBody | DutyBody) -> Unavailable | Hours | Duty:
+    """As the card has it. A card takes what it does not know from other versions; who changes it is told of it."""
+    kind: Any = type(body).__base__
+    return kind(**dict(body))  # type: ignore[no-any-return]
+
+
 class CardBody(Body):
     """What a facility says of itself; what is not said stays as it was. Of theatre, oxygen and blood it may take back
     what it said (null): it is not known then."""
 
     services: tuple[Code, ...] | None = None
-    unavailable: tuple[Unavailable, ...] | None = None
+    unavailable: tuple[Annotated[UnavailableBody, AfterValidator(_told)], ...] | None = None
     beds_by_kind: dict[Code, Annotated[Whole, Field(ge=0, le=10_000)]] | None = None
     theatre: str | None = Field(None, pattern="^(ready|closed|none)$")
     oxygen: str | None = Field(None, pattern="^(piped|cylinders|concentrators|none)$")
     blood: tuple[BloodGroup, ...] | None = None
-    hours: tuple[Hours, ...] | None = None
-    duty: tuple[Duty, ...] | None = None
+    hours: tuple[Annotated[HoursBody, AfterValidator(_told)], ...] | None = None
+    duty: tuple[Annotated[DutyBody, AfterValidator(_told)], ...] | None = None
     takes_referrals: bool | None = None
     refuses: tuple[Code, ...] | None = None
     winter_access: Code | None = None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from libs.common.refusal import Refused
 from libs.contracts.referral import Duty, FacilityCard, Hours, Unavailable
 from services.referral import directory
+from services.referral.country_api import CardBody
 from services.referral.domain import facility, today
 from services.referral.domain.dataset import Notice
 from services.referral.domain.facility import Facility, FacilityChanged
@@ -125,3 +128,26 @@ def test_it_refuses_only_what_it_has_switched_on_and_never_an_emergency() -> Non
     assert facility.refusal(card(refuses=("passed-by",)), "urgent", [missing, past]) == past
     assert facility.refusal(card(refuses=("dataset-incomplete",)), "urgent", [missing, past]) == missing
     assert facility.refusal(card(refuses=("dataset-incomplete",)), "emergency", [missing, past]) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        (
+            {"unavailable": [{"service": "surgery", "reason": "leave", "from": "2026-12-01"}]},
+            ("unavailable", 0, "from"),
+        ),
+        ({"hours": [{"opens": "09:00", "closes": "17:00", "closed": True}]}, ("hours", 0, "closed")),
+        (
+            {"duty": [{"role": "surgeon", "starts": "09:00", "ends": "17:00", "reach": "104", "name": "x"}]},
+            ("duty", 0, "name"),
+        ),
+    ],
+)
+def test_what_no_card_has_room_for_is_refused_and_not_left_out(said: dict[str, Any], where: tuple[Any, ...]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        CardBody.model_validate(said)
+    assert refused.value.errors()[0]["loc"] == where
+    [(name, [whole])] = said.items()
+    [told] = CardBody.model_validate({name: [{k: v for k, v in whole.items() if k != where[-1]}]}).said()[name]
+    assert type(told) in (Unavailable, Hours, Duty), "the same said again is nothing new"
