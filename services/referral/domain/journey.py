@@ -49,9 +49,17 @@ ANSWERS = frozenset({"ReferralAccepted", "ReferralDeclined", "ReferralRedirected
 """Of a request to take the patient."""
 
 UNNOTED = frozenset(
-    {"PassedThrough", "ReferralBreached", "HopAsked", "HopOpened", "ReservationsReleased", "ReservationGivenUp"}
+    {
+        "PassedThrough",
+        "ReferralBreached",
+        "ReferralErased",
+        "HopAsked",
+        "HopOpened",
+        "ReservationsReleased",
+        "ReservationGivenUp",
+    }
 )
-"""Housekeeping: when it happened, nobody asks."""
+"""Housekeeping: when it happened, nobody asks, and what was owed before is owed still."""
 
 
 def follow(state: Referral, event: Event) -> dict[str, Any]:

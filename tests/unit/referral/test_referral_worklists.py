@@ -13,7 +13,7 @@ from services.referral.answers import ReferralAnswer
 from services.referral.domain import commands as machine
 from services.referral.domain import moves, reminders, worklists
 from services.referral.domain.commands import By
-from services.referral.domain.events import HopAsked
+from services.referral.domain.events import HopAsked, ReferralErased
 from services.referral.domain.leg import Leg
 from services.referral.domain.referral import Referral, decide, evolve, overdue
 from services.referral.domain.referral import due as promised
@@ -122,6 +122,19 @@ def test_reminders_that_are_late_come_one_after_the_other() -> None:
     assert reminders.remind(state, late) == []
     before_it_was_kept = referral("treated", reminded=1)
     assert reminders.due(before_it_was_kept) == NOW + 2 * every
+
+
+def test_an_erasure_begins_no_reminder_anew_that_its_timer_has_told_already() -> None:
+    state = referral("treated")
+    told = []
+    for _ in range(reminders.AT_MOST):
+        at = reminders.due(state)
+        assert at is not None
+        [event] = reminders.remind(state, at)
+        told.append(event)
+        state = evolve(evolve(state, event), ReferralErased(at=at))
+    assert [event.reminder for event in told] == [1, 2, 3]  # type: ignore[attr-defined]
+    assert reminders.due(state) is None
 
 
 def test_who_is_held_is_remembered_when_the_way_was_to_open_or_after_a_day() -> None:
