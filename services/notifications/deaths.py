@@ -6,7 +6,10 @@ Which events say so is data (`deaths` in routing.yaml). A referral that was made
 
 from __future__ import annotations
 
+import contextlib
+
 from libs.common.access import SYSTEM
+from libs.common.journal import NotFound
 from libs.common.records import Received
 from libs.contracts.referral import ReferralEvent
 from services.notifications import store, usecases
@@ -33,9 +36,13 @@ async def heard(post: Post, received: Received) -> None:
     else:
         return
     cause = received.cause().derive("death", case)
+    if isinstance(command, preference.WithdrawDeath):
+        # Of most nothing was ever said, and there is nothing to take back.
+        with contextlib.suppress(NotFound):
+            await usecases.state_preference(post, recipient, command, cause, SYSTEM)
+        return
     await usecases.state_preference(post, recipient, command, cause, SYSTEM)
-    if isinstance(command, preference.NoteDeath):
-        await _withdraw(post, event.patient, case)
+    await _withdraw(post, event.patient, case)
 
 
 async def _withdraw(post: Post, patient: str, case: str) -> None:

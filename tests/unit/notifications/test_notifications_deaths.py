@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
 
 from libs.common.cause import Cause
+from libs.common.journal import NotFound
 from libs.contracts import referral
 from libs.contracts.event import Event
 from libs.contracts.notifications import Channel, MessageLapsed
-from services.notifications import catalogue, usecases
+from services.notifications import catalogue, deaths, usecases
 from services.notifications.domain import message
 from services.notifications.domain.audience import Audience
 from services.notifications.domain.message import Accepted, Lapse, Message, Plan, Render, decide, evolve
@@ -53,6 +56,24 @@ def test_what_says_that_somebody_died(event: Event, dead: bool) -> None:
 def test_another_outcome_after_all_takes_a_death_back_and_that_of_a_death_does_not() -> None:
     assert referral.OutcomeRecorded.TYPE in ROUTING.deaths_withdrawn
     assert ROUTING.says_death(referral.OutcomeRecorded(**OF, outcome="died")), "which is asked first"
+
+
+@pytest.mark.parametrize(
+    "event", [referral.ReferralVoided(**OF, reason="duplicate"), referral.OutcomeRecorded(**OF, outcome="admitted")]
+)
+def test_of_whom_nothing_was_ever_said_nothing_is_taken_back(event: Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it is no dead letter behind which what else is told of the referral would wait."""
+    asked = []
+
+    async def state_preference(post: Any, recipient: str, command: Any, *_: Any) -> None:
+        asked.append(command)
+        raise NotFound
+
+    monkeypatch.setattr(usecases, "state_preference", state_preference)
+    received: Any = SimpleNamespace(event=event, key="r1", type=event.TYPE, cause=lambda: Cause("c", "referral", NOW))
+    post: Any = SimpleNamespace(routing=ROUTING)
+    asyncio.run(deaths.heard(post, received))
+    assert asked == [WithdrawDeath("patient:p1", "r1")]
 
 
 def stated(*commands: NoteDeath | WithdrawDeath) -> Preferences | None:
