@@ -106,8 +106,12 @@ def read_table(path: Path) -> Table:
     csv.field_size_limit(1 << 24)
     lines = io.StringIO(_decoded(raw).replace("\0", ""), newline="")
     first = lines.readline()
-    lines.seek(0)
-    delimiter = max(",;\t|", key=first.count)
+    if told := re.fullmatch(r'"?sep=([,;\t|])"?\s*', first):
+        # A spreadsheet's own line, which says what parts the columns.
+        delimiter = told.group(1)
+    else:
+        lines.seek(0)
+        delimiter = max(",;\t|", key=re.sub('"[^"]*"', "", first).count)
     try:
         rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if any(row)]
     except csv.Error as error:
@@ -132,7 +136,7 @@ def read_map(path: Path) -> Columns:
         said = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise Unusable(f"{path}: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Unusable(f"{path}: is not JSON in UTF-8") from None
     if not isinstance(said, dict):
         raise Unusable(f"{path}: must be an object of our fields")
@@ -140,7 +144,7 @@ def read_map(path: Path) -> Columns:
     for field, value in said.items():
         if isinstance(value, dict) and field in ("identifiers", "identifier"):
             columns |= {str(kind): _listed(path, kind, inner) for kind, inner in value.items()}
-        elif value is not None:
+        elif value not in (None, "", []):
             columns[field] = _listed(path, field, value)
     return columns
 

@@ -13,7 +13,8 @@ from services.registration.domain.matching.births import Birth, Dates, births_ag
     "text",
     ["19870430", "1987-04-30", "30/04/1987", "30-4-1987", "30.04.87", "30 Apr 1987", "April 30, 1987", "1987/4/30",
      "1987 4 30", "30APR1987", "1987-04-30T00:00:00", "३०/०४/१९८७", "04/30/1987", "1987-04-30 00:00:00.000",
-     "87-04-30", "1987-04-30T00:00:00Z"],
+     "87-04-30", "1987-04-30T00:00:00Z", "31897", "31897.0", "30 अप्रैल 1987", "30 اپریل 1987", "30/04/1987 (approx.)",
+     "Thursday, 30 April 1987", "1987-04-30+05:30"],
 )  # fmt: skip
 def test_any_common_form_is_read(text: str) -> None:
     birth = read_birth(text)
@@ -30,10 +31,19 @@ def test_what_says_no_date_is_missing(text: str) -> None:
     assert read_birth(text) is None
 
 
+@pytest.mark.parametrize("text", ["about 1987", "c. 1987", "1987", "1987-00-00", "1987?"])
+def test_a_year_alone_is_read_as_a_year(text: str) -> None:
+    birth = read_birth(text)
+    assert birth is not None
+    assert (birth.year, birth.month, birth.day) == (1987, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("text", "years"),
     [("34", 34), ("34y", 34), ("34.0", 34), ("34 Yrs.", 34), ("34y 2m", 34), ("34 years old", 34), ("18 months", 1),
-     ("8m", 0), ("20 days", 0), ("३४", 34), ("131", None), ("34-35", None), ("m", None), ("", None)],
+     ("8m", 0), ("20 days", 0), ("३४", 34), ("131", None), ("34-35", None), ("m", None), ("", None), ("34yo", 34),
+     ("34 y/o", 34), ("34/F", 34), ("about 34", 34), ("34+", 34), ("aged 34", 34), ("34 साल", 34), ("34 سال", 34),
+     ("34 years 2 months 3 days", 34), ("3 weeks", 0), ("-34", None), ("3.4e1", None)],
 )  # fmt: skip
 def test_an_age_is_read_in_full_years(text: str, years: int | None) -> None:
     assert read_age(text) == years

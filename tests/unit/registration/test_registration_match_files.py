@@ -219,6 +219,23 @@ def test_a_map_that_fits_nothing_is_said_and_not_guessed(tmp_path: Path, mapping
     assert out.getvalue() == ""
 
 
+def test_a_file_that_says_by_what_it_is_parted_is_read_so(tmp_path: Path) -> None:
+    raw = "sep=;\nid;name, full;dob\n1;Asta Brun, Dr;3 Jan 1980\n2;Brun, Asta;29223\n"
+    (tmp_path / "a.csv").write_text(raw)
+    (tmp_path / "map.json").write_text(json.dumps({"name": "name, full", "birth_date": "dob", "phone": "", "sex": []}))
+    out = io.StringIO()
+    assert match.main([str(tmp_path / "a.csv"), "--map", str(tmp_path / "map.json")], out, io.StringIO()) == 0
+    assert [line.split(",")[:2] for line in out.getvalue().splitlines()[1:]] == [["1", "2"]]
+
+
+def test_a_map_too_deep_to_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,name\n")
+    (tmp_path / "map.json").write_text('{"name": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    err = io.StringIO()
+    assert match.main([str(tmp_path / "a.csv"), "--map", str(tmp_path / "map.json")], io.StringIO(), err) == 2
+    assert "is not JSON" in err.getvalue()
+
+
 @pytest.mark.parametrize("rows", [0, 1])
 def test_a_file_with_nobody_to_compare_has_no_links(tmp_path: Path, rows: int) -> None:
     path = tmp_path / "a.csv"

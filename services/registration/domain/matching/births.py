@@ -17,6 +17,15 @@ LONGEST = 60
 """Signs that a date may have; what is longer is none."""
 OLDEST_YEAR, NEWEST_YEAR = 1850, 2100
 _MONTHS = {name: number for number, name in enumerate(listed("jan feb mar apr may jun jul aug sep oct nov dec"), 1)}
+# In Hindi and Urdu, by the first three of what the general transliteration leaves of them.
+_MONTHS |= {
+    "jnv": 1, "jnw": 1, "phr": 2, "frw": 2, "mrc": 3, "pry": 4, "mi": 5, "miy": 5, "jwn": 6, "jwl": 7,
+    "ags": 8, "gst": 8, "sit": 9, "stm": 9, "akt": 10, "ktw": 10, "nvn": 11, "nwm": 11, "dis": 12, "dsm": 12,
+}  # fmt: skip
+_SERIAL_DAY = dt.date(1899, 12, 30)
+"""Day 0 of a spreadsheet's dates."""
+_SERIALS = range(7306, 73051)
+"""A date that lost its form in a spreadsheet: days of 1920 to 2099, five digits that could be no other date."""
 _EMPTY = frozenset({"", "0", "00000000", "99999999", "na", "n/a", "nan", "none", "null", "nil", "unknown", "-", "?"})
 
 
@@ -58,7 +67,7 @@ def read_birth(text: str, day_first: bool = True) -> Birth | None:
     plain = latin(text).strip().removesuffix(".0")
     if plain in _EMPTY or len(plain) > LONGEST:
         return None
-    plain = re.split(r"[t ](?=\d{1,2}:\d{2})", plain)[0].strip()
+    plain = re.split(r"[t ](?=\d{1,2}:\d{2})|(?<=-\d\d)(?:z$|[+-]\d\d:\d\d$)", plain)[0].strip()
     if set(re.sub(r"\W", "", plain)) in ({"0"}, {"9"}):
         # What other registers write for no date at all: 0000-00-00, 99/99/9999.
         return None
@@ -82,9 +91,14 @@ def read_birth(text: str, day_first: bool = True) -> Birth | None:
     if joined := re.fullmatch(r"(\d{1,2})([a-z]{3})[a-z]*(\d{2,4})", plain):
         month = _MONTHS.get(joined.group(2), 0)
         return _made(_century(int(joined.group(3))), month, int(joined.group(1))) if month else None
-    if not all(part.isdigit() for part in parts):
+    # What is said about it tells no date: "about 1980", "01/02/1980 (approx.)".
+    parts = [part for part in parts if not part.isalpha()]
+    if not parts or not all(part.isdigit() for part in parts):
         return None
     numbers = [int(part) for part in parts]
+    if len(numbers) == 1 and len(parts[0]) == 5 and numbers[0] in _SERIALS:
+        day = _SERIAL_DAY + dt.timedelta(days=numbers[0])
+        return _made(day.year, day.month, day.day)
     if len(numbers) == 1:
         # A digit too many or too few: no date, but what it was meant to be may be one digit away.
         return Birth(0, digits=parts[0]) if len(parts[0]) in (7, 9) else _made(numbers[0], 0, 0)
@@ -133,15 +147,24 @@ def _made(year: int, month: int, day: int, digits: str = "") -> Birth | None:
     return Birth(year, month, day, digits=digits)
 
 
+_AROUND_AGE = re.compile(
+    r"^(?:aged?|about|abt|approx|approximately|around|circa|c|~)[.: ]*(?=\d)|(?:[ /]?of age|[ /]*old|\+)\.?$"
+)
+_SMALL_AGE = re.compile(r"(\d{1,4})\s*(m|mo|mos|mths?|months?|w|wks?|weeks?|d|days?)\.?")
+_AGE = re.compile(
+    r"(\d{1,3})(?:\.\d+)?\s*-?(?:(?:y|yr|yrs|years?|sa?l|brs|vrs)\.?(?:\s*[/ ]?o\.?)?[ ,]*"
+    r"(?:(?:and )?\d{1,2}\s*(?:m|mo|mos|mths?|months?)\.?)?[ ,]*(?:(?:and )?\d{1,3}\s*(?:d|days?)\.?)?)?"
+    r"(?:\s*/\s*[mf])?\.?"
+)
+
+
 @lru_cache(maxsize=WORDS)
 def read_age(text: str) -> int | None:
-    """Whole years; of so many months or days, those that are full."""
-    plain = latin(text).strip().removesuffix("old").strip()
-    if found := re.fullmatch(r"(\d{1,4})\s*(m|mo|mos|mths?|months?|d|days?)\.?", plain):
-        return int(found.group(1)) // (12 if found.group(2)[0] == "m" else 366)
-    found = re.fullmatch(
-        r"(\d{1,3})(?:\.\d+)?\s*(?:(?:y|yr|yrs|years?)\.?\s*(?:\d{1,2}\s*(?:m|mo|mos|mths?|months?)\.?)?)?\.?", plain
-    )
+    """Whole years; of so many months, weeks or days, those that are full."""
+    plain = re.sub(_AROUND_AGE, "", latin(text).strip()).strip()
+    if found := _SMALL_AGE.fullmatch(plain):
+        return int(found.group(1)) // {"m": 12, "w": 53, "d": 366}[found.group(2)[0]]
+    found = _AGE.fullmatch(plain)
     return int(found.group(1)) if found and int(found.group(1)) <= 130 else None
 
 

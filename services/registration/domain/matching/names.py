@@ -54,11 +54,13 @@ _SPLIT = re.compile(r"[^a-z0-9]+")
 TITLES = frozenset(
     listed(
         "mr mrs ms miss master dr er prof adv shri sri shree sree smt shrimati shreemati km kum late haji hajji haaji "
-        "al janab sayeda pandit pt sardar lt col capt maj sgt gen rev father sister ven geshe baby"
+        "al janab sayeda pandit pt sardar lt col capt maj sgt gen rev father sister ven geshe baby sh mst mstr sr mx"
     )
 )
 # The same in other scripts, as they come out in Latin letters; in Latin some of these are names.
 WRITTEN_TITLES = frozenset(listed("srimti susri do dktr ku jnab jnb hajy hjy mhtrmh"))
+# What is said after a name: the younger of two, or a degree.
+AFTERWARDS = frozenset(listed("jr sr ii iii iv phd esq mbbs"))
 # Endings that many bear, that come and go, and that change with age and marriage: they neither join nor part people.
 ENDINGS = frozenset(
     sound(word)
@@ -84,6 +86,10 @@ def read_name(name: str = "", given: str = "", family: str = "") -> Name:
     first, last = words_of(given), words_of(family)
     if first or last:
         return Name(untitled(first), last)
+    before, comma, after = name.partition(",")
+    if comma and "," not in after and (first := untitled(words_of(after))) and first[0].text not in AFTERWARDS:
+        # Smith, John: the family's name was written first.
+        return _parted(untitled((*first, *words_of(before))))
     return _parted(untitled(words_of(name)))
 
 
@@ -108,6 +114,8 @@ def untitled(words: tuple[Word, ...]) -> tuple[Word, ...]:
     kept = words
     while len(kept) > 1 and (kept[0].text in TITLES or (not kept[0].latin and kept[0].text in WRITTEN_TITLES)):
         kept = kept[1:]
+    while len(kept) > 1 and kept[-1].text in AFTERWARDS:
+        kept = kept[:-1]
     return kept
 
 

@@ -17,7 +17,12 @@ _EMPTY = frozenset({"", "na", "n/a", "nan", "none", "null", "nil", "unknown", "n
 _SEXES = {
     "m": "m", "male": "m", "man": "m", "boy": "m", "1": "m", "purush": "m", "mard": "m",
     "f": "f", "female": "f", "woman": "f", "girl": "f", "2": "f", "w": "f", "mahila": "f", "stri": "f", "aurat": "f",
+    "fem": "f", "feminine": "f", "lady": "f", "mrs": "f", "miss": "f", "ms": "f",
+    "masculine": "m", "mr": "m", "gents": "m",
+    "पुरुष": "m", "पु": "m", "मर्द": "m", "आदमी": "m", "مرد": "m", "آدمی": "m", "ཕོ": "m",
+    "महिला": "f", "म": "f", "औरत": "f", "स्त्री": "f", "عورت": "f", "خاتون": "f", "མོ": "f",
 }  # fmt: skip
+_NEITHER = frozenset(listed("trans transgender other not non unknown intersex third"))
 _KINDS_OF_STREET = frozenset(
     listed(
         "street st road rd avenue ave av lane ln drive dr place pl court ct crescent cres cr close cl circuit cct "
@@ -53,17 +58,34 @@ def present(text: str | None) -> str:
 
 
 def read_sex(text: str) -> str:
-    return _SEXES.get(latin(text).strip(" ."), "")
+    """`m`, `f`, or nothing: what is neither, or both, is compared with nothing."""
+    plain = text.strip(" .\u0f0b").casefold()
+    if known := _SEXES.get(plain) or _SEXES.get(latin(plain)):
+        return known
+    words = re.findall("[a-z]+", latin(plain))
+    said = {_SEXES[word] for word in words if word in _SEXES}
+    return said.pop() if len(said) == 1 and not _NEITHER.intersection(words) else ""
 
 
 def read_phones(text: str) -> frozenset[str]:
     """Each number's last ten digits, with no thought for how it was grouped; too short is none."""
     found = set()
-    for part in re.split(r"[,;/|]", latin(text).removesuffix(".0")):
-        digits = re.sub(r"\D", "", part)[-10:]
-        if len(digits) >= 6 and not _PHONE_EMPTY.match(digits):
-            found.add(digits)
+    for part in re.split(r"[,;/|&\n]|\b(?:or|and|extn?|x)\b", _unscaled(latin(text)).removesuffix(".0")):
+        whole = re.findall(r"(?<!\d)\d{10,13}(?!\d)", part)
+        for number in whole if len(whole) > 1 else [re.sub(r"\D", "", part)]:
+            digits = number[-10:]
+            if len(digits) >= 6 and not _PHONE_EMPTY.match(digits):
+                found.add(digits)
     return frozenset(found)
+
+
+def _unscaled(text: str) -> str:
+    """A number as a spreadsheet shows long ones, 5.550123456E9, in full; nothing where it left digits out."""
+    found = re.fullmatch(r"\s*(\d)\.(\d+)e\+?(\d{1,2})\s*", text)
+    if found is None:
+        return text
+    one, rest, power = found.groups()
+    return one + rest if len(rest) == int(power) else ""
 
 
 @lru_cache(maxsize=WORDS)
@@ -74,7 +96,7 @@ def read_place(text: str) -> str:
 
 
 def read_identifier(text: str) -> str:
-    plain = re.sub(r"[^a-z0-9@.]", "", latin(text).removesuffix(".0"))
+    plain = re.sub(r"[^a-z0-9@.]", "", _unscaled(latin(text)).removesuffix(".0"))
     return "" if plain.strip("0.") == "" or plain in _EMPTY else plain
 
 
