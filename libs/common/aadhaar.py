@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 # Looked for at every place: a year or a house number may stand before it.
 _TWELVE = re.compile(r"(?<!\d)(?=((?:\d[ \-\u00a0]?){11}\d)(?!\d))")
@@ -55,8 +56,22 @@ def without_aadhaar(text: str) -> str:
     return text
 
 
+def _plain(char: str) -> str:
+    """A digit, space or dash of any script as ASCII has it; nothing for what cannot be seen."""
+    if char.isdecimal():
+        return str(int(char))
+    match unicodedata.category(char):
+        case "Cf":
+            return ""
+        case "Zs":
+            return " "
+        case "Pd":
+            return "-"
+    return "-" if char == "\u2212" else char
+
+
 def contains_aadhaar(text: str) -> bool:
     """Whether twelve digits that pass Verhoeff stand in the text, in any script's digits, plain or in groups."""
-    plain = "".join(str(int(char)) if char.isdecimal() else char for char in text)
+    plain = text if text.isascii() else "".join(map(_plain, text))
     found = (match.group(1) for form in (_TWELVE, _GROUPS) for match in form.finditer(plain))
     return any(passes_verhoeff(re.sub(r"\D", "", digits)) for digits in found)

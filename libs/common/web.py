@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict
 
 from libs.common import tracing
+from libs.common.aadhaar import COULD_BE, contains_aadhaar
 from libs.common.access import ANONYMOUS, Access, Caller, Forbidden
 from libs.common.cause import Cause, request_cause
 from libs.common.clock import machine_now
@@ -31,6 +33,7 @@ BEHIND = dt.timedelta(days=3653)
 """How long before it: no link is down for ten years."""
 
 LONGEST_KEY = 255
+_NO_LETTER = re.compile(r"[\d\s\-]+", re.ASCII)
 
 
 class Body(BaseModel):
@@ -153,6 +156,9 @@ def _key(request: Request) -> str:
         raise Refused(
             "idempotency-key-invalid", "must be up to 255 printable ASCII characters", field="Idempotency-Key"
         )
+    if _NO_LETTER.fullmatch(key) and contains_aadhaar(key):
+        # It is written down with what it did.
+        raise Refused("idempotency-key-invalid", COULD_BE, field="Idempotency-Key")
     return key
 
 

@@ -41,6 +41,8 @@ ASKED = frozenset({"_id", "identifier", *NAMES, "phone", "telecom", "birthdate",
 JSON = frozenset({"json", "application/json", "application/fhir+json", "application/fhir json"})
 """A plus that nobody escaped arrives as a space."""
 MOST = 100
+_INDIAN = re.compile(r"\s*\+91(?:[\s\-().]*\d){10}\s*")
+"""A phone with +91 and ten digits, which may look like an Aadhaar number and is none."""
 RecordId = Annotated[str, Path(min_length=1, max_length=64)]
 
 
@@ -266,8 +268,8 @@ def _parameters(raw: bytes) -> tuple[dict[str, Any], bool, int]:
     resource = said.get("resource", {}).get("resource")
     if not isinstance(resource, dict) or resource.get("resourceType") != "Patient":
         raise ValueError("the parameter resource must be a Patient")
-    for place, text in _texts({**resource, "telecom": None}, "Patient"):
-        if identifiers.contains_aadhaar(text):
+    for place, text in _texts(resource, "Patient"):
+        if identifiers.contains_aadhaar(text) and not (place == "Patient.telecom.value" and _INDIAN.fullmatch(text)):
             raise ValueError(f"{place} {identifiers.COULD_BE}")
     card = from_fhir(resource)
     check_asked(resource, card)

@@ -6,8 +6,9 @@ Shapes: NHA sandbox, observed 2026-09-16. Codes: NHA's table of ABDM error codes
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,9 @@ _FIELDS = {
     "birth_date": ("profile.patient.yearOfBirth", "ABDM-1006"),
     "age_years": ("profile.patient.yearOfBirth", "ABDM-1006"),
 }
+
+
+_JUDGED = re.compile("abha|health|phone|mobile", re.IGNORECASE)
 
 
 class ShareRefused(Exception):
@@ -71,6 +75,9 @@ def read_profile(body: Any, on: dt.date, places: Places) -> SharedProfile:
         raise ShareRefused("ABDM-1006", "metaData.context", "must be 1 to 20 letters and digits") from None
     profile = _object(share.get("profile"), "profile", "ABDM-1102")
     patient = _object(profile.get("patient"), "profile.patient", "ABDM-1102")
+    for field, value in (("metaData.hprId", meta.get("hprId")), *_texts(patient)):
+        if identifiers.contains_aadhaar(str(value)):
+            raise ShareRefused("ABDM-1006", field, identifiers.COULD_BE)
     state_lgd = _state(patient, places)
     details = _details(patient, on, state_lgd)
     lived = _district(patient, details, places, on)
@@ -81,6 +88,15 @@ def _object(value: Any, field: str, code: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ShareRefused(code, field, "must be an object")
     return value
+
+
+def _texts(patient: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is said, kept or not, each with its field, save what `Details` judges by rules of its own."""
+    address = patient.get("address")
+    for path, said in (("profile.patient", patient), ("profile.patient.address", address)):
+        for name, value in said.items() if isinstance(said, Mapping) else ():
+            if not _JUDGED.search(name) and value is not address:
+                yield f"{path}.{name}" if name.isidentifier() else path, json.dumps({name: value}, ensure_ascii=False)
 
 
 def _state(patient: Mapping[str, Any], places: Places) -> int | None:

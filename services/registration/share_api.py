@@ -32,7 +32,7 @@ GATEWAY = "abdm-gateway"
 ROUTE = f"POST {SHARE}"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]{7,63}")
-_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z", re.ASCII)
+_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z", re.ASCII)
 
 _DOCUMENTED: dict[str, Any] = {
     "parameters": [

@@ -202,6 +202,7 @@ async def test_a_refusal_is_not_remembered(stack: TestStack, service: Service) -
         ({}, BODY, "idempotency-key-missing", "Idempotency-Key"),
         ({"Idempotency-Key": '""'}, BODY, "idempotency-key-missing", "Idempotency-Key"),
         ({"Idempotency-Key": "x" * 256}, BODY, "idempotency-key-invalid", "Idempotency-Key"),
+        ({"Idempotency-Key": "9999 4105 7058"}, BODY, "idempotency-key-invalid", "Idempotency-Key"),
         ({"Date": "Marked"}, BODY, "date-invalid", "Date"),
         ({}, {**BODY, "occurred_at": "Marked"}, "occurred-at-invalid", "occurred_at"),
         ({}, {**BODY, "occurred_at": "2026-01-05T09:00:00"}, "occurred-at-invalid", "occurred_at"),

@@ -112,7 +112,7 @@ def from_fhir(resource: Mapping[str, Any]) -> dict[str, Any]:
                 card["abha_number"] = one["value"][:40]
             elif code == "ABHA":
                 card["abha_address"] = one["value"][:120]
-            elif code in TYPED:
+            elif isinstance(code, str) and code in TYPED:
                 paper = {"type": TYPED[code], "value": one["value"][:60], "facility": None}
                 card.setdefault("identifiers", []).append(paper)
     return card

@@ -74,8 +74,9 @@ def phone(text: str) -> str:
 
 
 def abha_digits(text: str) -> str | None:
-    """Its fourteen digits, dashes and spaces dropped; None where it is no ABHA number."""
-    digits = re.sub(r"[\s\-]", "", text)
+    """Its fourteen digits, of any script, dashes and spaces dropped; None where it is no ABHA number."""
+    plain = text if text.isascii() else "".join(str(int(char)) if char.isdecimal() else char for char in text)
+    digits = re.sub(r"[\s\-\u2010-\u2015]", "", plain)
     return digits if re.fullmatch(r"\d{14}", digits, re.ASCII) else None
 
 

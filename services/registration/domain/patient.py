@@ -339,6 +339,8 @@ def second(places: Places, said: SecondHome | None, on: dt.date) -> SecondPlace 
         lived = where(places, said, said.place, on)
     except Refused as refused:
         raise Refused(refused.code, refused.detail, field=f"second_place.{refused.field}") from None
+    if said.village is None and lived == Lived():
+        raise Refused("place-needed", "name the village, the place or its code", field="second_place")
     return SecondPlace(months=said.months, village=said.village, **codes_of(lived))
 
 

@@ -251,6 +251,12 @@ def test_an_aadhaar_number_is_found_in_any_script_grouped_or_not(around: str, gr
     assert contains_aadhaar(text)
 
 
+@pytest.mark.parametrize("between", ["\u200b", "\u00ad", "\u2013", "\u2212", "\u3000", "\u202f"])
+def test_what_cannot_be_seen_and_other_dashes_and_spaces_hide_none(between: str) -> None:
+    number = _with_check_digit("00000012345")
+    assert contains_aadhaar(f"x{number[:3]}{between}{number[3:8]}{between}{number[8:]}")
+
+
 def test_other_numbers_are_none() -> None:
     number = _with_check_digit("00000012345")
     wrong = number[:-1] + str((int(number[-1]) + 1) % 10)

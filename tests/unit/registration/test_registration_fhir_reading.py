@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
+from libs.common.aadhaar import contains_aadhaar
 from libs.common.access import Access, Caller
 from libs.contracts.registration import PatientCard
 from services.registration.domain.fhir_patient import bundle, fits_birth, from_fhir, to_fhir
@@ -38,6 +39,8 @@ def test_a_patient_of_any_shape_is_read_as_far_as_it_says_something(said: dict[s
     [
         {"contact": [{"name": "Tashi"}]},
         {"identifier": [{"type": ["HIN"], "value": "1"}]},
+        {"identifier": [{"type": {"coding": [{"code": ["HIN"]}]}, "value": "1"}]},
+        {"identifier": [{"type": {"coding": [{"code": {"HIN": 1}}]}, "value": "1"}]},
         {"identifier": 7},
         {"name": {"text": "not a list"}},
         {"name": [{"given": "Padma", "family": 4}]},
@@ -59,6 +62,19 @@ def test_an_aadhaar_number_is_refused_with_the_place_where_it_stands() -> None:
     with pytest.raises(ValueError, match=r"^Patient\.address\.line holds twelve digits") as refused:
         _parameters(json.dumps(asked).encode())
     assert "4105" not in str(refused.value)
+
+
+def test_a_phone_of_a_match_may_look_like_an_aadhaar_number_with_91_before_it_and_no_otherwise() -> None:
+    def asked(phone: str) -> bytes:
+        patient = {"resourceType": "Patient", "telecom": [{"system": "phone", "value": phone}]}
+        parameters = [{"name": "resource", "resource": patient}]
+        return json.dumps({"resourceType": "Parameters", "parameter": parameters}).encode()
+
+    alike = next(f"5550{n:06d}" for n in range(100) if contains_aadhaar(f"91 5550{n:06d}"))
+    assert _parameters(asked(f"+91 {alike}"))[0]["phone"] == f"+91 {alike}"
+    for phone in (f"91{alike}", "9999 4105 7058", "999941057058"):
+        with pytest.raises(ValueError, match=r"^Patient\.telecom\.value holds twelve digits"):
+            _parameters(asked(phone))
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def test_what_is_no_phone_is_refused(text: str) -> None:
         ("00-1234-5678-9012", "00123456789012"),
         ("00 1234 5678 9012", "00123456789012"),
         ("00123456789012", "00123456789012"),
+        ("००-१२३४-५६७८-९०१२", "00123456789012"),
     ],
 )
 def test_abha_numbers_are_stored_as_digits(text: str, stored: str) -> None:

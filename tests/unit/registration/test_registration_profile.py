@@ -152,13 +152,19 @@ def test_nonsense_is_refused_by_field_and_code(body: Any, field: str, code: str)
 
 
 @pytest.mark.parametrize(
-    "where", ["name", "abhaNumber", "abhaAddress", "phoneNumber", "address"],
+    "where",
+    ["name", "abhaNumber", "abhaAddress", "phoneNumber", "address", "address.pincode", "nickname", "999941057058"],
 )  # fmt: skip
 def test_an_aadhaar_number_is_refused_everywhere_and_not_repeated(where: str) -> None:
     number = "999941057058"  # UIDAI's published test number
-    value: Any = {"address": {"line": f"Diskit {number}"}, "abhaAddress": f"{number}@sbx"}.get(where, number)
+    value: Any = {
+        "address": {"line": f"Diskit {number}"},
+        "address.pincode": {"line": "Diskit", "pincode": number},
+        "abhaAddress": f"{number}@sbx",
+        "nickname": [{"also": number}],
+    }.get(where, number)
     with pytest.raises(ShareRefused) as caught:
-        read_profile(sent(**{where: value}), ON, PLACES)
+        read_profile(sent(**{where.split(".")[0]: value}), ON, PLACES)
     assert number not in f"{caught.value.field} {caught.value.detail}"
 
 

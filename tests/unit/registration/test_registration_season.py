@@ -6,9 +6,12 @@ import datetime as dt
 
 import pytest
 
+from libs.common.refusal import Refused
 from libs.contracts.registration import PatientCard, SecondPlace
 from services.registration.domain import camp
+from services.registration.domain.patient import SecondHome, second
 from services.registration.domain.whereabouts import there
+from services.registration.places import read_places
 
 HOME = PatientCard(id="p", registered_at="LA-LEH-CHC-DISKIT", village="Hunder", district_lgd=9, state_lgd=37)
 
@@ -25,6 +28,16 @@ def test_a_second_place_without_codes_has_those_of_the_home() -> None:
     card = HOME.model_copy(update={"second_place": SecondPlace(months=(7,), village="The upper pasture")})
     found = there(card, dt.date(2026, 7, 1))
     assert (found.village, found.district_lgd, found.state_lgd) == ("The upper pasture", 9, 37)
+
+
+def test_a_second_place_that_names_none_is_refused_and_one_with_a_village_alone_is_not() -> None:
+    on = dt.date(2026, 11, 20)
+    with pytest.raises(Refused) as refused:
+        second(read_places(), SecondHome(months=(1, 2)), on)
+    assert refused.value.field == "second_place"
+    found = second(read_places(), SecondHome(months=(1, 2), village="Zangla"), on)
+    assert found is not None
+    assert found.village == "Zangla"
 
 
 def taken(content: str = "one") -> camp.RowTaken:
