@@ -97,8 +97,8 @@ def read_birth(text: str, day_first: bool = True) -> Birth | None:
         return None
     numbers = [int(part) for part in parts]
     if len(numbers) == 1 and len(parts[0]) == 5 and numbers[0] in _SERIALS:
-        day = _SERIAL_DAY + dt.timedelta(days=numbers[0])
-        return _made(day.year, day.month, day.day)
+        date = _SERIAL_DAY + dt.timedelta(days=numbers[0])
+        return _made(date.year, date.month, date.day)
     if len(numbers) == 1:
         # A digit too many or too few: no date, but what it was meant to be may be one digit away.
         return Birth(0, digits=parts[0]) if len(parts[0]) in (7, 9) else _made(numbers[0], 0, 0)
