@@ -14,13 +14,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from libs.common.refusal import Refused
-from services.registration.domain.identifiers import NO_PHONE, PLACE_AT_MOST, contains_aadhaar, phone
+from services.registration.domain.identifiers import COULD_BE, NO_PHONE, PLACE_AT_MOST, contains_aadhaar, phone
 from services.registration.domain.patient import OLDEST, Details
 from services.registration.domain.places import Places
 from services.registration.profile import GENDERS
 
 LONGEST = 4000
 _FIELDS = {"abha_number": "hidn", "abha_address": "hid", "birth_date": "dob", "age_years": "dob", "village": "address"}
+_JUDGED = frozenset({"hidn", "hid", "phr", "mobile"})
+"""What has a rule of its own; of all else, kept or not, nothing may be an Aadhaar number."""
 _DATE = re.compile(r"(?:(\d{1,2})[/\-.])?(?:(\d{1,2})[/\-.])?(\d{4})", re.ASCII)
 
 
@@ -32,6 +34,9 @@ def read_card(text: str, on: dt.date, places: Places) -> Details:
         raise _refused("is not the code of an ABHA card: it must be JSON") from None
     if not isinstance(said, dict):
         raise _refused("is not the code of an ABHA card: it must be an object")
+    for key, value in said.items():
+        if key not in _JUDGED and contains_aadhaar(json.dumps({key: value}, ensure_ascii=False)):
+            raise _refused(COULD_BE, key if key.isidentifier() and not contains_aadhaar(key) else None)
     birth_date, age = _born(said.get("dob"), on)
     state_lgd, district_lgd = _place(said, places)
     gender = str(said.get("gender") or "U").strip().upper()
@@ -104,7 +109,7 @@ def _phone(value: Any) -> str | None:
 
 
 def _line(value: Any) -> str | None:
-    """As far as it fits. An Aadhaar number in it is left to the field's own rule."""
+    """As far as it fits; what has no letter says nothing."""
     if not isinstance(value, str) or not any(char.isalpha() for char in value):
         return None
-    return value if contains_aadhaar(value) else " ".join(value.split())[:PLACE_AT_MOST]
+    return " ".join(value.split())[:PLACE_AT_MOST]

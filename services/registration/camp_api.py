@@ -41,6 +41,7 @@ DeviceKey = Annotated[
 ]
 TusVersion = Annotated[str, Header(alias="Tus-Resumable", max_length=20)]
 UploadId = Annotated[str, Path(min_length=1, max_length=64)]
+PLACE_KEPT = r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$"
 NameInPath = Annotated[DeviceName, Path()]
 
 _TAKEN_ALONG = (
@@ -244,7 +245,7 @@ def _downsync(routes: APIRouter, desk: Camp, read_log: ReadLog) -> None:
         on: Annotated[
             dt.date | None, IsoDate, WithinReach, Query(description="The day of the camp; today if left out")
         ] = None,
-        cursor: Annotated[str, Query(max_length=64)] = "",
+        cursor: Annotated[str, Query(pattern=PLACE_KEPT, description="As the last line of a page gave it")] = "",
         limit: Annotated[int, Query(ge=1, le=MOST)] = MOST,
         accept: Annotated[str, Header(alias="Accept-Encoding")] = "",
         key: DeviceKey = "",

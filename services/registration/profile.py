@@ -96,7 +96,8 @@ def _texts(patient: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for path, said in (("profile.patient", patient), ("profile.patient.address", address)):
         for name, value in said.items() if isinstance(said, Mapping) else ():
             if not _JUDGED.search(name) and value is not address:
-                yield f"{path}.{name}" if name.isidentifier() else path, json.dumps({name: value}, ensure_ascii=False)
+                named = name.isidentifier() and not identifiers.contains_aadhaar(name)
+                yield f"{path}.{name}" if named else path, json.dumps({name: value}, ensure_ascii=False)
 
 
 def _state(patient: Mapping[str, Any], places: Places) -> int | None:

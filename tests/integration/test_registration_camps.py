@@ -195,6 +195,8 @@ async def test_an_enrolled_device_takes_along_its_districts_people_page_by_page_
         f"{path}?district=9&limit=2", headers=bearer(desk) | own | {"Accept-Encoding": "identity"}
     )
     assert "content-encoding" not in plain.headers
+    astray = await desk.get(f"{path}?district=9&cursor=zz", headers=own)
+    assert (astray.status_code, astray.json()["errors"][0]["field"]) == (422, "cursor")
     refused = await desk.get(f"{path}?district=6", headers=own)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "district")
     assert (await desk.get(f"{path}?district=9", headers=own, facility=ELSEWHERE)).status_code == 422
