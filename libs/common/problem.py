@@ -149,10 +149,12 @@ def install(app: FastAPI) -> None:
         if fhir.is_fhir(request.url.path):
             return fhir.http_error(error)
         codes = {400: "body-not-json", 404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+        of_body = [{"field": "body", "detail": str(error.detail)}] if error.status_code in (400, 413) else []
         return problem(
             error.status_code,
             codes.get(error.status_code, "http-error"),
             str(error.detail),
+            errors=of_body,
             headers=dict(error.headers or {}),
         )
 

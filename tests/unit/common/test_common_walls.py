@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -138,6 +139,20 @@ def test_every_refusal_of_ours_has_an_answer() -> None:
     names = {kind.__name__ for kind in app.exception_handlers if isinstance(kind, type)}
     ours = {"Refused", "Forbidden", "Unauthenticated", "NotFound", "KeyReused", "ClaimTaken", "Contended", "TooMany"}
     assert ours | {"AutoReconnect", "RequestValidationError", "Exception"} <= names
+
+
+@pytest.mark.parametrize("raw", [b"\xff{", b"{", b"[" * 100_000, b'{"name": ' + b"9" * 5000 + b"}"])
+async def test_a_body_that_is_no_json_is_named_as_what_is_wrong(raw: bytes) -> None:
+    app = FastAPI()
+    install(app)
+
+    @app.post("/things")
+    async def take(body: dict[str, Any]) -> None: ...
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        answer = await client.post("/things", content=raw, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert [one["field"] for one in answer.json()["errors"]] == ["body"]
 
 
 # Fingerprints
