@@ -42,7 +42,8 @@ from services.registration.matching import KnownPeople
 
 AT_ONCE = 2_000
 WARM_UP = 500
-"""Questions whose time is not counted: what a store was just given stands on its disk, a register in use in its cache."""
+"""Questions whose time is not counted: what a store was just given stands on its disk, of a register in use in its
+cache."""
 TIMED = 3_000
 SHOWN_EVERY = 50
 

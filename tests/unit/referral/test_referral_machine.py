@@ -115,6 +115,11 @@ def test_any_walk_by_anybody_moves_only_as_the_table_says(walk: list[tuple[Comma
                 decide(state, command, by, now)
             assert refused.value.field in ("reason", "patient")
             continue
+        if isinstance(command, machine.RecordOutcome) and command.outcome == state.outcome:
+            with pytest.raises(Refused) as refused:
+                decide(state, command, by, now)
+            assert refused.value.field == "outcome"
+            continue
         events = decide(state, command, by, now)
         names = [type(event).__name__ for event in events if not isinstance(event, HopAsked)]
         assert names == [*(["PassedThrough"] if row.through else []), row.event]
@@ -140,7 +145,8 @@ def test_a_journal_read_back_from_the_store_folds_to_the_same(walk: list[Command
         row = moves.find(state.status, command.verb)
         if isinstance(command, machine.Void) and state.status == "deceased":
             command = WHOSE_DEATH
-        if row is not None and row.fits(state):
+        said_already = isinstance(command, machine.RecordOutcome) and command.outcome == state.outcome
+        if row is not None and row.fits(state) and not said_already:
             actor = row.who[0]
             told += decide(state, command, By(actor.role, getattr(state, actor.side)), NOW)
     read_back: list[Event] = [type(event).model_validate(event.model_dump(mode="json")) for event in told]
