@@ -33,7 +33,7 @@ BEHIND = dt.timedelta(days=3653)
 """How long before it: no link is down for ten years."""
 
 LONGEST_KEY = 255
-_NO_LETTER = re.compile(r"[\d\s\-]+", re.ASCII)
+_AS_ON_THE_CARD = re.compile(r"\d{4}([ -]?)\d{4}\1\d{4}", re.ASCII)
 
 
 class Body(BaseModel):
@@ -156,8 +156,8 @@ def _key(request: Request) -> str:
         raise Refused(
             "idempotency-key-invalid", "must be up to 255 printable ASCII characters", field="Idempotency-Key"
         )
-    if _NO_LETTER.fullmatch(key) and contains_aadhaar(key):
-        # It is written down with what it did.
+    if _AS_ON_THE_CARD.fullmatch(key) and contains_aadhaar(key):
+        # It is written down with what it did. A day and a number of that day are no such thing.
         raise Refused("idempotency-key-invalid", COULD_BE, field="Idempotency-Key")
     return key
 
