@@ -18,6 +18,8 @@ from libs.common.refusal import Refused
 from libs.common.tokens import Unauthenticated
 
 REFUSAL = "urn:hillhealth:refusal"
+JSON = frozenset({"json", "application/json", "application/fhir+json", "application/fhir json"})
+"""What `_format` may ask for. A plus that nobody escaped arrives as a space."""
 
 
 class Fhir(JSONResponse):

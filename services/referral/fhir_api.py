@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from libs.common import tracing
 from libs.common.access import Access, allow
 from libs.common.cause import request_cause
-from libs.common.fhir import Fhir, FhirRoute
+from libs.common.fhir import JSON, Fhir, FhirRoute
 from libs.common.journal import NotFound
 from libs.common.mongo import Document
 from libs.common.refusal import Refused
@@ -40,8 +40,6 @@ SEARCHED = {
 }
 """By what each may be searched, and of which type that is."""
 BESIDE = frozenset({"_count", "_cursor", "_format"})
-JSON = frozenset({"json", "application/json", "application/fhir+json", "application/fhir json"})
-"""A plus that nobody escaped arrives as a space."""
 
 ENDS = ("origin", "destination", "answered_by")
 Kind = Literal["ServiceRequest", "Task"]

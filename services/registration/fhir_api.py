@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Request
 
 from libs.common.aadhaar import without_aadhaar
 from libs.common.access import Access
-from libs.common.fhir import Fhir, FhirRoute
+from libs.common.fhir import JSON, Fhir, FhirRoute
 from libs.common.web import Reading
 from services.registration.aggregates import PATIENT
 from services.registration.domain import identifiers
@@ -38,8 +38,6 @@ from services.registration.store import Store
 RELEASED = "2026-11-20"
 NAMES = ("name", "given", "family")
 ASKED = frozenset({"_id", "identifier", *NAMES, "phone", "telecom", "birthdate", "gender", "_count", "_format"})
-JSON = frozenset({"json", "application/json", "application/fhir+json", "application/fhir json"})
-"""A plus that nobody escaped arrives as a space."""
 MOST = 100
 _INDIAN = re.compile(r"\s*\+91(?:[\s\-().]*\d){10}\s*")
 """A phone with +91 and ten digits, which may look like an Aadhaar number and is none."""

@@ -243,6 +243,8 @@ def test_a_search_by_what_is_not_understood_is_refused_and_not_passed_over(query
 class Shelf:
     """Two referrals of one person, and whose were written down as read."""
 
+    database = None
+
     def __init__(self, *statuses: moves.Status) -> None:
         self.read: list[str] = []
         self.there = [{"_id": ID, "state": referral(status).model_dump(mode="json")} for status in statuses]
@@ -260,21 +262,27 @@ class Shelf:
     async def same_person(self, patient: str) -> tuple[str, ...]:
         return (patient,)
 
+    async def of_patient_at(self, *_: Any) -> Any:
+        return self.there
+
+    async def worklist(self, *_: Any) -> Any:
+        return self.there, "further"
+
+
+def search_of(shelf: Any, kind: str) -> Any:
+    routes = APIRouter()
+    fhir_api._searches(routes, shelf, shelf)
+    [found] = [route.endpoint for route in routes.routes if route.path == f"/{kind}"]  # type: ignore[attr-defined]
+    return found
+
 
 @pytest.mark.parametrize(("statuses", "shown"), [(("accepted", "declined"), 0), (("accepted", "treated"), 1)])
 def test_a_referral_without_an_outcome_is_not_written_down_as_read(
     statuses: tuple[moves.Status, ...], shown: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf: Any = Shelf(*statuses)
-    shelf.database = None
-
-    async def of_patient_at(*_: Any) -> Any:
-        return shelf.there
-
-    monkeypatch.setattr(store, "of_patient_at", of_patient_at)
-    routes = APIRouter()
-    fhir_api._searches(routes, shelf, shelf)
-    [bundles] = [route.endpoint for route in routes.routes if route.path == "/Bundle"]  # type: ignore[attr-defined]
+    monkeypatch.setattr(store, "of_patient_at", shelf.of_patient_at)
+    bundles = search_of(shelf, "Bundle")
     answer = json.loads(asyncio.run(bundles(Access(Caller("d1", "doctor", HERE)), None, PATIENT)).body)
     assert (len(answer.get("entry", [])), shelf.read) == (shown, [PATIENT] * shown)
 
@@ -284,15 +292,8 @@ def test_who_is_filtered_out_of_a_search_is_not_written_down_as_read(
     kind: str, status: str, shown: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf: Any = Shelf("accepted", "declined")
-    shelf.database = None
-
-    async def of_patient_at(*_: Any) -> Any:
-        return shelf.there
-
-    monkeypatch.setattr(store, "of_patient_at", of_patient_at)
-    routes = APIRouter()
-    fhir_api._searches(routes, shelf, shelf)
-    [search] = [route.endpoint for route in routes.routes if route.path == f"/{kind}"]  # type: ignore[attr-defined]
+    monkeypatch.setattr(store, "of_patient_at", shelf.of_patient_at)
+    search = search_of(shelf, kind)
     access = Access(Caller("d1", "doctor", HERE))
     answer = json.loads(asyncio.run(search(access, patient=PATIENT, status=status, cursor=None, count=50)).body)
     assert (len(answer["entry"]), shelf.read) == (shown, [PATIENT] * shown)
@@ -303,15 +304,8 @@ def test_the_next_page_is_asked_for_by_the_same_parameters(
     kind: str, whom: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf: Any = Shelf("accepted")
-    shelf.database = None
-
-    async def worklist(*_: Any) -> Any:
-        return shelf.there, "further"
-
-    monkeypatch.setattr(store, "worklist", worklist)
-    routes = APIRouter()
-    fhir_api._searches(routes, shelf, shelf)
-    [search] = [route.endpoint for route in routes.routes if route.path == f"/{kind}"]  # type: ignore[attr-defined]
+    monkeypatch.setattr(store, "worklist", shelf.worklist)
+    search = search_of(shelf, kind)
     asked = {whom: THERE, "status": "accepted,active"}
     found = asyncio.run(search(Access(Caller("d1", "doctor", THERE)), cursor=None, count=1, **asked))
     for link in json.loads(found.body)["link"]:
