@@ -31,7 +31,8 @@ from registration_desk import (
 from deploy.local.testing import TestStack
 from services.registration.domain import share as shares
 
-NOW = dt.datetime.now(dt.UTC).replace(hour=5, minute=0, second=0, microsecond=0) - dt.timedelta(days=1)
+# Two days ago: the day after it has come at whatever hour these run.
+NOW = dt.datetime.now(dt.UTC).replace(hour=5, minute=0, second=0, microsecond=0) - dt.timedelta(days=2)
 ABHA = "00821167342079"
 
 
