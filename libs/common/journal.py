@@ -6,10 +6,11 @@ One aggregate is one document:
     version        counts writes; every write is guarded by it
     state          what the domain folds its events into
     journal        entries {id, type, data, sequence?, occurred_at, recorded_at, cause, actor,
-                   fingerprint?, key?, traceparent?}
+                   fingerprint?, key?, traceparent?, write?}
     sequence       of the newest public entry, gapless from 1; private entries have none
     published      how far the journal has reached Kafka
     pending_since  there is something to publish (absent otherwise; a sparse index finds it)
+    rewound        a relay that lost its lease wants what follows `published` sent once more (absent otherwise)
     due, retry_at  when a timer is to look at it, by the domain's clock and by the machine's (absent otherwise)
     claims         identifiers unique over the collection (absent when empty)
     archived       how many of its oldest entries stand in `<collection>_archive`
@@ -19,27 +20,27 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from libs.common import archive
 from libs.common.access import Access
 from libs.common.aggregate import AggregateType
 from libs.common.cause import Cause
 from libs.common.clock import Clock, machine_now
 from libs.common.ids import derive
-from libs.common.insertion import Insertions
 from libs.common.metrics import Metrics
-from libs.common.mongo import STORE_AWAY, Database, Document, DuplicateKey, UpdateOne
+from libs.common.mongo import STORE_AWAY, Database, Document, DuplicateKey
+from libs.common.reads import Found, Reads
 from libs.common.redaction import redact
+from libs.common.writes import Guarded, Writes
 from libs.contracts.event import Event
 
 S = TypeVar("S", bound=BaseModel)
-
-ARCHIVE_ABOVE = 200
-"""Entries kept in a document before its published past moves to the archive."""
 
 CONFLICTS_BEFORE_GIVING_UP = 50
 
@@ -81,6 +82,9 @@ class Outcome(Generic[S]):
 
 
 Decide = Callable[[Any], Sequence[Event]]
+
+Tell = Callable[[str, str, int, Sequence[Document] | None], None]
+"""Of what was written: collection, id, how many were published when it was read, and the entries; None: read them."""
 
 
 @dataclass
@@ -128,8 +132,8 @@ class _Draft:
 class Journal:
     """Loads, lets the domain decide, and writes.
 
-    Commands that wait for the same aggregate in this process are decided in turn and written together.
-    New aggregates that wait at the same time are inserted in one bulk write.
+    Commands that wait for the same aggregate in this process are decided in turn and written together. What waits at
+    the same time for different ones is read in one question and written in one bulk write.
     """
 
     def __init__(
@@ -137,17 +141,19 @@ class Journal:
         database: Database,
         clock: Clock,
         metrics: Metrics,
-        wake: Callable[[str], None] = lambda collection: None,
+        tell: Tell = lambda collection, id, published, entries: None,
         wake_timers: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._metrics = metrics
-        self._wake = wake
+        self._tell = tell
         self._wake_timers = wake_timers
         self._waiting: dict[tuple[str, str], list[_Command]] = {}
         self._turns: set[asyncio.Task[None]] = set()
-        self._insertions = Insertions(database)
+        self._writes = Writes(database)
+        self._reads = Reads(database)
+        self._archive = archive.Archive(database)
 
     async def append(
         self,
@@ -216,9 +222,10 @@ class Journal:
     async def _write_turn(self, kind: AggregateType[Any], id: str, turn: list[_Command]) -> None:
         look_first = not all(command.create for command in turn)
         for _ in range(CONFLICTS_BEFORE_GIVING_UP):
-            document = await self.load(kind, id) if look_first else None
-            look_first = True
-            draft = await self._decide(kind, id, document, [c for c in turn if not c.done.done()])
+            left = [command for command in turn if not command.done.done()]
+            found = await self._look(kind, id, left) if look_first else Found(None, {})
+            document, look_first = found.document, True
+            draft = await self._decide(kind, id, found, left)
             if not draft.entries:
                 return
             if await self._write(kind, id, document, draft):
@@ -226,7 +233,10 @@ class Journal:
                     command.settle(answer)
                 self._metrics.appends.labels(kind.name).inc(len(draft.entries))
                 if any("sequence" in entry for entry in draft.entries):
-                    self._wake(kind.collection)
+                    # What another relay wants sent once more is not in what was appended now.
+                    rewound = document is not None and "rewound" in document
+                    published = document["published"] if document else 0
+                    self._tell(kind.collection, id, published, None if rewound else draft.entries)
                 if self._asks_for_a_timer_now(kind, draft.state):
                     self._wake_timers()
                 return
@@ -240,10 +250,14 @@ class Journal:
             due is not None and due <= self._clock.due_before()
         )
 
-    async def _decide(
-        self, kind: AggregateType[Any], id: str, document: Document | None, turn: list[_Command]
-    ) -> _Draft:
+    async def _look(self, kind: AggregateType[Any], id: str, turn: list[_Command]) -> Found:
+        """The document, and where else a request's key was used: what is created is told by its own id."""
+        keys = tuple(each.cause.id for each in turn if each.cause.fingerprint and not each.create)
+        return await self._reads.one(kind.collection, id, keys)
+
+    async def _decide(self, kind: AggregateType[Any], id: str, found: Found, turn: list[_Command]) -> _Draft:
         """Answers at once what needs no write; the rest becomes a draft."""
+        document = found.document
         draft = _Draft(
             state=kind.state.model_validate(document["state"]) if document else None,
             version=document["version"] + 1 if document else 1,
@@ -251,15 +265,15 @@ class Journal:
         )
         for command in turn:
             try:
-                await self._decide_one(kind, id, document, command, draft)
+                await self._decide_one(kind, id, found, command, draft)
             except Exception as error:
                 draft.settle(command, error)
         return draft
 
     async def _decide_one(
-        self, kind: AggregateType[Any], id: str, document: Document | None, command: _Command, draft: _Draft
+        self, kind: AggregateType[Any], id: str, found: Found, command: _Command, draft: _Draft
     ) -> None:
-        cause = command.cause
+        cause, document = command.cause, found.document
         if draft.entries:
             command.access.check(draft.stored(kind, draft.state))
         elif document:
@@ -273,7 +287,7 @@ class Journal:
             # The same request twice at one instant: it finds itself in the journal at the next turn.
             self._waiting[(kind.collection, id)].append(command)
             return
-        if not command.create and cause.fingerprint and await self._used_elsewhere(kind, id, cause):
+        if found.holders.get(cause.id, id) != id:
             raise KeyReused
         events = tuple(command.decide(draft.state))
         if not events:
@@ -311,23 +325,22 @@ class Journal:
                 fields |= {"_id": id, "journal": draft.entries, "published": 0}
                 if publishes:
                     fields["pending_since"] = machine_now()
-                await self._insertions.insert(kind.collection, fields)
+                await self._writes.insert(kind.collection, fields)
                 return True
             update: Document = {"$set": fields, "$push": {"journal": {"$each": draft.entries}}}
             if absent:
                 update["$unset"] = dict.fromkeys(absent, "")
             if publishes:
                 update["$min"] = {"pending_since": machine_now()}
-            written = await self._database[kind.collection].update_one(
-                {"_id": id, "version": document["version"]}, update
-            )
+            write = draft.entries[0]["write"] = secrets.token_hex(4)
+            written = await self._writes.update(kind.collection, Guarded(id, document["version"], update, write))
         except DuplicateKey:
             if document is None and await self.load(kind, id) is not None:
                 return False
             raise await self._claim_taken(kind, id, fields.get("claims", ())) from None
-        if written.matched_count and len(document["journal"]) + len(draft.entries) > ARCHIVE_ABOVE:
-            await self._archive(kind, id)
-        return bool(written.matched_count)
+        if written and len(document["journal"]) + len(draft.entries) > archive.ABOVE:
+            await self._shorten(kind, id)
+        return written
 
     async def _claim_taken(self, kind: AggregateType[Any], id: str, claims: Sequence[str]) -> Exception:
         for claim in claims:
@@ -340,11 +353,10 @@ class Journal:
         """The cause is looked for in the document first, then in the archive."""
         entries: list[Document] = document["journal"]
         own = [entry for entry in entries if entry["cause"] == cause.id]
-        if not own and document.get("archived"):
-            archive = self._database[f"{kind.collection}_archive"]
-            if await archive.find_one({"aggregate": document["_id"], "cause": cause.id}, {"_id": 1}):
-                entries = await self._archived(kind, document) + entries
-                own = [entry for entry in entries if entry["cause"] == cause.id]
+        archived = bool(document.get("archived"))
+        if not own and archived and await self._archive.holds(kind.collection, document["_id"], cause.id):
+            entries = await self._archive.entries(kind.collection, document) + entries
+            own = [entry for entry in entries if entry["cause"] == cause.id]
         if not own:
             return None
         if cause.fingerprint is not None and own[0].get("fingerprint") != cause.fingerprint:
@@ -353,56 +365,24 @@ class Journal:
         if last == len(entries) - 1:
             state = kind.state.model_validate(document["state"])
         else:
-            if document.get("archived") and entries is document["journal"]:
-                past = await self._archived(kind, document)
+            if archived and entries is document["journal"]:
+                past = await self._archive.entries(kind.collection, document)
                 entries, last = past + entries, last + len(past)
             folded = kind.fold(entries[: last + 1])
             assert folded is not None
             state = folded
         return Outcome(document["_id"], state, tuple(kind.read(entry) for entry in own), document["version"], True)
 
-    async def _used_elsewhere(self, kind: AggregateType[Any], id: str, cause: Cause) -> bool:
-        other = await self._database[kind.collection].find_one({"journal.cause": cause.id}, {"_id": 1})
-        return other is not None and other["_id"] != id
-
-    async def _archived(self, kind: AggregateType[Any], document: Document) -> list[Document]:
-        """Those that the document no longer holds: a copy that was not yet followed by its trimming does not count."""
-        past = await self._database[f"{kind.collection}_archive"].find({"aggregate": document["_id"]}).to_list(None)
-        trimmed = [copy for copy in past if copy["position"] < document.get("archived", 0)]
-        return [copy["entry"] for copy in sorted(trimmed, key=lambda copy: copy["position"])]
-
-    async def _archive(self, kind: AggregateType[Any], id: str) -> None:
-        """Moves the published past out of the document: copied first, trimmed after, guarded by version.
-
-        Tried again after a conflict, so that no copy stays that an erasure in between did not see.
-        """
+    async def _shorten(self, kind: AggregateType[Any], id: str) -> None:
+        """Tried again after a conflict, so that no copy stays that an erasure in between did not see."""
         for _ in range(CONFLICTS_BEFORE_GIVING_UP):
             document = await self.load(kind, id)
-            if document is None:
-                return
-            journal, already = document["journal"], document.get("archived", 0)
-            keep_from = _published_past(document)
-            if keep_from == 0:
-                return
-            copies = [
-                {"_id": entry["id"], "aggregate": id, "position": position, "cause": entry["cause"], "entry": entry}
-                for position, entry in enumerate(journal[:keep_from], already)
-            ]
-            await self._database[f"{kind.collection}_archive"].bulk_write(
-                [UpdateOne({"_id": copy["_id"]}, {"$set": copy}, upsert=True) for copy in copies], ordered=False
-            )
-            version = document["version"]
-            trimmed = await self._database[kind.collection].update_one(
-                {"_id": id, "version": version},
-                {"$set": {"journal": journal[keep_from:], "archived": already + keep_from, "version": version + 1}},
-            )
-            if trimmed.matched_count:
+            if document is None or await self._archive.move(kind.collection, document):
                 return
 
     async def load(self, kind: AggregateType[Any], id: str) -> Document | None:
         """The document as it stands; for reading only."""
-        found: Document | None = await self._database[kind.collection].find_one({"_id": id})
-        return found
+        return (await self._reads.one(kind.collection, id)).document
 
     async def read(self, kind: AggregateType[S], id: str, access: Access) -> S:
         """The state as it stands. Raises NotFound and Forbidden."""
@@ -417,7 +397,7 @@ class Journal:
         document = await self.load(kind, id)
         if document is None:
             raise NotFound
-        past = await self._archived(kind, document) if document.get("archived") else []
+        past = await self._archive.entries(kind.collection, document) if document.get("archived") else []
         return past + list(document["journal"])
 
     async def erase(self, kind: AggregateType[S], id: str, event: Event, cause: Cause, access: Access) -> Outcome[S]:
@@ -430,7 +410,7 @@ class Journal:
             access.check(document["state"])
             if repeated := await self._answered_before(kind, document, cause):
                 return repeated
-            past = [redact(kind, entry) for entry in await self._archived(kind, document)]
+            past = [redact(kind, entry) for entry in await self._archive.entries(kind.collection, document)]
             journal = [redact(kind, entry) for entry in document["journal"]]
             entry = _entry(id, cause, event, 0, self._clock.now())
             sequence = document["sequence"]
@@ -449,30 +429,14 @@ class Journal:
             update: Document = {"$set": fields, "$unset": dict.fromkeys({*absent, "claims"}, "")}
             if event.TOPIC is not None:
                 update["$min"] = {"pending_since": machine_now()}
-            await self._redact_archive(kind, id)
+            await self._archive.redact(kind.collection, id, lambda entry: redact(kind, entry))
             written = await self._database[kind.collection].update_one(
                 {"_id": id, "version": document["version"]}, update
             )
             if written.matched_count:
-                self._wake(kind.collection)
+                self._tell(kind.collection, id, document["published"], None)
                 return Outcome(id, state, (event,), document["version"] + 1, False)
         raise Contended(f"{kind.name} is written by too many at once")
-
-    async def _redact_archive(self, kind: AggregateType[Any], id: str) -> None:
-        """Every copy, also one that a crash left behind before its trimming."""
-        archive = self._database[f"{kind.collection}_archive"]
-        async for copy in archive.find({"aggregate": id}):
-            await archive.update_one({"_id": copy["_id"]}, {"$set": {"entry": redact(kind, copy["entry"])}})
-
-
-def _published_past(document: Document) -> int:
-    """How many of the oldest entries may leave the document: published, not among the newest, no cause cut in two."""
-    journal, end = document["journal"], 0
-    while end < len(journal) - ARCHIVE_ABOVE // 4 and journal[end].get("sequence", 0) <= document["published"]:
-        end += 1
-    while 0 < end < len(journal) and journal[end]["cause"] == journal[end - 1]["cause"]:
-        end -= 1
-    return end
 
 
 def _entry(id: str, cause: Cause, event: Event, index: int, now: dt.datetime) -> Document:

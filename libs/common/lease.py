@@ -24,6 +24,8 @@ class Lease:
         self._owner = secrets.token_hex(8)
         self._held_until = 0.0
         self._renewing = asyncio.Lock()
+        self.tenure = 0
+        """Counts up whenever it is taken and not renewed: somebody else may have had it in between."""
 
     @property
     def held(self) -> bool:
@@ -58,6 +60,7 @@ class Lease:
                 except DuplicateKey:
                     self._held_until = 0.0
                     return False
+            self.tenure += 1
         self._held_until = asked + self._seconds * 0.9
         return True
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from libs.common.access import Access
 from libs.common.clock import machine_now
-from libs.common.insertion import Insertions
 from libs.common.mongo import Database, IndexModel
+from libs.common.writes import Writes
 
 COLLECTION = "reads"
 KEPT_SECONDS = 366 * 24 * 3600
@@ -22,7 +22,7 @@ class ReadLog:
 
     def __init__(self, database: Database) -> None:
         self._collection = database[COLLECTION]
-        self._insertions = Insertions(database)
+        self._writes = Writes(database)
 
     async def ensure_indexes(self) -> None:
         await self._collection.create_indexes(
@@ -34,7 +34,7 @@ class ReadLog:
         what the reader said, care management if nothing."""
         if not patient:
             return
-        await self._insertions.insert(
+        await self._writes.insert(
             COLLECTION,
             {
                 "_id": secrets.token_hex(12),

@@ -1,7 +1,8 @@
-"""Journal to Kafka: leased, ordered per aggregate, batched, woken in process, swept every second.
+"""Journal to Kafka: leased, ordered per aggregate, batched, handed over in process, swept every second.
 
-What is pending is found by a sparse index on `pending_since`, never by an id or a time. A mark is set only after
-Kafka's acknowledgement (acks=all, idempotent).
+What is pending is found by a sparse index on `pending_since`, never by an id or a time; what this process appended
+itself is sent without being read (handover.py). A mark is set only after Kafka's acknowledgement (acks=all,
+idempotent), and with others: decision 0014.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import math
+import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -22,6 +25,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from libs.common import background
 from libs.common.aggregate import AggregateType
 from libs.common.clock import machine_now
+from libs.common.handover import Handover
 from libs.common.kafka import security
 from libs.common.lease import Lease
 from libs.common.logs import logger
@@ -40,10 +44,15 @@ PENDING: Document = {"pending_since": {"$gt": dt.datetime.fromtimestamp(0, dt.UT
 """Whatever is pending: a comparison that the sparse index answers. An `$exists` or a hint makes some servers read
 everything, every second."""
 
+MARK_AFTER_SECONDS = 0.25
+"""What was acknowledged is marked at most so much later: what is killed before it sends that once more."""
+
 LONGEST_LAST_ROUND_SECONDS = 5.0
 LONGEST_REST_SECONDS = 0.02
 
 Told = Callable[[str], None]
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ class _Outgoing:
     first: int
     last: int
     written: tuple[float, ...]
+    rewound: str | None = None
 
 
 class Relay:
@@ -74,8 +84,11 @@ class Relay:
         self._metrics = metrics
         self._told = told
         self._lease = Lease(database, "relay", settings.lease_seconds)
+        self._tenure = 0
+        self._handover = Handover()
+        self._unmarked: dict[str, dict[str, _Outgoing]] = defaultdict(dict)
+        self._mark_at = math.inf
         self._wake = asyncio.Event()
-        self._wanted: set[str] = set()
         self._sweep_at = 0.0
         self._producer: AIOKafkaProducer | None = None
         self._partitions: dict[str, list[int]] = {}
@@ -85,9 +98,12 @@ class Relay:
         self._building = asyncio.Lock()
         self.moving = False
 
-    def wake(self, collection: str) -> None:
+    def tell(self, collection: str, id: str, published: int, entries: Sequence[Document] | None) -> None:
         """Something was appended there. What nobody tells of, another process's, say, is found by the sweep."""
-        self._wanted.add(collection)
+        if entries is None or not self._lease.held:
+            self._handover.read(collection)
+        else:
+            self._handover.add(collection, id, published, entries)
         self._wake.set()
 
     def start(self) -> None:
@@ -108,6 +124,8 @@ class Relay:
         while not self._stopping:
             busy = False
             try:
+                if time.monotonic() >= self._mark_at:
+                    await self._mark_all()
                 if not await self.lead():
                     self._metrics.relay_leader.set(0)
                     self.moving = True
@@ -116,38 +134,48 @@ class Relay:
                     busy = await self._look()
                     self.moving = True
             except (*STORE_AWAY, KafkaError, OSError) as error:
-                self.moving = False
-                self._sweep_at = 0.0
-                self._metrics.relay_failures.inc()
+                self._failed()
                 log.warning("relay round failed", extra={"error": type(error).__name__})
                 await asyncio.sleep(0.2)
             except Exception:
-                self.moving = False
-                self._sweep_at = 0.0
-                self._metrics.relay_failures.inc()
+                self._failed()
                 log.error("relay round failed", exc_info=True)
                 await asyncio.sleep(0.5)
             if not busy and not self._stopping:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._settings.sweep_seconds)
+                    rest = min(self._settings.sweep_seconds, max(0.0, self._mark_at - time.monotonic()))
+                    await asyncio.wait_for(self._wake.wait(), rest)
             self._wake.clear()
+        with contextlib.suppress(*STORE_AWAY):
+            await self._mark_all()
+
+    def _failed(self) -> None:
+        self.moving = False
+        self._read_all()
+        self._metrics.relay_failures.inc()
+
+    def _read_all(self) -> None:
+        self._handover.clear()
+        self._sweep_at = 0.0
 
     async def lead(self) -> bool:
         """Whether it is this relay's turn; False if another one holds the lease."""
         return await self._lease.keep()
 
     async def _look(self) -> bool:
-        """A round of the collections that were written, or of all when it is time to sweep; True if there may be more.
+        """A round of what was appended, or of all that is pending when it is time to sweep; True if there may be more.
 
         Where many write, a round is followed by a rest as long as itself: their requests go first, and what they
         append meanwhile goes out together.
         """
-        wanted, self._wanted = self._wanted, set()
+        if self._lease.tenure != self._tenure:
+            self._tenure = self._lease.tenure
+            self._read_all()
         began = time.monotonic()
         sweeps = began >= self._sweep_at
-        carried = await self._round([kind for kind in self._kinds if sweeps or kind.collection in wanted])
         if sweeps:
             self._sweep_at = began + self._settings.sweep_seconds
+        carried = await self._round(sweeps)
         if carried >= BATCH:
             self._sweep_at = 0.0
         elif carried > 1:
@@ -155,50 +183,80 @@ class Relay:
         return carried >= BATCH
 
     async def round(self) -> bool:
-        """Publishes up to one batch of each collection; True if there may be more."""
-        return await self._round(self._kinds) >= BATCH
+        """Publishes and marks up to one batch of what is pending in each collection; True if there may be more."""
+        carried = await self._round(True)
+        await self._mark_all()
+        return carried >= BATCH
 
-    async def _round(self, kinds: Sequence[AggregateType[Any]]) -> int:
+    async def _round(self, sweeps: bool) -> int:
         """How many aggregates the fullest batch had."""
-        return max(await asyncio.gather(*(self._round_of(kind) for kind in kinds)), default=0)
+        rounds = [self._round_of(kind, sweeps) for kind in self._kinds]
+        # Each to its end, whatever becomes of the others: two rounds of one collection must not meet.
+        carried = await asyncio.gather(*rounds, return_exceptions=True)
+        for failure in carried:
+            if isinstance(failure, BaseException):
+                raise failure
+        return max((count for count in carried if isinstance(count, int)), default=0)
 
-    async def _round_of(self, kind: AggregateType[Any]) -> int:
+    async def _round_of(self, kind: AggregateType[Any], sweeps: bool) -> int:
+        handed = self._handover.take(kind.collection)
+        if handed is None or sweeps:
+            # What bears its mark after this is not sent yet.
+            await self._mark(kind)
+            outgoing = await self._pending(kind)
+        else:
+            outgoing = [self._outgoing(kind, id, entries) for id, entries in handed.items()]
+        if outgoing:
+            await self._publish(kind, outgoing)
+        return len(outgoing)
+
+    async def _pending(self, kind: AggregateType[Any]) -> list[_Outgoing]:
         found = (
             await self._database[kind.collection]
-            .find(PENDING, {"journal": 1, "published": 1})
+            .find(PENDING, {"journal": 1, "published": 1, "rewound": 1})
             .sort("pending_since", ASCENDING)
             .limit(BATCH)
             .to_list(BATCH)
         )
-        if found:
-            await self._publish(kind, found)
-        return len(found)
+        outgoing = []
+        for document in found:
+            published: int = document["published"]
+            entries = [entry for entry in document["journal"] if entry.get("sequence", 0) > published]
+            outgoing.append(self._outgoing(kind, str(document["_id"]), entries, published, document.get("rewound")))
+            self._handover.goes(kind.collection, outgoing[-1].id, outgoing[-1].last)
+        return outgoing
 
-    async def _publish(self, kind: AggregateType[Any], found: Sequence[Document]) -> None:
+    async def _publish(self, kind: AggregateType[Any], outgoing: Sequence[_Outgoing]) -> None:
         assert kind.topic is not None
-        outgoing = [self._outgoing(kind, document) for document in found]
         acknowledged, failure = await self._send(kind.topic, outgoing)
         if not self._lease.held and not await self._lease.resume():
             # Also what was not acknowledged may stand on the topic by now, behind what the other relay sent.
-            await self._mark(kind, outgoing, again=True)
+            await self._rewind(kind, outgoing)
             log.warning("lease lost after a send; marked pending again", extra={"aggregates": len(outgoing)})
-        elif acknowledged:
-            await self._mark(kind, acknowledged, again=False)
-        if failure is not None and not acknowledged:
-            raise failure
+            return
+        if acknowledged:
+            self._unmarked[kind.collection] |= {aggregate.id: aggregate for aggregate in acknowledged}
+            self._mark_at = min(self._mark_at, time.monotonic() + MARK_AFTER_SECONDS)
+        if failure is not None:
+            self._read_all()
+            if not acknowledged:
+                raise failure
 
-    def _outgoing(self, kind: AggregateType[Any], document: Document) -> _Outgoing:
-        published: int = document["published"]
-        entries: list[Document] = [entry for entry in document["journal"] if entry.get("sequence", 0) > published]
-        key = str(document["_id"])
+    def _outgoing(
+        self,
+        kind: AggregateType[Any],
+        id: str,
+        entries: Sequence[Document],
+        published: int = 0,
+        rewound: str | None = None,
+    ) -> _Outgoing:
         return _Outgoing(
-            id=key,
-            records=tuple(
-                encode(entry | {"data": kind.data(entry)}, key, self._settings.ce_epoch) for entry in entries
-            ),
+            id=id,
+            records=tuple(encode(entry | {"data": kind.data(entry)}, id, self._settings.ce_epoch) for entry in entries),
             first=entries[0]["sequence"] if entries else published + 1,
             last=entries[-1]["sequence"] if entries else published,
             written=tuple(entry["recorded_at"].timestamp() for entry in entries),
+            rewound=rewound,
         )
 
     async def _send(self, topic: Topic, outgoing: Sequence[_Outgoing]) -> tuple[list[_Outgoing], BaseException | None]:
@@ -253,31 +311,49 @@ class Relay:
     async def _acknowledged(self, producer: AIOKafkaProducer, batch: object, topic: Topic, partition: int) -> None:
         await (await producer.send_batch(batch, topic.name, partition=partition))
 
-    async def _mark(self, kind: AggregateType[Any], sent: Sequence[_Outgoing], *, again: bool) -> None:
-        """Raises `published`, and clears the mark only where nothing newer was appended.
+    async def _mark_all(self) -> None:
+        self._mark_at = math.inf
+        try:
+            for kind in self._kinds:
+                await self._mark(kind)
+        except Exception:
+            self._mark_at = time.monotonic() + MARK_AFTER_SECONDS
+            raise
 
-        `again`: the lease was lost meanwhile, so another relay may have overtaken these sends; they go out once more.
-        """
-        collection = self._database[kind.collection]
-        if again:
-            await collection.bulk_write(
-                [
-                    UpdateMany(
-                        {"_id": {"$in": ids}}, {"$min": {"published": first - 1, "pending_since": machine_now()}}
-                    )
-                    for first, ids in _grouped((aggregate.first, aggregate.id) for aggregate in sent)
-                ],
-                ordered=False,
-            )
+    async def _mark(self, kind: AggregateType[Any]) -> None:
+        """Raises `published` of what was acknowledged, and clears the mark only where nothing newer was appended."""
+        unmarked = self._unmarked.pop(kind.collection, {})
+        if not unmarked:
             return
-        reached = [(aggregate.last, aggregate.id) for aggregate in sent]
-        written = await collection.bulk_write(marks(reached), ordered=False)
-        if written.matched_count < len(sent):
-            await collection.bulk_write(
-                [UpdateMany({"_id": {"$in": ids}}, {"$max": {"published": last}}) for last, ids in _grouped(reached)],
-                ordered=False,
-            )
-            self.wake(kind.collection)
+        collection = self._database[kind.collection]
+        reached = [(sent.last, sent.rewound, sent.id) for sent in unmarked.values()]
+        try:
+            written = await collection.bulk_write(marks(reached), ordered=False)
+            if written.matched_count < len(reached):
+                await collection.bulk_write(half_marks(reached), ordered=False)
+        except Exception:
+            self._unmarked[kind.collection] = unmarked | self._unmarked[kind.collection]
+            raise
+
+    async def _rewind(self, kind: AggregateType[Any], sent: Sequence[_Outgoing]) -> None:
+        """The lease was lost meanwhile, so another relay may have overtaken these: whoever reads this sends them again.
+
+        Its own mark, that only a relay which read it takes off: one that does not know of it may be about to mark.
+        """
+        by_first = _grouped((aggregate.first, aggregate.id) for aggregate in sent)
+        await self._database[kind.collection].bulk_write(
+            [
+                UpdateMany(
+                    {"_id": {"$in": ids}},
+                    {
+                        "$min": {"published": first - 1, "pending_since": machine_now()},
+                        "$set": {"rewound": secrets.token_hex(4)},
+                    },
+                )
+                for first, ids in by_first
+            ],
+            ordered=False,
+        )
 
     async def broker_answers(self) -> None:
         """Asks Kafka for its metadata. Raises KafkaError where nobody answers."""
@@ -333,18 +409,31 @@ class Relay:
         self._metrics.oldest_pending.set(oldest)
 
 
-def marks(sent: Iterable[tuple[int, str]]) -> list[UpdateMany]:
-    """For aggregates (newest sequence sent, id): a statement per sequence, one commit of the store and not one each."""
+Reached = Iterable[tuple[int, str | None, str]]
+"""The newest sequence sent, what its document said of being rewound, and the aggregate's id."""
+
+
+def marks(sent: Reached) -> list[UpdateMany]:
+    """A statement per sequence, one commit of the store and not one each."""
     return [
         UpdateMany(
-            {"_id": {"$in": ids}, "sequence": last}, {"$max": {"published": last}, "$unset": {"pending_since": ""}}
+            {"_id": {"$in": ids}, "sequence": last, "rewound": rewound},
+            {"$max": {"published": last}, "$unset": {"pending_since": "", "rewound": ""}},
         )
-        for last, ids in _grouped(sent)
+        for (last, rewound), ids in _grouped(((last, rewound), id) for last, rewound, id in sent)
     ]
 
 
-def _grouped(pairs: Iterable[tuple[int, str]]) -> list[tuple[int, list[str]]]:
-    groups: dict[int, list[str]] = defaultdict(list)
-    for sequence, id in pairs:
-        groups[sequence].append(id)
-    return sorted(groups.items())
+def half_marks(sent: Reached) -> list[UpdateMany]:
+    """The same where something newer was appended: it stays pending."""
+    return [
+        UpdateMany({"_id": {"$in": ids}, "rewound": rewound}, {"$max": {"published": last}, "$unset": {"rewound": ""}})
+        for (last, rewound), ids in _grouped(((last, rewound), id) for last, rewound, id in sent)
+    ]
+
+
+def _grouped(pairs: Iterable[tuple[K, str]]) -> list[tuple[K, list[str]]]:
+    groups: dict[K, list[str]] = defaultdict(list)
+    for common, id in pairs:
+        groups[common].append(id)
+    return list(groups.items())

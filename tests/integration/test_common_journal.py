@@ -8,9 +8,10 @@ import pytest
 
 from deploy.local.testing import TestStack
 from libs.common.access import SYSTEM, Access, Caller, Forbidden, allow
+from libs.common.archive import ABOVE
 from libs.common.cause import Cause
 from libs.common.clock import machine_now
-from libs.common.journal import ARCHIVE_ABOVE, ClaimTaken, KeyReused, NotFound
+from libs.common.journal import ClaimTaken, KeyReused, NotFound
 from libs.common.refusal import Refused
 from libs.common.service import Service
 from libs.contracts.event import Event
@@ -269,7 +270,7 @@ async def _long(service: Service, id: str, first: Cause) -> int:
     """An aggregate whose oldest entries, `first`'s among them, have gone to the archive."""
     await service.journal.append(LEDGER, id, lambda s: [asked(reason="first"), accepted()], first, SYSTEM)
     count = 2
-    while count <= ARCHIVE_ABOVE + 20:
+    while count <= ABOVE + 20:
         await asyncio.gather(
             *(service.journal.append(LEDGER, id, lambda s: [accepted()], request(), SYSTEM) for _ in range(40))
         )
@@ -284,7 +285,7 @@ async def test_a_long_journal_moves_its_past_to_the_archive_and_forgets_nothing(
     count = await _long(service, "a", cause)
     document = await service.journal.load(LEDGER, "a")
     assert document is not None
-    assert len(document["journal"]) <= ARCHIVE_ABOVE // 2
+    assert len(document["journal"]) <= ABOVE // 2
     assert document["archived"] + len(document["journal"]) == count
     history = await service.journal.history(LEDGER, "a")
     assert LEDGER.fold(history) == LEDGER.state.model_validate(document["state"])

@@ -335,6 +335,91 @@ async def test_a_batch_costs_one_find_and_one_bulk_write(stack: TestStack, prefi
     await service._stop()
 
 
+class _NeverAsked:
+    """A database that what this process appended is not read from."""
+
+    def __getitem__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was asked for")
+
+
+async def test_what_this_process_appended_is_sent_without_being_read_and_reads_the_same(
+    stack: TestStack, prefix: str
+) -> None:
+    service = toy(stack, prefix)
+    relay = await _leading(service)
+    id = await _ask(service, times=2)
+    relay._database = _NeverAsked()  # type: ignore[assignment]
+    await relay._round(False)
+    relay._database = service.database
+    assert "pending_since" in await _document(service, id), "it is marked with others, a moment later"
+    await relay._mark_all()
+    document = await _document(service, id)
+    assert document["published"] == 2
+    assert "pending_since" not in document
+    await service.database["referrals"].update_one(
+        {"_id": id}, {"$set": {"published": 0, "pending_since": machine_now()}}
+    )
+    await relay.round()
+    handed, read = [], []
+    for number, record in enumerate(await on_topic(stack, REFERRAL, [id])):
+        (handed if number < 2 else read).append((record.key, record.value, record.headers))
+    assert handed == read
+    assert len(handed) == 2
+    await service._stop()
+
+
+async def test_what_another_process_appended_before_is_sent_before(stack: TestStack, prefix: str) -> None:
+    service, other = toy(stack, prefix), toy(stack, prefix, relay=False)
+    relay = await _leading(service)
+    id = await _ask(service)
+    await relay._round(False)
+    await _ask(other, id)
+    await _ask(service, id)
+    await relay._round(False)
+    assert [header(r, "ce_sequence") for r in await on_topic(stack, REFERRAL, [id])] == ["1", "2", "3"]
+    await service._stop()
+
+
+async def test_a_mark_leaves_what_another_relay_wants_sent_once_more(stack: TestStack, prefix: str) -> None:
+    service, frozen = toy(stack, prefix), toy(stack, prefix)
+    relay = await _leading(service)
+    id = await _ask(service, times=2)
+    document = await _document(service, id)
+    await relay._round(False)
+    # The other one sent these too, before it lost its lease to this one, and finds out just now.
+    await frozen.relay._rewind(LEDGER, [frozen.relay._outgoing(LEDGER, id, document["journal"])])
+    await relay._mark_all()
+    document = await _document(service, id)
+    assert document["published"] == 0
+    assert "pending_since" in document
+    await _ask(service, id)
+    await relay._round(False)
+    await relay._mark_all()
+    sequences = [header(record, "ce_sequence") for record in await on_topic(stack, REFERRAL, [id])]
+    assert sequences == ["1", "2", "1", "2", "3"]
+    document = await _document(service, id)
+    assert document["published"] == 3
+    assert not {"pending_since", "rewound"} & document.keys()
+    await service._stop()
+
+
+async def test_whoever_takes_the_lease_anew_reads_what_somebody_else_may_have_sent(
+    stack: TestStack, prefix: str
+) -> None:
+    service = toy(stack, prefix, sweep_seconds=600)
+    relay = await _leading(service)
+    await relay._look()
+    id = await _ask(service)
+    await relay._lease.release()
+    await service.database["referrals"].update_one(
+        {"_id": id}, {"$set": {"published": 1}, "$unset": {"pending_since": ""}}
+    )
+    assert await relay._lease.acquire()
+    await relay._look()
+    assert await on_topic(stack, REFERRAL, [id]) == []
+    await service._stop()
+
+
 async def test_the_gauges_tell_how_much_waits_and_how_long(stack: TestStack, prefix: str) -> None:
     service = toy(stack, prefix)
     await service.ensure_indexes()

@@ -60,7 +60,12 @@ async def main(prefix: str, at: str) -> None:
     else:
         service = Service("referral", settings, kinds=(LEDGER,), access={}, about="a toy")
         if at == "mark":
-            service.relay._mark = die  # type: ignore[assignment,method-assign]
+
+            async def die_with_marks(kind: Any) -> None:
+                if service.relay._unmarked[kind.collection]:
+                    die()
+
+            service.relay._mark = die_with_marks  # type: ignore[method-assign]
     async with service.app.router.lifespan_context(service.app):
         await eventually(lambda: is_ready(service), 30)
         print("ready", flush=True)
