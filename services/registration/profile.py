@@ -180,7 +180,8 @@ def _number(value: Any) -> int | None:
 
 
 def _phone(value: Any) -> str | None:
-    """Ten digits with or without India's code. Another number is no reason to send somebody away: it is left out."""
+    """As at the desk, or with India's code without its +. Another number is no reason to send somebody away: it is left
+    out."""
     if value is None:
         return None
     text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
@@ -190,9 +191,7 @@ def _phone(value: Any) -> str | None:
         if "Aadhaar" in str(error):
             raise ShareRefused("ABDM-1006", "profile.patient.phoneNumber", str(error)) from None
     digits = re.sub(r"\D", "", text, flags=re.ASCII)
-    if len(digits) == 12 and digits.startswith("91"):
-        return f"+{digits}"
-    return f"+91{digits[1:]}" if len(digits) == 11 and digits.startswith("0") else None
+    return f"+{digits}" if len(digits) == 12 and digits.startswith("91") else None
 
 
 def _line(address: Any) -> str | None:

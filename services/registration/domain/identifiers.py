@@ -54,12 +54,15 @@ def place_name(text: str) -> str:
 
 
 def phone(text: str) -> str:
-    """E.164; ten bare digits are an Indian number. `+91` and ten digits are exempt from the Aadhaar rule."""
+    """E.164; ten bare digits are an Indian number, also after the 0 that is dialled before it within the country.
+
+    `+91` and ten digits are exempt from the Aadhaar rule.
+    """
     digits = _SEPARATORS.sub("", text.strip())
     if not digits.isascii():
         digits = "".join(str(int(char)) if char.isdecimal() else char for char in digits)
-    if re.fullmatch(r"\d{10}", digits):
-        return f"+91{digits}"
+    if national := re.fullmatch(r"0?(\d{10})", digits):
+        return f"+91{national[1]}"
     if not digits.startswith("+"):
         if contains_aadhaar(digits):
             raise ValueError(NO_PHONE)
