@@ -4,14 +4,43 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from libs.common.mongo import Document
 
 HELD = 5_000
-"""Entries that wait at most, while Kafka is away, say: beyond them all are let go of, and read in their turn."""
+"""Entries that wait at most, while Kafka is away, say: a collection that goes beyond is let go of, and read later."""
 
 REMEMBERED = 20_000
 """Aggregates of which it is known how far they were sent."""
+
+
+class Appended(NamedTuple):
+    """`entries` of a document that said, when it was read in that `generation`, that `published` were sent."""
+
+    generation: int
+    published: int
+    entries: Sequence[Document]
+
+
+class Outlet(Protocol):
+    """Who is told of what was written."""
+
+    @property
+    def generation(self) -> int:
+        """To be asked before the document is read."""
+
+    def tell(self, collection: str, id: str, appended: Appended | None) -> None:
+        """None: what is pending there is to be read."""
+
+
+class Nowhere:
+    """What is written is found by whoever looks for it."""
+
+    generation = 0
+
+    def tell(self, collection: str, id: str, appended: Appended | None) -> None:
+        return None
 
 
 class Handover:
@@ -26,14 +55,19 @@ class Handover:
         self._count = 0
         self._to_read: set[str] = set()
         self._gone: dict[tuple[str, str], int] = {}
+        self.generation = 0
+        """Counts up whenever it forgets what was sent: what was read before says nothing of what may follow upon it."""
 
-    def add(self, collection: str, id: str, published: int, entries: Sequence[Document]) -> None:
-        """Those were appended to an aggregate whose document said, when it was read, that `published` were sent."""
+    def add(self, collection: str, id: str, appended: Appended) -> None:
         if collection in self._to_read:
             return
+        if appended.generation != self.generation:
+            # Somebody may have found these by now, and sent them.
+            self.read(collection)
+            return
         waiting = self._waiting[collection].get(id)
-        before = waiting[-1]["sequence"] if waiting else max(published, self._gone.get((collection, id), 0))
-        public = [entry for entry in entries if entry.get("sequence", 0) > before]
+        before = waiting[-1]["sequence"] if waiting else max(appended.published, self._gone.get((collection, id), 0))
+        public = [entry for entry in appended.entries if entry.get("sequence", 0) > before]
         if not public:
             return
         if public[0]["sequence"] != before + 1 or self._count >= HELD:
@@ -64,7 +98,7 @@ class Handover:
     def goes(self, collection: str, id: str, last: int) -> None:
         """Everything of that aggregate to sequence `last` is sent before anything else is."""
         if len(self._gone) >= REMEMBERED:
-            self._gone.clear()
+            self._forget()
         self._gone[collection, id] = last
         waiting = self._waiting[collection].get(id)
         if waiting and waiting[0]["sequence"] <= last:
@@ -80,5 +114,9 @@ class Handover:
         """Somebody else may have sent meanwhile, or what was to be sent was not."""
         self._waiting.clear()
         self._to_read.clear()
-        self._gone.clear()
         self._count = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._gone.clear()
+        self.generation += 1

@@ -32,6 +32,7 @@ from libs.common.access import Access
 from libs.common.aggregate import AggregateType
 from libs.common.cause import Cause
 from libs.common.clock import Clock, machine_now
+from libs.common.handover import Appended, Nowhere, Outlet
 from libs.common.ids import derive
 from libs.common.metrics import Metrics
 from libs.common.mongo import STORE_AWAY, Database, Document, DuplicateKey
@@ -82,9 +83,6 @@ class Outcome(Generic[S]):
 
 
 Decide = Callable[[Any], Sequence[Event]]
-
-Tell = Callable[[str, str, int, Sequence[Document] | None], None]
-"""Of what was written: collection, id, how many were published when it was read, and the entries; None: read them."""
 
 
 @dataclass
@@ -141,13 +139,13 @@ class Journal:
         database: Database,
         clock: Clock,
         metrics: Metrics,
-        tell: Tell = lambda collection, id, published, entries: None,
+        outlet: Outlet = Nowhere(),
         wake_timers: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._metrics = metrics
-        self._tell = tell
+        self._outlet = outlet
         self._wake_timers = wake_timers
         self._waiting: dict[tuple[str, str], list[_Command]] = {}
         self._turns: set[asyncio.Task[None]] = set()
@@ -223,6 +221,7 @@ class Journal:
         look_first = not all(command.create for command in turn)
         for _ in range(CONFLICTS_BEFORE_GIVING_UP):
             left = [command for command in turn if not command.done.done()]
+            generation = self._outlet.generation
             found = await self._look(kind, id, left) if look_first else Found(None, {})
             document, look_first = found.document, True
             draft = await self._decide(kind, id, found, left)
@@ -233,10 +232,11 @@ class Journal:
                     command.settle(answer)
                 self._metrics.appends.labels(kind.name).inc(len(draft.entries))
                 if any("sequence" in entry for entry in draft.entries):
+                    published = document["published"] if document else 0
                     # What another relay wants sent once more is not in what was appended now.
                     rewound = document is not None and "rewound" in document
-                    published = document["published"] if document else 0
-                    self._tell(kind.collection, id, published, None if rewound else draft.entries)
+                    appended = None if rewound else Appended(generation, published, draft.entries)
+                    self._outlet.tell(kind.collection, id, appended)
                 if self._asks_for_a_timer_now(kind, draft.state):
                     self._wake_timers()
                 return
@@ -287,7 +287,7 @@ class Journal:
             # The same request twice at one instant: it finds itself in the journal at the next turn.
             self._waiting[(kind.collection, id)].append(command)
             return
-        if found.holders.get(cause.id, id) != id:
+        if cause.fingerprint and not command.create and found.holders.get(cause.id, id) != id:
             raise KeyReused
         events = tuple(command.decide(draft.state))
         if not events:
@@ -332,7 +332,7 @@ class Journal:
                 update["$unset"] = dict.fromkeys(absent, "")
             if publishes:
                 update["$min"] = {"pending_since": machine_now()}
-            write = draft.entries[0]["write"] = secrets.token_hex(4)
+            write = draft.entries[0]["write"] = secrets.token_hex(8)
             written = await self._writes.update(kind.collection, Guarded(id, document["version"], update, write))
         except DuplicateKey:
             if document is None and await self.load(kind, id) is not None:
@@ -409,6 +409,7 @@ class Journal:
                 raise NotFound
             access.check(document["state"])
             if repeated := await self._answered_before(kind, document, cause):
+                self._outlet.tell(kind.collection, id, None)
                 return repeated
             past = [redact(kind, entry) for entry in await self._archive.entries(kind.collection, document)]
             journal = [redact(kind, entry) for entry in document["journal"]]
@@ -430,11 +431,14 @@ class Journal:
             if event.TOPIC is not None:
                 update["$min"] = {"pending_since": machine_now()}
             await self._archive.redact(kind.collection, id, lambda entry: redact(kind, entry))
-            written = await self._database[kind.collection].update_one(
-                {"_id": id, "version": document["version"]}, update
-            )
+            try:
+                written = await self._database[kind.collection].update_one(
+                    {"_id": id, "version": document["version"]}, update
+                )
+            finally:
+                # Also where the answer is lost: what waits to be sent may say who it was.
+                self._outlet.tell(kind.collection, id, None)
             if written.matched_count:
-                self._tell(kind.collection, id, document["published"], None)
                 return Outcome(id, state, (event,), document["version"] + 1, False)
         raise Contended(f"{kind.name} is written by too many at once")
 

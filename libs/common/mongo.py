@@ -18,6 +18,7 @@ from pymongo.errors import (
     ExecutionTimeout,
     OperationFailure,
     WaitQueueTimeoutError,
+    WriteError,
     WTimeoutError,
 )
 
@@ -27,6 +28,7 @@ Collection = AsyncCollection[Document]
 Client = AsyncMongoClient[Document]
 GridFSBucket = AsyncGridFSBucket
 DuplicateKey = DuplicateKeyError
+WTimeout = WTimeoutError
 
 STORE_AWAY = (AutoReconnect, ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError, WTimeoutError)
 """Trouble that passes when the store is back: never a reason to give an event up."""
@@ -50,6 +52,8 @@ __all__ = [
     "OperationFailure",
     "UpdateMany",
     "UpdateOne",
+    "WTimeout",
+    "WriteError",
     "connect",
     "open_database",
 ]

@@ -25,7 +25,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from libs.common import background
 from libs.common.aggregate import AggregateType
 from libs.common.clock import machine_now
-from libs.common.handover import Handover
+from libs.common.handover import Appended, Handover
 from libs.common.kafka import security
 from libs.common.lease import Lease
 from libs.common.logs import logger
@@ -45,7 +45,7 @@ PENDING: Document = {"pending_since": {"$gt": dt.datetime.fromtimestamp(0, dt.UT
 everything, every second."""
 
 MARK_AFTER_SECONDS = 0.25
-"""What was acknowledged is marked at most so much later: what is killed before it sends that once more."""
+"""What was acknowledged is marked so much later, or when its round ends: what is killed before sends that once more."""
 
 LONGEST_LAST_ROUND_SECONDS = 5.0
 LONGEST_REST_SECONDS = 0.02
@@ -98,12 +98,16 @@ class Relay:
         self._building = asyncio.Lock()
         self.moving = False
 
-    def tell(self, collection: str, id: str, published: int, entries: Sequence[Document] | None) -> None:
+    @property
+    def generation(self) -> int:
+        return self._handover.generation
+
+    def tell(self, collection: str, id: str, appended: Appended | None) -> None:
         """Something was appended there. What nobody tells of, another process's, say, is found by the sweep."""
-        if entries is None or not self._lease.held:
+        if appended is None or not self._lease.held:
             self._handover.read(collection)
         else:
-            self._handover.add(collection, id, published, entries)
+            self._handover.add(collection, id, appended)
         self._wake.set()
 
     def start(self) -> None:
@@ -117,15 +121,19 @@ class Relay:
         if self._task is not None:
             await asyncio.wait([self._task], timeout=LONGEST_LAST_ROUND_SECONDS)
         await background.end(self._task)
+        try:
+            async with asyncio.timeout(LONGEST_LAST_ROUND_SECONDS):
+                await self._mark_all()
+        except Exception as error:
+            log.warning("what was sent last is not marked", extra={"error": type(error).__name__})
         await self._close_producer()
         await self._lease.release()
 
     async def _run(self) -> None:
         while not self._stopping:
             busy = False
+            await self._mark_what_is_due()
             try:
-                if time.monotonic() >= self._mark_at:
-                    await self._mark_all()
                 if not await self.lead():
                     self._metrics.relay_leader.set(0)
                     self.moving = True
@@ -146,8 +154,6 @@ class Relay:
                     rest = min(self._settings.sweep_seconds, max(0.0, self._mark_at - time.monotonic()))
                     await asyncio.wait_for(self._wake.wait(), rest)
             self._wake.clear()
-        with contextlib.suppress(*STORE_AWAY):
-            await self._mark_all()
 
     def _failed(self) -> None:
         self.moving = False
@@ -311,14 +317,22 @@ class Relay:
     async def _acknowledged(self, producer: AIOKafkaProducer, batch: object, topic: Topic, partition: int) -> None:
         await (await producer.send_batch(batch, topic.name, partition=partition))
 
+    async def _mark_what_is_due(self) -> None:
+        """Whoever leads: what was acknowledged stands on the topic. A mark that fails holds up nothing else."""
+        if time.monotonic() < self._mark_at:
+            return
+        try:
+            await self._mark_all()
+        except Exception as error:
+            self._metrics.relay_failures.inc()
+            log.warning("mark failed", extra={"error": type(error).__name__})
+
     async def _mark_all(self) -> None:
         self._mark_at = math.inf
-        try:
-            for kind in self._kinds:
-                await self._mark(kind)
-        except Exception:
-            self._mark_at = time.monotonic() + MARK_AFTER_SECONDS
-            raise
+        marked = await asyncio.gather(*(self._mark(kind) for kind in self._kinds), return_exceptions=True)
+        for failure in marked:
+            if isinstance(failure, BaseException):
+                raise failure
 
     async def _mark(self, kind: AggregateType[Any]) -> None:
         """Raises `published` of what was acknowledged, and clears the mark only where nothing newer was appended."""
@@ -331,8 +345,9 @@ class Relay:
             written = await collection.bulk_write(marks(reached), ordered=False)
             if written.matched_count < len(reached):
                 await collection.bulk_write(half_marks(reached), ordered=False)
-        except Exception:
+        except BaseException:
             self._unmarked[kind.collection] = unmarked | self._unmarked[kind.collection]
+            self._mark_at = min(self._mark_at, time.monotonic() + MARK_AFTER_SECONDS)
             raise
 
     async def _rewind(self, kind: AggregateType[Any], sent: Sequence[_Outgoing]) -> None:

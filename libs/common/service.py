@@ -71,7 +71,7 @@ class Service:
         )
         self.timers = Timers(settings, self.database, self.clock, self.metrics)
         self.rederivation = Rederivation(settings, self.database, self.kinds, self.metrics)
-        self.journal = Journal(self.database, self.clock, self.metrics, self.relay.tell, self.timers.wake)
+        self.journal = Journal(self.database, self.clock, self.metrics, self.relay, self.timers.wake)
         self.letters = DeadLetters(self.database, settings.secret("seal_key"))
         self.read_log = ReadLog(self.database)
         self.listener = Listener(settings)

@@ -48,6 +48,12 @@ class Together(Generic[Q, A]):
         answers: Sequence[A | Exception]
         try:
             answers = await self._ask(collection, [question for question, _ in waiting])
+            if len(answers) != len(waiting):
+                raise RuntimeError(f"{len(answers)} answers to {len(waiting)} questions")
+        except asyncio.CancelledError:
+            for _, future in waiting + self._waiting.pop(collection, []):
+                future.cancel()
+            raise
         except Exception as error:
             if len(waiting) > 1 and not isinstance(error, STORE_AWAY):
                 # A document too large to be written, say, is no reason to refuse those that came with it.

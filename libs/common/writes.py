@@ -14,6 +14,8 @@ from libs.common.mongo import (
     DuplicateKey,
     InsertOne,
     UpdateOne,
+    WriteError,
+    WTimeout,
 )
 from libs.common.together import Together
 
@@ -59,9 +61,9 @@ class Writes:
             return [errors.get(index, True) for index in range(len(updates))]
         # The answer to a bulk write says how many it found, not which.
         ids = [each.id for index, each in enumerate(updates) if index not in errors]
-        found = self._database[collection].find({"_id": {"$in": ids}}, {"journal.write": 1})
-        written = {entry.get("write") async for document in found for entry in document["journal"]}
-        return [errors.get(index, each.write in written) for index, each in enumerate(updates)]
+        found = await self._database[collection].find({"_id": {"$in": ids}}, {"journal.write": 1}).to_list(None)
+        written = {(document["_id"], entry.get("write")) for document in found for entry in document["journal"]}
+        return [errors.get(index, (each.id, each.write) in written) for index, each in enumerate(updates)]
 
     async def _write(self, collection: str, writes: Sequence[Any]) -> tuple[int, dict[int, Exception]]:
         """How many documents an update found, and what went wrong by position."""
@@ -70,11 +72,13 @@ class Writes:
             result = await self._database[collection].bulk_write(writes, ordered=False)
         except BulkWriteError as error:
             details = error.details or {}
+            # Of each its own, and without the document that the driver puts into its error.
             for failed in details.get("writeErrors", ()):
-                duplicate = failed["code"] == DUPLICATE_KEY
-                errors[failed["index"]] = DuplicateKey("duplicate key", DUPLICATE_KEY) if duplicate else error
+                code = failed["code"]
+                kind = DuplicateKey if code == DUPLICATE_KEY else WriteError
+                errors[failed["index"]] = kind(f"a write failed with {code}", code)
             if details.get("writeConcernErrors"):
                 # Written, perhaps, but not known to be durable: a retry finds out.
-                errors = {index: errors.get(index, error) for index in range(len(writes))}
+                errors = {index: errors.get(index, WTimeout("not durable yet")) for index in range(len(writes))}
             return details.get("nMatched", 0), errors
         return result.matched_count, errors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,12 +12,14 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaError
+from pymongo.asynchronous.collection import AsyncCollection
 
 from deploy.local.testing import TestStack
+from libs.common import relay as relaying
 from libs.common.access import SYSTEM
 from libs.common.clock import machine_now
 from libs.common.journal import Journal
-from libs.common.mongo import Document
+from libs.common.mongo import STORE_AWAY, Document
 from libs.common.relay import Relay
 from libs.common.service import Service
 from libs.contracts.referral import REFERRAL
@@ -418,6 +421,75 @@ async def test_whoever_takes_the_lease_anew_reads_what_somebody_else_may_have_se
     await relay._look()
     assert await on_topic(stack, REFERRAL, [id]) == []
     await service._stop()
+
+
+async def test_an_erasure_whose_answer_was_lost_is_not_followed_by_what_waited(
+    stack: TestStack, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = toy(stack, prefix, kinds=(PERSON,))
+    relay = await _leading(service)
+    id = new_id()
+    await service.journal.create(PERSON, id, lambda s: [PatientRegistered(card=card(id, "Marked"))], request(), SYSTEM)
+    written = AsyncCollection.update_one
+
+    async def lost(self: Any, *arguments: Any, **named: Any) -> Any:
+        await written(self, *arguments, **named)
+        raise STORE_AWAY[0]("the answer is lost")
+
+    erasing = request()
+    monkeypatch.setattr(AsyncCollection, "update_one", lost)
+    with pytest.raises(STORE_AWAY):
+        await service.journal.erase(PERSON, id, PatientErased(), erasing, SYSTEM)
+    monkeypatch.undo()
+    assert (await service.journal.erase(PERSON, id, PatientErased(), erasing, SYSTEM)).repeated
+    await relay._round(False)
+    first, second = await on_topic(stack, PATIENT, [id])
+    assert b"Marked" not in first.value
+    assert second.value is None
+    await service._stop()
+
+
+async def test_stopped_while_one_topic_hangs_it_still_marks_what_another_acknowledged(
+    stack: TestStack, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "LONGEST_LAST_ROUND_SECONDS", 0.5)
+    service = toy(stack, prefix, kinds=(LEDGER, PERSON))
+    acknowledged = service.relay._acknowledged
+
+    async def hangs(producer: Any, batch: Any, topic: Any, partition: int) -> None:
+        if topic == PATIENT:
+            await asyncio.Event().wait()
+        await acknowledged(producer, batch, topic, partition)
+
+    service.relay._acknowledged = hangs  # type: ignore[method-assign]
+    await service.ensure_indexes()
+    patient = card(new_id())
+    await service.journal.create(PERSON, patient.id, lambda s: [PatientRegistered(card=patient)], request(), SYSTEM)
+    id = await _ask(service)
+    async with running(service, ready=False):
+        await eventually(lambda: on_topic(stack, REFERRAL, [id]))
+        assert "pending_since" in await _document(service, id), "its round has not ended"
+    assert "pending_since" not in await _document(service, id)
+
+
+async def test_a_mark_that_fails_holds_up_neither_other_marks_nor_what_is_sent(
+    stack: TestStack, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = toy(stack, prefix, kinds=(PERSON, LEDGER))
+    async with running(service, ready=False):
+        mark = service.relay._mark
+
+        async def fails(kind: Any) -> None:
+            if kind is PERSON:
+                raise RuntimeError("no mark")
+            await mark(kind)
+
+        service.relay._sweep_at = math.inf
+        service.relay._mark = fails  # type: ignore[method-assign]
+        for _ in range(2):
+            await _ask(service)
+            await eventually(lambda: _none_pending(service))
+        service.relay._mark = mark  # type: ignore[method-assign]
 
 
 async def test_the_gauges_tell_how_much_waits_and_how_long(stack: TestStack, prefix: str) -> None:

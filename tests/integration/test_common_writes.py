@@ -7,6 +7,8 @@ from typing import Any
 
 from deploy.local.testing import TestStack
 from libs.common.access import SYSTEM
+from libs.common.cause import Cause
+from libs.common.clock import machine_now
 from libs.common.mongo import DuplicateKey
 from libs.common.service import Service
 from libs.common.writes import Guarded, Writes
@@ -36,6 +38,18 @@ def _guarded(id: str, version: int, **fields: Any) -> Guarded:
     write = new_id()
     change = {"$set": {"version": version + 1, **fields}, "$push": {"journal": {"write": write, "cause": "same"}}}
     return Guarded(id, version, change, write)
+
+
+async def test_whose_write_it_was_is_told_by_its_own_document(stack: TestStack, prefix: str) -> None:
+    service = toy(stack, prefix)
+    await service.ensure_indexes()
+    ids = [new_id() for _ in range(2)]
+    await _written(service, *ids)
+    writes = Writes(service.database)
+    won = _guarded(ids[0], 1)
+    lost = Guarded(ids[1], 0, won.change, won.write)
+    assert await asyncio.gather(*(writes.update(LEDGER.collection, each) for each in (won, lost))) == [True, False]
+    await service._stop()
 
 
 async def test_each_of_many_writes_has_an_answer_of_its_own(stack: TestStack, prefix: str) -> None:
@@ -81,6 +95,25 @@ async def test_of_two_processes_that_act_for_one_cause_only_one_has_written(stac
     assert {outcome.version for outcome in done} == {2}
     await one._stop()
     await two._stop()
+
+
+async def test_what_another_asks_for_at_the_same_time_is_no_reason_to_refuse_a_reaction(
+    stack: TestStack, prefix: str
+) -> None:
+    service = toy(stack, prefix)
+    await service.ensure_indexes()
+    one, other = new_id(), new_id()
+    await _written(service, one, other)
+    # An event has acted on one aggregate and is about to act on another one, while a request on the first is retried.
+    event, asking = Cause(new_id(), "referral", machine_now()), request()
+    for cause in (event, asking):
+        await service.journal.append(LEDGER, one, lambda s: [accepted()], cause, SYSTEM)
+    retried, reaction = await asyncio.gather(
+        service.journal.append(LEDGER, one, lambda s: [accepted()], asking, SYSTEM),
+        service.journal.append(LEDGER, other, lambda s: [accepted()], event, SYSTEM),
+    )
+    assert (retried.repeated, reaction.repeated) == (True, False)
+    await service._stop()
 
 
 async def test_commands_for_different_aggregates_are_read_and_written_together(stack: TestStack, prefix: str) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from libs.common import handover
-from libs.common.handover import Handover
+from libs.common.handover import Appended, Handover
 
 WHERE = "referrals"
 
@@ -35,14 +36,15 @@ class Model:
         self.written: dict[str, int] = defaultdict(int)
         self.marked: dict[str, int] = defaultdict(int)
         self.topic: dict[str, list[int]] = defaultdict(list)
-        self.untold: list[tuple[str, int, list[dict[str, Any]]]] = []
+        self.untold: list[tuple[str, Appended]] = []
         self.sweeps = False
 
     def append(self, id: str, count: int, stale: int) -> None:
         """The answer to a write comes later than the write; what was read of the mark may be of a while ago."""
         first = self.written[id] + 1
         self.written[id] += count
-        self.untold.append((id, max(0, self.marked[id] - stale), _entries(first, self.written[id])))
+        read = Appended(self.handover.generation, max(0, self.marked[id] - stale), _entries(first, self.written[id]))
+        self.untold.append((id, read))
 
     def told(self, id: str) -> None:
         for each in [each for each in self.untold if each[0] == id]:
@@ -82,6 +84,7 @@ class Model:
 
 
 @given(STEPS)
+@example([("append", "a", 1, 0), ("elsewhere", "a"), ("sweep",), ("lose",), ("round",), ("told", "a"), ("round",)])
 def test_every_topic_has_each_sequence_once_and_in_order(steps: list[tuple[Any, ...]]) -> None:
     model = Model()
     for step, *arguments in steps:
@@ -93,34 +96,45 @@ def test_every_topic_has_each_sequence_once_and_in_order(steps: list[tuple[Any, 
 
 def test_what_follows_upon_what_was_handed_over_is_handed_over_too() -> None:
     found = Handover()
-    found.add(WHERE, "a", 0, _entries(1, 1))
-    found.add(WHERE, "a", 0, _entries(2, 3))
+    found.add(WHERE, "a", Appended(found.generation, 0, _entries(1, 1)))
+    found.add(WHERE, "a", Appended(found.generation, 0, _entries(2, 3)))
     assert found.take(WHERE) == {"a": _entries(1, 3)}
     # The mark is set a while later: the document still says that nothing was sent.
-    found.add(WHERE, "a", 0, _entries(4, 4))
+    found.add(WHERE, "a", Appended(found.generation, 0, _entries(4, 4)))
     assert found.take(WHERE) == {"a": _entries(4, 4)}
     assert found.take(WHERE) == {}
 
 
 def test_what_comes_after_a_gap_is_read() -> None:
     found = Handover()
-    found.add(WHERE, "a", 2, _entries(4, 4))
-    found.add("others", "b", 0, _entries(1, 1))
+    found.add(WHERE, "a", Appended(found.generation, 2, _entries(4, 4)))
+    found.add("others", "b", Appended(found.generation, 0, _entries(1, 1)))
     assert found.take(WHERE) is None
     assert found.take("others") == {"b": _entries(1, 1)}
 
 
 def test_private_entries_are_nobodys() -> None:
     found = Handover()
-    found.add(WHERE, "a", 0, [{"type": "private"}, *_entries(1, 1), {"type": "private"}])
-    found.add(WHERE, "b", 0, [{"type": "private"}])
+    found.add(WHERE, "a", Appended(found.generation, 0, [{"type": "private"}, *_entries(1, 1), {"type": "private"}]))
+    found.add(WHERE, "b", Appended(found.generation, 0, [{"type": "private"}]))
     assert found.take(WHERE) == {"a": _entries(1, 1)}
 
 
 def test_more_than_it_holds_is_let_go_of_and_read() -> None:
     found = Handover()
     for number in range(handover.HELD + 1):
-        found.add(WHERE, f"p{number}", 0, _entries(1, 1))
+        found.add(WHERE, f"p{number}", Appended(found.generation, 0, _entries(1, 1)))
     assert found.take(WHERE) is None
-    found.add(WHERE, "next", 0, _entries(1, 1))
+    found.add(WHERE, "next", Appended(found.generation, 0, _entries(1, 1)))
     assert found.take(WHERE) == {"next": _entries(1, 1)}
+
+
+def test_what_was_read_before_it_forgot_what_was_sent_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "REMEMBERED", 1)
+    found = Handover()
+    late = Appended(found.generation, 0, _entries(1, 1))
+    # Another process appended the second, a sweep sent both, and then so many more that these are forgotten.
+    found.goes(WHERE, "a", 2)
+    found.goes(WHERE, "b", 1)
+    found.add(WHERE, "a", late)
+    assert found.take(WHERE) is None

@@ -90,3 +90,12 @@ async def test_a_command_has_no_more_questions_than_a_store_takes() -> None:
     numbers = list(range(1000, 1000 + AT_MOST + 1))
     assert await _all(Together(store.ask), numbers) == [number * 2 for number in numbers]
     assert [len(asked) for asked in store.asked] == [AT_MOST, 1]
+
+
+async def test_whoever_answers_too_few_leaves_nobody_waiting() -> None:
+    async def ask(collection: str, questions: list[int]) -> Sequence[int | Exception]:
+        return questions[:-1]
+
+    together: Together[int, int] = Together(ask)
+    async with asyncio.timeout(5):
+        assert all(isinstance(answer, RuntimeError) for answer in await _all(together, [1, 2, 3]))

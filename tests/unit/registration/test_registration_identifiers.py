@@ -98,7 +98,9 @@ def test_plus_91_and_ten_digits_are_a_phone_whatever_their_check_digit(ten: str)
     assert identifiers.phone(f"0{ten}") == identifiers.phone(f"0{ten[:4]}-{ten[4:]}") == f"+91{ten}"
 
 
-@pytest.mark.parametrize("text", ["", "12345", "+91 12345", "+0123456789", "001234567890", "call me", "+9155500000001", "５５５"])
+@pytest.mark.parametrize(
+    "text", ["", "12345", "+91 12345", "+0123456789", "001234567890", "call me", "+9155500000001", "５５５"]
+)
 def test_what_is_no_phone_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must"):
         identifiers.phone(text)
