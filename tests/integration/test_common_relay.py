@@ -476,7 +476,7 @@ async def test_a_mark_that_fails_holds_up_neither_other_marks_nor_what_is_sent(
     stack: TestStack, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = toy(stack, prefix, kinds=(PERSON, LEDGER))
-    async with running(service, ready=False):
+    async with running(service):
         mark = service.relay._mark
 
         async def fails(kind: Any) -> None:
