@@ -1,4 +1,4 @@
-"""Aggregates that are looked for at the same time are found in one question."""
+"""Whose the keys of commands are that come at the same time is asked in one question, beside their documents."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ class Reads:
         return [Found(documents.get(question.id), holders) for question in questions]
 
     async def _documents(self, collection: str, ids: list[str]) -> dict[str, Document]:
-        found = await self._database[collection].find({"_id": {"$in": ids}}).to_list(None)
-        return {document["_id"]: document for document in found}
+        """One by one: of several ids at once, one of our stores reads a whole collection before its first answer."""
+        found = await asyncio.gather(*(self._database[collection].find_one({"_id": id}) for id in dict.fromkeys(ids)))
+        return {document["_id"]: document for document in found if document is not None}
 
     async def _holders(self, collection: str, causes: list[str]) -> dict[str, str]:
         if not causes:
