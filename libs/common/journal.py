@@ -131,7 +131,7 @@ class Journal:
     """Loads, lets the domain decide, and writes.
 
     Commands that wait for the same aggregate in this process are decided in turn and written together. What waits at
-    the same time for different ones is read in one question and written in one bulk write.
+    the same time for different ones is written in one bulk write.
     """
 
     def __init__(
