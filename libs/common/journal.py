@@ -21,9 +21,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
@@ -33,10 +33,10 @@ from libs.common.aggregate import AggregateType
 from libs.common.cause import Cause
 from libs.common.clock import Clock, machine_now
 from libs.common.handover import Appended, Nowhere, Outlet
+from libs.common.holders import Holders
 from libs.common.ids import derive
 from libs.common.metrics import Metrics
 from libs.common.mongo import STORE_AWAY, Database, Document, DuplicateKey
-from libs.common.reads import Found, Reads
 from libs.common.redaction import redact
 from libs.common.writes import Guarded, Writes
 from libs.contracts.event import Event
@@ -102,6 +102,13 @@ class _Command:
             self.done.set_result(answer)
 
 
+class _Found(NamedTuple):
+    """`holders`: in whose journal each key that the turn asks about stands already."""
+
+    document: Document | None
+    holders: Mapping[str, str | None]
+
+
 @dataclass
 class _Draft:
     """What one turn is about to write."""
@@ -150,7 +157,7 @@ class Journal:
         self._waiting: dict[tuple[str, str], list[_Command]] = {}
         self._turns: set[asyncio.Task[None]] = set()
         self._writes = Writes(database)
-        self._reads = Reads(database)
+        self._holders = Holders(database)
         self._archive = archive.Archive(database)
 
     async def append(
@@ -222,7 +229,7 @@ class Journal:
         for _ in range(CONFLICTS_BEFORE_GIVING_UP):
             left = [command for command in turn if not command.done.done()]
             generation = self._outlet.generation
-            found = await self._look(kind, id, left) if look_first else Found(None, {})
+            found = await self._look(kind, id, left) if look_first else _Found(None, {})
             document, look_first = found.document, True
             draft = await self._decide(kind, id, found, left)
             if not draft.entries:
@@ -250,12 +257,15 @@ class Journal:
             due is not None and due <= self._clock.due_before()
         )
 
-    async def _look(self, kind: AggregateType[Any], id: str, turn: list[_Command]) -> Found:
+    async def _look(self, kind: AggregateType[Any], id: str, turn: list[_Command]) -> _Found:
         """The document, and where else a request's key was used: what is created is told by its own id."""
-        keys = tuple(each.cause.id for each in turn if each.cause.fingerprint and not each.create)
-        return await self._reads.one(kind.collection, id, keys)
+        keys = [each.cause.id for each in turn if each.cause.fingerprint and not each.create]
+        document, holders = await asyncio.gather(
+            self.load(kind, id), asyncio.gather(*(self._holders.of(kind.collection, key) for key in keys))
+        )
+        return _Found(document, dict(zip(keys, holders, strict=True)))
 
-    async def _decide(self, kind: AggregateType[Any], id: str, found: Found, turn: list[_Command]) -> _Draft:
+    async def _decide(self, kind: AggregateType[Any], id: str, found: _Found, turn: list[_Command]) -> _Draft:
         """Answers at once what needs no write; the rest becomes a draft."""
         document = found.document
         draft = _Draft(
@@ -271,7 +281,7 @@ class Journal:
         return draft
 
     async def _decide_one(
-        self, kind: AggregateType[Any], id: str, found: Found, command: _Command, draft: _Draft
+        self, kind: AggregateType[Any], id: str, found: _Found, command: _Command, draft: _Draft
     ) -> None:
         cause, document = command.cause, found.document
         if draft.entries:
@@ -287,7 +297,7 @@ class Journal:
             # The same request twice at one instant: it finds itself in the journal at the next turn.
             self._waiting[(kind.collection, id)].append(command)
             return
-        if cause.fingerprint and not command.create and found.holders.get(cause.id, id) != id:
+        if cause.fingerprint and not command.create and found.holders.get(cause.id) not in (None, id):
             raise KeyReused
         events = tuple(command.decide(draft.state))
         if not events:
@@ -382,7 +392,7 @@ class Journal:
 
     async def load(self, kind: AggregateType[Any], id: str) -> Document | None:
         """The document as it stands; for reading only."""
-        return (await self._reads.one(kind.collection, id)).document
+        return await self._database[kind.collection].find_one({"_id": id})
 
     async def read(self, kind: AggregateType[S], id: str, access: Access) -> S:
         """The state as it stands. Raises NotFound and Forbidden."""

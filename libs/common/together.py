@@ -27,14 +27,14 @@ class Together(Generic[Q, A]):
         self._waiting: dict[str, list[tuple[Q, asyncio.Future[A]]]] = defaultdict(list)
         self._asking: dict[str, asyncio.Task[None]] = {}
 
-    async def one(self, collection: str, question: Q) -> A:
-        """The answer to this one. Raises its error, and whatever the store raises."""
+    def one(self, collection: str, question: Q) -> asyncio.Future[A]:
+        """The answer to this one: its error, too, and whatever the store raises."""
         answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting[collection].append((question, answer))
         if collection not in self._asking:
             # A task of its own: a caller who goes away must not take the others' answers along.
             self._asking[collection] = asyncio.create_task(self._ask_on(collection))
-        return await answer
+        return answer
 
     async def _ask_on(self, collection: str) -> None:
         try:

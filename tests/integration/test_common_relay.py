@@ -18,6 +18,7 @@ from libs.common.clock import machine_now
 from libs.common.journal import Journal
 from libs.contracts.referral import REFERRAL
 from libs.contracts.registration import PATIENT, PatientErased, PatientRegistered
+from tests.toy.counting import Counting
 from tests.toy.ledger import LEDGER, PERSON, Noted, accepted, asked, card, new_id, request
 from tests.toy.relaying import ask, leading, none_pending, stored
 from tests.toy.running import clients_closed as clients_closed
@@ -291,21 +292,10 @@ async def test_a_batch_costs_one_find_and_one_bulk_write(stack: TestStack, prefi
     service = toy(stack, prefix)
     relay = await leading(service)
     await asyncio.gather(*(ask(service) for _ in range(50)))
-    asked_of_store: list[str] = []
-    original = type(service.database).__getitem__
-
-    class Counting:
-        def __init__(self, database: Any) -> None:
-            self._database = database
-
-        def __getitem__(self, name: str) -> Any:
-            asked_of_store.append(name)
-            return original(self._database, name)
-
-    relay._database = Counting(service.database)  # type: ignore[assignment]
+    relay._database = counting = Counting(service.database)  # type: ignore[assignment]
     await relay.round()
     assert await none_pending(service)
-    assert asked_of_store == ["referrals", "referrals"]
+    assert counting.asked == ["referrals", "referrals"]
     await service._stop()
 
 

@@ -37,7 +37,7 @@ async def _all(together: Together[int, int], numbers: Sequence[int]) -> list[int
 async def test_what_waits_while_one_is_under_way_goes_together_with_the_next() -> None:
     store = Store()
     together = Together(store.ask)
-    first = asyncio.create_task(together.one("c", 1))
+    first = together.one("c", 1)
     await store.reached.wait()
     assert await _all(together, [2, 3, 4]) == [4, 6, 8]
     assert await first == 2
@@ -76,7 +76,7 @@ async def test_a_store_that_is_away_is_not_asked_once_for_each() -> None:
 
 async def test_whoever_goes_away_leaves_the_others_their_answers() -> None:
     together = Together(Store().ask)
-    gone, stays = (asyncio.create_task(together.one("c", number)) for number in (1, 2))
+    gone, stays = (together.one("c", number) for number in (1, 2))
     await asyncio.sleep(0)
     gone.cancel()
     assert await stays == 4
