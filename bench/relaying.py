@@ -54,7 +54,8 @@ async def _measure(here: Setting) -> dict[str, Any]:
             await pend(database, PATIENT)
             began = now()
             for start in range(0, MARKS, BATCH):
-                await collection.bulk_write(marks((1, None, id) for id in ids[start : start + BATCH]), ordered=False)
+                of_batch = [(1, None, id) for id in ids[start : start + BATCH]]
+                await collection.bulk_write(marks(of_batch, newest=True), ordered=False)
             if number:
                 grouped.append(MARKS / (now() - began))
     finally:

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from libs.common import background, tracing
 from libs.common.clock import Clock, machine_now
 from libs.common.dead_letters import DeadLetters
+from libs.common.gathering import gathered
 from libs.common.kafka import faststream_security
 from libs.common.logs import logger
 from libs.common.metrics import Metrics
@@ -251,12 +252,7 @@ class Reaction(Subscription):
         by_key: dict[bytes, list[Any]] = defaultdict(list)
         for record in records:
             by_key[bytes(record.key or b"")].append(record)
-        results = await asyncio.gather(
-            *(self._handle_key(of_key) for of_key in by_key.values()), return_exceptions=True
-        )
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        await gathered(*(self._handle_key(of_key) for of_key in by_key.values()))
 
     async def _handle_key(self, records: Sequence[Any]) -> None:
         key = self._letters.safe_key(records[0])

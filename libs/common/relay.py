@@ -25,6 +25,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from libs.common import background
 from libs.common.aggregate import AggregateType
 from libs.common.clock import machine_now
+from libs.common.gathering import gathered
 from libs.common.handover import Appended, Handover
 from libs.common.kafka import security
 from libs.common.lease import Lease
@@ -197,12 +198,8 @@ class Relay:
     async def _round(self, sweeps: bool) -> int:
         """How many aggregates the fullest batch had."""
         rounds = [self._round_of(kind, sweeps) for kind in self._kinds]
-        # Each to its end, whatever becomes of the others: two rounds of one collection must not meet.
-        carried = await asyncio.gather(*rounds, return_exceptions=True)
-        for failure in carried:
-            if isinstance(failure, BaseException):
-                raise failure
-        return max((count for count in carried if isinstance(count, int)), default=0)
+        # Each to its end: two rounds of one collection must not meet.
+        return max(await gathered(*rounds), default=0)
 
     async def _round_of(self, kind: AggregateType[Any], sweeps: bool) -> int:
         handed = self._handover.take(kind.collection)
@@ -329,10 +326,7 @@ class Relay:
 
     async def _mark_all(self) -> None:
         self._mark_at = math.inf
-        marked = await asyncio.gather(*(self._mark(kind) for kind in self._kinds), return_exceptions=True)
-        for failure in marked:
-            if isinstance(failure, BaseException):
-                raise failure
+        await gathered(*(self._mark(kind) for kind in self._kinds))
 
     async def _mark(self, kind: AggregateType[Any]) -> None:
         """Raises `published` of what was acknowledged, and clears the mark only where nothing newer was appended."""
@@ -342,9 +336,9 @@ class Relay:
         collection = self._database[kind.collection]
         reached = [(sent.last, sent.rewound, sent.id) for sent in unmarked.values()]
         try:
-            written = await collection.bulk_write(marks(reached), ordered=False)
+            written = await collection.bulk_write(marks(reached, newest=True), ordered=False)
             if written.matched_count < len(reached):
-                await collection.bulk_write(half_marks(reached), ordered=False)
+                await collection.bulk_write(marks(reached, newest=False), ordered=False)
         except BaseException:
             self._unmarked[kind.collection] = unmarked | self._unmarked[kind.collection]
             self._mark_at = min(self._mark_at, time.monotonic() + MARK_AFTER_SECONDS)
@@ -428,23 +422,20 @@ Reached = Iterable[tuple[int, str | None, str]]
 """The newest sequence sent, what its document said of being rewound, and the aggregate's id."""
 
 
-def marks(sent: Reached) -> list[UpdateMany]:
-    """A statement per sequence, one commit of the store and not one each."""
-    return [
-        UpdateMany(
-            {"_id": {"$in": ids}, "sequence": last, "rewound": rewound},
-            {"$max": {"published": last}, "$unset": {"pending_since": "", "rewound": ""}},
-        )
-        for (last, rewound), ids in _grouped(((last, rewound), id) for last, rewound, id in sent)
-    ]
+def marks(sent: Reached, newest: bool) -> list[UpdateMany]:
+    """A statement per sequence, one commit of the store and not one each.
 
-
-def half_marks(sent: Reached) -> list[UpdateMany]:
-    """The same where something newer was appended: it stays pending."""
-    return [
-        UpdateMany({"_id": {"$in": ids}, "rewound": rewound}, {"$max": {"published": last}, "$unset": {"rewound": ""}})
-        for (last, rewound), ids in _grouped(((last, rewound), id) for last, rewound, id in sent)
-    ]
+    `newest`: only where nothing was appended after what was sent, and what does not wait any more is not pending.
+    """
+    statements = []
+    for (last, rewound), ids in _grouped(((last, rewound), id) for last, rewound, id in sent):
+        where: Document = {"_id": {"$in": ids}, "rewound": rewound}
+        gone = {"rewound": ""}
+        if newest:
+            where["sequence"] = last
+            gone["pending_since"] = ""
+        statements.append(UpdateMany(where, {"$max": {"published": last}, "$unset": gone}))
+    return statements
 
 
 def _grouped(pairs: Iterable[tuple[K, str]]) -> list[tuple[K, list[str]]]:

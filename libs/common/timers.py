@@ -14,6 +14,7 @@ from typing import Any
 from libs.common import background
 from libs.common.aggregate import AggregateType
 from libs.common.clock import Clock, machine_now
+from libs.common.gathering import gathered
 from libs.common.lease import Lease
 from libs.common.logs import logger
 from libs.common.metrics import Metrics
@@ -132,11 +133,7 @@ class Timers:
                     raise
             return taken
 
-        results = await asyncio.gather(*(work() for _ in range(min(AT_ONCE, len(found)))), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return sum(result for result in results if isinstance(result, int))
+        return sum(await gathered(*(work() for _ in range(min(AT_ONCE, len(found))))))
 
     async def _take(self, kind: AggregateType[Any], step: Step, document: Document) -> bool:
         """A step that fails, or again changes nothing though it stays due, rests for a while, doubling up to a minute,

@@ -11,6 +11,7 @@ from libs.common.access import SYSTEM, Access
 from libs.common.aggregate import AggregateType
 from libs.common.cause import Cause, timer_cause
 from libs.common.clock import machine_now
+from libs.common.gathering import gathered
 from libs.common.journal import Outcome
 from libs.common.mongo import Document
 from services.notifications import saying, store, usecases
@@ -91,9 +92,10 @@ async def _hear(post: Post, id: str, state: campaign.Campaign, since: dt.datetim
                 break
             found.append((one, message))
     if stopped:
-        await store.gathered(*(usecases.withdraw(post, one, campaign.CAMPAIGN_STOPPED) for one, _ in found))
+        jobs = [usecases.withdraw(post, one, campaign.CAMPAIGN_STOPPED) for one, _ in found]
     else:
-        await store.gathered(*(usecases.release(post, one, message) for one, message in found))
+        jobs = [usecases.release(post, one, message) for one, message in found]
+    await gathered(*jobs, at_once=store.AT_ONCE)
     cycle = int(since.timestamp() * 1000)
     cause = timer_cause("heard", 1, cycle, aggregate=id, service=usecases.SERVICE, now=post.clock.now())
     await decide(post, id, campaign.Hear(since, more, machine_now()), cause, SYSTEM)

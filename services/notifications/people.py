@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from libs.common.aggregate import AggregateType
 from libs.common.mongo import Database
 from services.notifications.domain import audience, person, roster
-from services.notifications.together import Together
+from services.notifications.lookup import Lookup
 
 PERSON = AggregateType(
     name="person",
@@ -45,7 +45,7 @@ class People:
     def __init__(self, database: Database) -> None:
         self._people = database[PERSON.collection]
         self._rosters = database[ROSTER.collection]
-        self._found = Together(lambda: self._people, {"state": 1})
+        self._found = Lookup(self._people, {"state": 1})
         self._nobody_until = 0.0
 
     async def get(self, id: str) -> person.Person | None:

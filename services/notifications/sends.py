@@ -33,9 +33,9 @@ from services.notifications.domain.message import Message, Plan, Render
 from services.notifications.domain.routing import Own, Variable
 from services.notifications.domain.segments import count
 from services.notifications.domain.template import FALLBACK
+from services.notifications.lookup import Lookup
 from services.notifications.post import Post
 from services.notifications.store import MESSAGE, Known, message_id
-from services.notifications.together import Together
 
 SEND = AggregateType(
     name="send",
@@ -82,7 +82,7 @@ class Callbacks:
     """Where a send's caller wants to be called back, and the secret shared with them."""
 
     def __init__(self, database: Database, key: bytes) -> None:
-        self._found = Together(lambda: database[SEND.collection], {"state.callback": 1, "state.caller": 1})
+        self._found = Lookup(database[SEND.collection], {"state.callback": 1, "state.caller": 1})
         self._key = key
 
     async def url_of(self, id: str) -> str | None:

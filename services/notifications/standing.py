@@ -19,8 +19,8 @@ from libs.common.mongo import STORE_AWAY, Database
 from libs.contracts.notifications import Channel
 from services.notifications.domain import number
 from services.notifications.domain import stop as stopping
+from services.notifications.lookup import Lookup
 from services.notifications.metrics import MessageMetrics
-from services.notifications.together import Together
 
 log = logger("standing")
 
@@ -122,7 +122,7 @@ class Numbers:
     def __init__(self, database: Database, journal: Journal, key: bytes) -> None:
         self._journal = journal
         self._key = key
-        self._found = Together(lambda: database[NUMBER.collection], {"state": 1})
+        self._found = Lookup(database[NUMBER.collection], {"state": 1})
 
     def id_of(self, channel: str, phone: str) -> str:
         return hmac.new(self._key, f"number:{channel}:{phone}".encode(), hashlib.sha256).hexdigest()[:32]

@@ -23,9 +23,9 @@ from services.notifications.domain import message, preference, whereabouts
 from services.notifications.domain.message import ENTERED_IN_ERROR, PATIENT_DECEASED, RECIPIENT_ERASED, SUPERSEDED, Plan
 from services.notifications.domain.template import FALLBACK
 from services.notifications.domain.timing import IST
+from services.notifications.lookup import Lookup
 from services.notifications.merges import Merges
 from services.notifications.people import People
-from services.notifications.together import Together
 
 
 def _claims(state: message.Message) -> list[str]:
@@ -72,6 +72,9 @@ NAME_KEPT_SECONDS = 60.0
 AT_A_TIME = 500
 """Messages taken in one go by what goes through many."""
 
+AT_ONCE = 32
+"""Of those at the same time."""
+
 
 def message_id(event: str, recipient: str, channel: Channel) -> str:
     """One message per event, recipient and channel."""
@@ -111,7 +114,7 @@ class Cards:
     )  # fmt: skip
 
     def __init__(self, replica: Replica) -> None:
-        self._found = Together(lambda: replica.collection, dict.fromkeys(self.FIELDS, 1))
+        self._found = Lookup(replica.collection, dict.fromkeys(self.FIELDS, 1))
 
     async def get(self, key: str) -> tuple[Mapping[str, Any] | None, bool]:
         """The card, None while it is not yet known; and whether it was erased. What was merged into another record
@@ -360,7 +363,7 @@ class StatedPreferences:
     """What people said, read together where many are asked about at once; never older than the question."""
 
     def __init__(self, database: Database) -> None:
-        self._found = Together(lambda: database[PREFERENCES.collection], {"state": 1})
+        self._found = Lookup(database[PREFERENCES.collection], {"state": 1})
 
     async def of(self, recipient: str) -> preference.Preferences | None:
         found = await self._found.get(recipient)
@@ -478,18 +481,3 @@ async def listed(
     return await page(
         database[MESSAGE.collection], wanted, sort="state.occurred_at", descending=True, limit=limit, cursor=cursor
     )
-
-
-async def gathered(*jobs: Any, at_once: int = 32) -> list[Any]:
-    """Awaits all, so many at the same time; the first error is raised when all are done."""
-    gate = asyncio.Semaphore(at_once)
-
-    async def one(job: Any) -> Any:
-        async with gate:
-            return await job
-
-    results = await asyncio.gather(*(one(job) for job in jobs), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return results

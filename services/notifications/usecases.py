@@ -10,6 +10,7 @@ from typing import Any
 from libs.common.access import SYSTEM, Access
 from libs.common.cause import Cause, timer_cause
 from libs.common.clock import machine_now
+from libs.common.gathering import gathered
 from libs.common.ids import derive
 from libs.common.journal import Outcome
 from libs.common.logs import logger
@@ -452,8 +453,8 @@ async def cards_came(post: Post, kind: str, keys: list[str]) -> None:
     """Goes on with what waits for these cards."""
     if not await store.any_waiting(post.database):
         return
-    found = await store.gathered(*(store.waiting_for(post.database, f"{kind}:{key}") for key in keys))
-    await store.gathered(*(complete(post, id, reschedule=False) for ids in found for id in ids))
+    found = await gathered(*(store.waiting_for(post.database, f"{kind}:{key}") for key in keys), at_once=store.AT_ONCE)
+    await gathered(*(complete(post, id, reschedule=False) for ids in found for id in ids), at_once=store.AT_ONCE)
 
 
 async def forget(post: Post, recipient: str) -> None:
