@@ -83,6 +83,7 @@ class Service:
         self._checks: dict[str, Check] = {}
         self._caught_up = False
         self._started = False
+        self._included = 0
         self.app = self._build()
 
     def replica(
@@ -112,6 +113,10 @@ class Service:
     def include(self, router: APIRouter) -> None:
         """Adds routes. Raises RouteWithoutRule."""
         self.app.include_router(router)
+        # One after the other is held against a path, from the first on: the pages of operations come last.
+        routes = self.app.router.routes
+        routes.insert(self._included, routes.pop())
+        self._included += 1
         self._every_route_has_a_rule()
 
     def on_start(self, hook: Hook) -> None:

@@ -11,17 +11,20 @@ from pydantic.fields import FieldInfo
 
 
 def _to_utc_milliseconds(value: dt.datetime) -> str:
-    if value.tzinfo is not dt.UTC:
-        value = value.astimezone(dt.UTC)
-    return value.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+    text = value.isoformat(timespec="milliseconds")
+    if not text.endswith("+00:00"):
+        text = value.astimezone(dt.UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
 
 
 def _truncate(value: Any) -> Any:
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         raise ValueError("must be an ISO 8601 time with offset")
     if isinstance(value, dt.datetime) and value.tzinfo is not None and EARLIEST <= value < LATEST:
-        value = value.astimezone(dt.UTC)
-        return value.replace(microsecond=value.microsecond // 1000 * 1000)
+        if value.tzinfo is not dt.UTC:
+            value = value.astimezone(dt.UTC)
+        if beyond := value.microsecond % 1000:
+            value -= dt.timedelta(microseconds=beyond)
     return value
 
 
