@@ -5,9 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from types import NoneType
+from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from libs.contracts.event import Event, Topic
 
@@ -30,6 +33,10 @@ def _as_it_is(state: Any) -> Any:
 
 SHAPE = "derivation"
 """Where a stored state says by which derivation it was written; one of the first says nothing."""
+
+
+def _nullable(field: FieldInfo) -> bool:
+    return NoneType in get_args(field.annotation)
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,9 @@ class AggregateType(Generic[S]):
             raise TypeError(f"{self.name} stores what is derived: documents of before lack it, so it needs a shape")
         if SHAPE in self.state.model_fields:
             raise TypeError(f"{self.name} has a field of its own where the shape is to stand")
+        for name, field in self.state.model_fields.items():
+            if _nullable(field) and field.default is not None:
+                raise TypeError(f"{self.name} does not store a null: what is not there of `{name}` must be null, too")
         for event in self.events:
             if event.TOPIC is not None and self.topic != event.TOPIC:
                 raise TypeError(f"{event.__name__} goes to {event.TOPIC.name}, {self.name} does not")
@@ -77,8 +87,17 @@ class AggregateType(Generic[S]):
         raise KeyError(f"{self.name} knows no event of type {type_}")
 
     def stored(self, state: S) -> dict[str, Any]:
-        """A state as it stands in its document."""
-        return state.model_dump(mode="json") | ({SHAPE: self.shape} if self.shape > 1 else {})
+        """A state as it stands in its document: without its own nulls, which are half of what many have to say."""
+        known = {name: value for name, value in state.model_dump(mode="json").items() if value is not None}
+        return known | ({SHAPE: self.shape} if self.shape > 1 else {})
+
+    def shown(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """A stored state as it is said to others: with its nulls."""
+        return {**self._nulls, **stored}
+
+    @cached_property
+    def _nulls(self) -> dict[str, None]:
+        return dict.fromkeys(name for name, field in self.state.model_fields.items() if _nullable(field))
 
     def operational(self, state: S) -> tuple[dict[str, Any], set[str]]:
         """The indexed fields that follow from the state, and those that must be absent."""

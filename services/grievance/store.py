@@ -100,7 +100,7 @@ def _written(moment: dt.datetime) -> str:
 async def complained_about_by(database: Database, contact: str) -> str | None:
     """The facility about which this contact complained."""
     found = await database[GRIEVANCE.collection].find_one({"state.reporter.id": contact}, {"state.about_facility": 1})
-    return found["state"]["about_facility"] if found else None
+    return found["state"].get("about_facility") if found else None
 
 
 async def worklist(

@@ -404,7 +404,7 @@ async def newer_of_case(database: Database, state: message.Message) -> bool:
     newer = False
     async for found in told:
         other = found["state"]
-        nothing = other["status"] == "failed" or (other["status"] == "lapsed" and other["reason"] != SUPERSEDED)
+        nothing = other["status"] == "failed" or (other["status"] == "lapsed" and other.get("reason") != SUPERSEDED)
         newer |= other["channel"] == state.channel and other["occurred_at"] > occurred_at and not nothing
     return newer
 

@@ -210,7 +210,7 @@ async def arrive_alone(
     id = await _own(home, session, number)
     document = await home.house.journal.load(HOME_CARD, id)
     assert document is not None
-    facility = document["state"]["facility"]
+    facility = document["state"].get("facility")
     if facility is None:
         raise Refused("not-this-day", "choose a facility and today first", allowed=("choose-day",))
     own = cause.derive("home", session.caller)

@@ -26,7 +26,7 @@ from libs.common.refusal import Refused
 from libs.common.web import Body, Reading, Requested
 from services.registration import opd, papers
 from services.registration.abha_card import LONGEST, read_card
-from services.registration.aggregates import OPD, VISIT
+from services.registration.aggregates import OPD, SHARE, VISIT
 from services.registration.board import Boards, board
 from services.registration.domain import visit as visits
 from services.registration.domain.identifiers import Counter, IsoDate, PlaceName
@@ -320,7 +320,7 @@ def _papers(routes: APIRouter, office: Office) -> None:
         found, following = await office.house.opds.shares(access, status, limit, cursor)
         hidden = {"abha_address"}
         rows = [
-            {"id": document["_id"]} | {k: v for k, v in document["state"].items() if k not in hidden}
+            {"id": document["_id"]} | {k: v for k, v in SHARE.shown(document["state"]).items() if k not in hidden}
             for document in found
         ]
         return {"shares": rows, "cursor": following}

@@ -9,6 +9,7 @@ from typing import Any
 from libs.common.access import Access
 from libs.common.mongo import Database, Document
 from libs.common.paging import page
+from services.registration.aggregates import VISIT
 from services.registration.domain.opd import Opd, opd_id
 
 SLICE = 50
@@ -33,7 +34,7 @@ class OpdStore:
         found = self._database["visits"].find(
             {"state.facility": facility, "state.date": date.isoformat()}, {"state": 1}
         )
-        visits = [{"id": document["_id"], **document["state"]} async for document in found]
+        visits = [{"id": document["_id"], **VISIT.shown(document["state"])} async for document in found]
         return sorted(visits, key=lambda visit: (visit["counter"], visit["number"]))
 
     async def waiting(self, facility: str, counter: str, date: dt.date) -> list[dict[str, Any]]:
@@ -41,7 +42,7 @@ class OpdStore:
         found = self._database["visits"].find(
             {"state.facility": facility, "state.counter": counter, "state.date": date.isoformat()}, {"state": 1}
         )
-        visits = [{"id": document["_id"], **document["state"]} async for document in found]
+        visits = [{"id": document["_id"], **VISIT.shown(document["state"])} async for document in found]
         return sorted(
             (visit for visit in visits if visit.get("status", "waiting") == "waiting"),
             key=lambda visit: (not visit.get("urgent", False), visit["number"]),

@@ -10,6 +10,7 @@ from typing import Any
 from libs.common.access import Access
 from libs.common.mongo import Database, Document
 from libs.common.paging import page
+from services.registration.aggregates import VISIT
 from services.registration.domain.identifiers import fold, words
 from services.registration.domain.search_keys import word_pairs
 
@@ -69,7 +70,7 @@ class Store:
         access.check({"facility": facility})
         wanted = {"state.facility": facility, "state.counter": counter, "state.date": date.isoformat()}
         found = self._database["visits"].find(wanted, {"state": 1}).sort("state.number", 1)
-        return [{"id": document["_id"], **document["state"]} async for document in found]
+        return [{"id": document["_id"], **VISIT.shown(document["state"])} async for document in found]
 
     async def merged_into(self, patient: str) -> list[str]:
         """Ids of the records that are part of this one."""

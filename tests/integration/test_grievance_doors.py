@@ -368,7 +368,7 @@ async def test_a_root_cause_is_fixed_once_and_answers_its_cases(desk: Desk) -> N
     assert again.status_code == 409
 
     async def joined() -> bool:
-        return all([(await desk.document(id))["state"]["cluster"] == opened.json()["id"] for id in ids])
+        return all([(await desk.document(id))["state"].get("cluster") == opened.json()["id"] for id in ids])
 
     await eventually(joined)
     fix = {"outcome": "fixed", "what_was_done": "a second counter stands"}

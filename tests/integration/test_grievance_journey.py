@@ -111,7 +111,10 @@ async def test_anonymous_needs_no_token_and_leaves_no_trace_of_one(desk: Desk) -
     assert (plain.status_code, linked.status_code) == (201, 201)
     document = await desk.document(linked.json()["id"])
     assert "Skarma" not in json.dumps(document, default=str)
-    assert (document["state"]["filed_by"], document["state"]["reporter"]) == (None, {"kind": "anonymous", "id": None})
+    assert (document["state"].get("filed_by"), document["state"]["reporter"]) == (
+        None,
+        {"kind": "anonymous", "id": None},
+    )
     # Nor can a guess at the sender be tested: the cause is the one that a request without a token has.
     again = await desk.file(key=key, anonymous=True)
     assert again.json() == linked.json()

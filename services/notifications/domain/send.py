@@ -53,7 +53,7 @@ class Send(BaseModel):
     callback: str | None = None
     requested_at: Instant
     useful_until: Instant
-    look_at: Instant | None
+    look_at: Instant | None = None
 
 
 EVENTS: tuple[type[Event], ...] = (SendRequested, SendTold, SendErased)

@@ -115,4 +115,27 @@ def test_a_kind_that_stores_what_is_derived_says_by_which_derivation() -> None:
     with pytest.raises(TypeError, match="of its own"):
         kind(Shapely, 2)
     assert kind(Counting, 2).stored(Counting(words="one two")) == {"words": "one two", "count": 2, "derivation": 2}
-    assert LEDGER.stored(Ledger(asked=1)) == Ledger(asked=1).model_dump(mode="json")
+    assert LEDGER.stored(Ledger(asked=1)) == Ledger(asked=1).model_dump(mode="json", exclude_none=True)
+
+
+def test_a_null_is_not_stored_and_what_is_not_there_is_null() -> None:
+    class Nullable(BaseModel):
+        known: str | None = None
+        unknown: str | None = None
+
+    class Assuming(BaseModel):
+        language: str | None = "en"
+
+    class Needing(BaseModel):
+        language: str | None
+
+    def kind(state: type[BaseModel]) -> AggregateType[Any]:
+        return AggregateType("x", "xs", state, (), lambda s, e: s)
+
+    stored = kind(Nullable).stored(Nullable(known="this"))
+    assert stored == {"known": "this"}
+    assert Nullable.model_validate(stored) == Nullable(known="this")
+    assert kind(Nullable).shown(stored) == {"known": "this", "unknown": None}
+    for state in (Assuming, Needing):
+        with pytest.raises(TypeError, match="`language` must be null"):
+            kind(state)
