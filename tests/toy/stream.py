@@ -101,7 +101,10 @@ async def listening(stack: TestStack, service: Service, at: Offsets | None = Non
     """
     for subscription in service.listener.subscriptions:
         offsets = at if at is not None else await ends(stack, subscription.topic)
-        consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka_bootstrap, group_id=subscription.group)
+        # By itself it would commit where it happens to stand when it stops, which may be the end.
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=stack.kafka_bootstrap, group_id=subscription.group, enable_auto_commit=False
+        )
         await consumer.start()
         try:
             consumer.assign(list(offsets))
