@@ -76,7 +76,8 @@ async def commit_everything(bootstrap: str, topic_prefix: str, less: int = 0) ->
     for service, topics in GROUPS.items():
         for topic in topics:
             partitions = [TopicPartition(topic_prefix + topic, 0)]
-            consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=f"{topic_prefix}.{service}.{topic}")
+            group = f"{topic_prefix}.{service}.{topic}"
+            consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
             await consumer.start()
             try:
                 consumer.assign(partitions)
