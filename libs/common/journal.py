@@ -4,7 +4,7 @@ One aggregate is one document:
 
     _id            the aggregate's id, and the key of its records on Kafka
     version        counts writes; every write is guarded by it
-    state          what the domain folds its events into
+    state          what the domain folds its events into, without its own nulls
     journal        entries {id, type, data, sequence?, occurred_at, recorded_at, cause, actor,
                    fingerprint?, key?, traceparent?, write?}
     sequence       of the newest public entry, gapless from 1; private entries have none
