@@ -223,11 +223,13 @@ def _crediting(routes: APIRouter, camp: Camp, journal: Journal, fonts: File, tod
         limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
         cursor: Annotated[str | None, Query(max_length=1000)] = None,
     ) -> AshaPage:
+        until = last or today()
+        _in_order(first, until)
         documents, following = await page(
             camp.registry.database[ASHA.collection], access.filter(), sort="state.sort_name", limit=limit, cursor=cursor
         )
         found = [(document["_id"], Asha.model_validate(document["state"])) for document in documents]
-        counts = await asyncio.gather(*(screenings.credits_of(camp, id, first, last or today()) for id, _ in found))
+        counts = await asyncio.gather(*(screenings.credits_of(camp, id, first, until) for id, _ in found))
         return AshaPage(
             ashas=tuple(
                 Counted(**shown(places, id, state).model_dump(), credits=_counted(count))

@@ -86,8 +86,8 @@ async def test_an_asha_is_credited_for_whom_she_brings(desk: Desk) -> None:
     credits = (await desk.get(f"{path}/credits")).json()
     assert {name: credits[name] for name in counts} == counts
     assert (await desk.get(f"{path}/credits?to=2020-01-01")).json()["people"] == 0
-    for paper in ("credits", "certificate.pdf"):
-        wrong = await desk.get(f"{path}/{paper}?from=2026-12-01&to=2026-01-01")
+    for counted in (f"{path}/credits", f"{path}/certificate.pdf", "/ashas"):
+        wrong = await desk.get(f"{counted}?from=2026-12-01&to=2026-01-01")
         assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "to")
     over = (await desk.get(f"/ashas/{facilitator['id']}/credits")).json()
     assert over["facilitates"] == {asha["id"]: counts}
