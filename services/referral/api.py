@@ -57,6 +57,13 @@ class RequestBody(Body):
         )
 
 
+class TellMoreBody(Body):
+    """`reason` replaces what was asked before; `findings` are put over those that were given."""
+
+    reason: Reason
+    findings: FindingsBody | None = None
+
+
 def router(service: Service, around: Surroundings) -> APIRouter:
     """The routes of the machine and the worklists."""
     routes = APIRouter()
@@ -82,6 +89,15 @@ def _requesting(routes: APIRouter, service: Service, around: Surroundings) -> No
     async def ask_for_advice(body: RequestBody, request: Requested) -> answers.RequestAnswer:
         """A doctor asks a specialist first: perhaps nobody has to travel."""
         return await ask(commands.Ask, body, request)
+
+    @routes.post("/referrals/{id}/tell-more", tags=["advice"])
+    async def tell_more(id: str, body: TellMoreBody, request: Requested) -> ReferralAnswer:
+        """The question once more, with what the specialist wants to know."""
+        told = commands.TellMore(body.reason, body.findings)
+        outcome = await usecases.tell_more(
+            service.journal, around, service.clock, id, told, request.cause, request.access
+        )
+        return ReferralAnswer.of(outcome.id, outcome.state)
 
     @routes.post("/referrals/{id}/convert", tags=["advice"])
     async def convert(id: str, body: Nothing, request: Requested) -> ReferralAnswer:

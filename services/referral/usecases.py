@@ -35,6 +35,7 @@ from services.referral.domain.commands import (
     Request,
     Reserving,
     Step,
+    TellMore,
     Travel,
     Trip,
 )
@@ -306,6 +307,26 @@ async def ask_anew(
         return await step(journal, around, clock, id, AskAgain(within, says), cause, access)
     chain_within = around.promises.treat_within(asked.urgency)
     return await step(journal, around, clock, id, Convert(within, says, chain_within), cause, access)
+
+
+async def tell_more(
+    journal: Journal, around: Surroundings, clock: Clock, id: str, told: TellMore, cause: Cause, access: Access
+) -> Outcome[Referral]:
+    """What the specialist wants to know; the promise to answer begins anew. Raises as `step`."""
+    asked = await journal.read(REFERRAL, id, access)
+    question = Ask(
+        asked.patient,
+        asked.destination,
+        asked.service,
+        asked.urgency,
+        told.reason,
+        dataset.together(asked.findings, told.findings),
+        asked.past_reason,
+        outside=asked.outside,
+    )
+    now = await consider(around, clock, question, asked.origin)
+    told = dataclasses.replace(told, warnings=now.warnings, answer_within=now.answer_within, clock_says=now.clock_says)
+    return await step(journal, around, clock, id, told, cause, access)
 
 
 def step_of(state: Referral) -> tuple[str, int]:

@@ -59,6 +59,42 @@ async def test_a_question_becomes_a_request_with_what_was_said_in_it(desk: Desk)
     ]
 
 
+async def test_a_specialist_who_wants_to_know_more_is_told(desk: Desk) -> None:
+    before = {"pulse_per_minute": 120, "weight_kg": 60}
+    asked = (await desk.post("doctor", HERE, "/advice", BODY | {"findings": before})).json()
+    id = asked["id"]
+    known = {"pulse_per_minute": 96, "systolic_mmhg": 110, "treatment_given": "fluids"}
+    more = {"reason": "guarding gone, fever since", "findings": known}
+
+    async def may(role: str, facility: str) -> set[str]:
+        return {move["command"] for move in (await desk.get(role, facility, f"/referrals/{id}/moves")).json()["moves"]}
+
+    assert (await desk.post("doctor", HERE, f"/referrals/{id}/tell-more", more)).status_code == 409
+    await desk.step(id, "advise", "doctor", THERE, {"verdict": "tell-more", "text": "pressure? fever?"})
+    assert "tell-more" in await may("doctor", HERE)
+    for body, field in (({"reason": " "}, "reason"), (more | {"findings": {"systolic_mmhg": 9999}}, "findings")):
+        wrong = await desk.post("doctor", HERE, f"/referrals/{id}/tell-more", body)
+        assert (wrong.status_code, wrong.json()["errors"][0]["field"].split(".")[0]) == (422, field)
+    told = await desk.post("doctor", HERE, f"/referrals/{id}/tell-more", more, "tell-1")
+    assert (told.status_code, told.json()["status"]) == (200, "advice-asked")
+    assert (await desk.post("doctor", HERE, f"/referrals/{id}/tell-more", more, "tell-1")).json() == told.json()
+
+    shown = (await desk.get("doctor", THERE, f"/referrals/{id}")).json()
+    assert (shown["reason"], shown["specialist_text"]) == (more["reason"], "pressure? fever?")
+    assert {name: value for name, value in shown["findings"].items() if value is not None} == before | known
+    assert shown["completeness"] > asked["completeness"]
+    assert dt.datetime.fromisoformat(told.json()["answer_due"]) > dt.datetime.fromisoformat(asked["answer_due"])
+    assert await may("doctor", THERE) == {"advise"}
+    await desk.step(id, "advise", "doctor", THERE, {"verdict": "send", "text": "today"})
+    assert "tell-more" not in await may("doctor", HERE)
+    assert (await desk.step(id, "convert", "doctor", HERE, {}))["status"] == "requested"
+    history = await desk.get("officer", HERE, f"/referrals/{id}/history")
+    assert [item["type"] for item in history.json()["items"]] == [
+        "AdviceAsked", "AdviceGiven", "AdviceAsked", "AdviceGiven", "ReferralRequested",
+    ]  # fmt: skip
+    assert more["reason"] not in history.text
+
+
 async def test_advice_not_given_in_time_lapses_and_may_still_be_given(desk: Desk) -> None:
     asked = (await desk.post("doctor", HERE, "/advice", BODY)).json()
     due = dt.datetime.fromisoformat(asked["answer_due"]) + dt.timedelta(seconds=1)

@@ -87,6 +87,7 @@ async def test_every_route_of_the_machine_refuses_another_role_and_another_facil
     asked = await desk.request()
     bodies: dict[str, dict[str, Any]] = {command: body for command, _, _, body in LOOP}
     bodies |= {"advise": {"verdict": "send", "text": "at once"}, "convert": {}, "treat-here": {}, "withdraw": {}}
+    bodies |= {"tell-more": {"reason": "fever since yesterday"}}
     bodies |= {"decline": {"reason": "no-bed"}, "cancel": {"reason": "patient-improved"}, "no-show": {}}
     bodies |= {"request-cancel": {"reason": "other"}, "note": {"text": "seen"}, "record-death": {"place": "at-home"}}
     bodies |= {"redirect": {"to": ELSEWHERE, "reason": "no-bed"}, "void": {"reason": "duplicate"}}

@@ -37,7 +37,8 @@ MEDICINE = {"name": "paracetamol", "dose": "500 mg", "timing": "at night", "days
 SAID: dict[str, dict[str, Any]] = {
     "request": ASKED,
     "ask": ASKED,
-    "advise": {"verdict": "send", "text": "at once"},
+    "advise": {"verdict": "tell-more", "text": "fever?"},
+    "tell-more": {"reason": "fever since yesterday", "findings": {"systolic_mmhg": 110}},
     "decline": {"reason": "no-bed"},
     "cancel": {"reason": "patient-improved"},
     "request-cancel": {"reason": "other"},

@@ -35,13 +35,14 @@ PATH: list[tuple[str, str, str, dict[str, Any]]] = [
     ("back-refer", "doctor", THERE, {"advice": "rest"}),
     ("acknowledge", "doctor", HERE, {}),
 ]
-ADVICE: list[tuple[bool, str, str, str, dict[str, Any]]] = [
-    (False, "advise", "doctor", THERE, {"verdict": "treat-there", "text": "plaster and rest"}),
-    (False, "withdraw", "doctor", HERE, {}),
-    (False, "convert", "doctor", HERE, {}),
-    (True, "treat-here", "doctor", HERE, {}),
+ADVICE: list[tuple[str, str, str, str, dict[str, Any]]] = [
+    ("", "advise", "doctor", THERE, {"verdict": "treat-there", "text": "plaster and rest"}),
+    ("", "withdraw", "doctor", HERE, {}),
+    ("", "convert", "doctor", HERE, {}),
+    ("treat-there", "treat-here", "doctor", HERE, {}),
+    ("tell-more", "tell-more", "doctor", HERE, {"reason": "fever since yesterday"}),
 ]
-"""Whether advice was given before, and the move."""
+"""The verdict that was given before, if any, and the move."""
 ASIDE: list[tuple[int, str, str, str, dict[str, Any]]] = [
     (0, "decline", "doctor", THERE, {"reason": "no-bed"}),
     (0, "cancel", "doctor", HERE, {"reason": "patient-improved"}),
@@ -107,13 +108,13 @@ def _through(steps: list[tuple[str, str, str, dict[str, Any]]]) -> Prepare:
     return prepare
 
 
-def _after_question(advised: bool) -> Prepare:
+def _after_question(verdict: str) -> Prepare:
     async def prepare(client: httpx.AsyncClient, headers_for: HeadersFor) -> str:
         asked = await client.post("/advice", json=REQUEST, headers=_key(headers_for("doctor", HERE)))
         asked.raise_for_status()
         id = str(asked.json()["id"])
-        if advised:
-            body = {"verdict": "treat-there", "text": "plaster and rest"}
+        if verdict:
+            body = {"verdict": verdict, "text": "plaster and rest"}
             headers = _key(headers_for("doctor", THERE))
             (await client.post(f"/referrals/{id}/advise", json=body, headers=headers)).raise_for_status()
         return id
@@ -240,10 +241,10 @@ EXAMPLES: list[dict[str, Any]] = [
             "route": f"POST /referrals/{{id}}/{command}",
             "role": role,
             "facility": facility,
-            "prepare": _after_question(advised),
+            "prepare": _after_question(verdict),
             "call": _move(command, body),
         }
-        for advised, command, role, facility, body in ADVICE
+        for verdict, command, role, facility, body in ADVICE
     ),
     *(
         {

@@ -275,6 +275,19 @@ class Convert:
 
 
 @dataclass(frozen=True)
+class TellMore:
+    """The question once more, with what the specialist wants to know. `reason` replaces what was said before,
+    `findings` are put over those that were given; `warnings` and the rest as of Request."""
+
+    verb: ClassVar[str] = "tell-more"
+    reason: str
+    findings: Findings | None = None
+    warnings: tuple[Notice, ...] = ()
+    answer_within: dt.timedelta | None = None
+    clock_says: str | None = None
+
+
+@dataclass(frozen=True)
 class TreatHere:
     verb: ClassVar[str] = "treat-here"
 
@@ -284,7 +297,7 @@ class Withdraw:
     verb: ClassVar[str] = "withdraw"
 
 
-AdviceStep = Advise | Convert | TreatHere | Withdraw
+AdviceStep = Advise | Convert | TellMore | TreatHere | Withdraw
 Elsewhere = Redirect | ReferOnward | Void
 """After which there may be another referral."""
 Reserving = Accept | Schedule | Reschedule

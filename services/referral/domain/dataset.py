@@ -129,6 +129,13 @@ def expected(service: str, urgency: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(fields))
 
 
+def together(before: Findings | None, now: Findings | None) -> Findings | None:
+    """What was found before, with what is known better now."""
+    if before is None or now is None:
+        return now or before
+    return before.model_copy(update=now.model_dump(exclude_none=True))
+
+
 def completeness(service: str, urgency: str, findings: Findings | None) -> int:
     """How much of what is expected was given, in percent, rounded down."""
     wanted = expected(service, urgency)

@@ -143,7 +143,7 @@ class _Row(BaseModel):
     bser: str | None = None
     must: dict[str, str] = {}
     may: dict[str, str] = {}
-    only: dict[Literal["outcome", "settled"], list[str | bool]] = {}
+    only: dict[Literal["outcome", "settled", "verdict"], list[str | bool]] = {}
 
     def move(self) -> Move:
         needs = [_needs(name, kind, True) for name, kind in self.must.items()]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from libs.common.refusal import Refused
 from libs.contracts import referral as contract
 from libs.contracts.event import Event, FacilityCode, Id, Instant, is_personal, personal
-from services.referral.domain import clocks, moves, next_hop, worklists
+from services.referral.domain import asking, clocks, moves, next_hop, worklists
 from services.referral.domain.answering import check, names_of
 from services.referral.domain.chain import FIRST, Outside
 from services.referral.domain.commands import (
@@ -28,9 +28,10 @@ from services.referral.domain.commands import (
     ReferOnward,
     Request,
     Schedule,
+    TellMore,
     Travel,
 )
-from services.referral.domain.dataset import Findings, Notice, completeness
+from services.referral.domain.dataset import Findings, Notice
 from services.referral.domain.events import (
     BY_NAME,
     AdviceGiven,
@@ -229,14 +230,8 @@ def _says_who(kind: type[Event], name: str) -> bool:
 def _found(state: Referral, command: Command, now: dt.datetime) -> dict[str, Any]:
     """What an event says beyond what its command did."""
     match command:
-        case Convert(answer_within=within) | AskAgain(answer_within=within):
-            # Asked anew: everything as it was, and a promise of its own from now.
-            asked = {name: getattr(state, name) for name in Asked.model_fields if name not in Recorded.model_fields}
-            asked |= {"answer_due": _promised(within, now), "clock_says": command.clock_says}
-            if isinstance(command, Convert):
-                # While it was a question nobody was to travel; the chain begins with the request.
-                asked |= {"chain_began_at": now, "chain_due": _promised(command.chain_within, now)}
-            return asked
+        case Convert() | AskAgain() | TellMore():
+            return asking.again(state, command, now)
         case Accept():
             _still_there(state, command)
             if command.slot is not None and clocks.is_over(command.slot.at, now):
@@ -282,51 +277,8 @@ def _ask(state: Referral | None, command: Request, by: By, now: dt.datetime) -> 
         raise Refused("not-yours", f"{command.verb} is for the {move.who[0].role} at the {move.who[0].side}")
     if hop is None:
         # A hop that was asked for is opened, whatever has become of the directory or of the person meanwhile.
-        _can_be_taken(move, command, by)
-    another = hop is not None and hop.why != "right-patient"
-    return [
-        BY_NAME[move.event](
-            patient=command.patient,
-            origin=by.facility,
-            destination=command.to,
-            service=command.service,
-            urgency=command.urgency,
-            reason=command.reason.strip(),
-            past_reason=command.past_reason,
-            findings=command.findings,
-            completeness=completeness(command.service, command.urgency, command.findings),
-            warnings=command.warnings,
-            answer_due=_promised(command.answer_within, now),
-            clock_says=command.clock_says,
-            outside=command.outside,
-            answered_by=by.facility if command.outside else None,
-            chain=hop.chain if hop and another else None,
-            hop=hop.number if hop else FIRST,
-            previous=hop.previous if hop and another else None,
-            hop_why=hop.why if hop else None,
-            replaces=hop.previous if hop and not another else None,
-            chain_began_at=hop.began_at if hop else now,
-            chain_due=hop.due if hop else _promised(command.chain_within, now),
-            chain_escalated=hop.escalated if hop else False,
-            at=now,
-        )
-    ]
-
-
-def _can_be_taken(move: Move, command: Request, by: By) -> None:
-    check(move, vars(command))
-    if command.to == by.facility:
-        raise Refused("same-facility", "a referral leads to another facility", field="to")
-    if not command.listed:
-        raise Refused("unknown-facility", "there is no such facility in the directory", field="to")
-    if not command.offered:
-        raise Refused("unknown-service", "no facility in the directory offers this", field="service")
-    if command.withdrawn:
-        raise Refused("record-withdrawn", "this patient's record was withdrawn", field="patient")
-
-
-def _promised(within: dt.timedelta | None, now: dt.datetime) -> dt.datetime | None:
-    return None if within is None else now + within
+        asking.can_be_taken(move, command, by)
+    return [BY_NAME[move.event](**asking.first(command, by, now), at=now)]
 
 
 def due(state: Referral) -> dt.datetime | None:

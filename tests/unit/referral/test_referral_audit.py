@@ -41,6 +41,8 @@ STEPS: dict[str, machine.Step] = {
     "acknowledge": machine.Acknowledge(),
     "advise": machine.Advise("treat-there", "rest"),
     "treat-here": machine.TreatHere(),
+    "advise-unsure": machine.Advise("tell-more", "fever?"),
+    "tell-more": machine.TellMore("fever since yesterday"),
     "convert": machine.Convert(dt.timedelta(hours=1)),
     "redirect": machine.Redirect(ALSO, "no-bed", next="n"),
     "schedule": machine.Schedule(NOW + dt.timedelta(days=300)),

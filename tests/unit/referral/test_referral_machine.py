@@ -49,6 +49,7 @@ FIELDS: dict[type[Any], st.SearchStrategy[Any]] = {
         st.text(min_size=1, max_size=20).filter(lambda t: bool(t.strip())),
     ),
     machine.Convert: st.just(machine.Convert()),
+    machine.TellMore: st.just(machine.TellMore("guarding gone, fever since")),
     machine.Decline: st.builds(machine.Decline, st.sampled_from(codes.DECLINE_REASONS)),
     machine.Cancel: st.builds(machine.Cancel, st.sampled_from(codes.CANCEL_REASONS)),
     machine.Depart: st.builds(machine.Depart, st.sampled_from(codes.DEPART_MODES)),
@@ -336,6 +337,7 @@ def test_the_rows_of_advice() -> None:
         ("advice-given", "convert", "requested"),
         ("advice-given", "withdraw", "withdrawn"),
         ("advice-given", "treat-here", "treated-at-origin"),
+        ("advice-given", "tell-more", "advice-asked"),
     }
 
 
