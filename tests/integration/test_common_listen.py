@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from deploy.local.testing import TestStack
 from libs.common.dead_letters import CannotOpen, DeadLetters
-from libs.common.mongo import Document
+from libs.common.mongo import STORE_AWAY, Document
 from libs.common.records import Received
 from libs.common.refusal import Refused
 from libs.common.service import Service
@@ -393,6 +393,24 @@ async def test_a_store_that_is_away_makes_no_dead_letters(stack: TestStack, pref
             assert await _letters(service, None) == []
             await eventually(lambda: _all_ok(service))
             assert {await done(service, key) for key in keys} == {(1, 2)}
+
+
+async def test_a_write_that_finds_the_store_away_makes_no_dead_letter_though_one_could_be_kept(
+    stack: TestStack, prefix: str
+) -> None:
+    key, tries = new_id(), 0
+
+    async def away_at_first(received: Received) -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= 2:
+            raise STORE_AWAY[0]("away")
+
+    service = subscriber(stack, prefix, away_at_first)
+    async with listening(stack, service):
+        await produce(stack, REFERRAL, event(key, 1))
+        await eventually(lambda: _done_all(service, {key: 1}), 20)
+        assert await _letters(service, None) == []
 
 
 async def test_trouble_of_ours_keeps_the_batch_and_loses_no_event(stack: TestStack, prefix: str) -> None:
